@@ -1,0 +1,11 @@
+// The C++ core's own tests, compiled by the machine's compiler with the address and undefined-behaviour sanitizers.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runSanitized } from '../../tools/sanitize.mjs';
+
+test('the native core passes its tests under address and undefined-behaviour sanitizers', (t) => {
+  const { outcome, output } = runSanitized();
+  if (outcome === 'skipped') return t.skip(output);
+  assert.equal(outcome, 'passed', output);
+});
