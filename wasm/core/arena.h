@@ -1,0 +1,172 @@
+// The arena: everything of a space that must last, cut into fixed blocks.
+//
+// A block is named (segment, index). Segments separate primary data (ids, originals, keys, values) from what can be
+// derived from it (graph), so that the two can be written at different times. A block lives in a *frame* of linear
+// memory; the frame table of each segment maps index -> frame, 0 where the block is absent. Only droppable segments may
+// have absent blocks once a space is open. Frames are reused; linear memory itself never shrinks.
+//
+// Invariants
+//  * A block's frame never moves while the block is present: pointers into it stay good until it is dropped.
+//  * Every write goes through block_write (or PagedArray::mut), which marks the block dirty. While a checkpoint is being
+//    taken, the first write to a block that is still to be copied first saves the old bytes in a shadow frame
+//    (copy-on-write), so the checkpoint sees the state of one operation boundary and writers never wait for the disk.
+//  * A mutation first calls `reserve` for all frames it may need (new blocks and shadows); after that its write phase
+//    cannot fail. block_append and block_write trap when they run out: that is a bug, not a condition.
+//  * New blocks and the unused tail of every block are zero; the host may store a block without its trailing zeros.
+//
+// Concurrency: none; one instance is used by one thread.
+#pragma once
+
+#include "status.h"
+#include "types.h"
+
+namespace shibumi {
+
+constexpr u32 kBlockShift = 18;
+constexpr u32 kBlockBytes = 1u << kBlockShift;  // 256 KiB: the least that pays in IndexedDB, the finest dirty grain
+constexpr u32 kSegmentsMax = 16;
+
+/// Primary data must be in every checkpoint; derived data is checkpointed when it pays.
+enum Group : u8 { kPrimary = 0, kDerived = 1 };
+
+using SegmentId = u32;
+
+struct Segment {
+  Addr frames;      // Addr[capacity]: frame of each block, 0 = absent
+  Addr flags;       // u8[capacity]: BlockFlag bits
+  u32 capacity;     // entries the two tables have room for
+  u32 block_count;  // blocks that exist (present or absent)
+  u8 group;         // Group
+  u8 droppable;     // blocks may be absent
+};
+
+enum BlockFlag : u8 { kDirty = 1, kFrozen = 2 };
+
+extern Segment segments[kSegmentsMax];
+
+/// Sets a segment's kind. Call once per used segment before anything else touches it.
+void segment_define(SegmentId segment, Group group, bool droppable);
+
+/// Makes sure that `new_blocks` blocks can be appended and `touched_blocks` existing ones written without fail, growing
+/// memory if needed. `touched_blocks` may be an overestimate: it only costs frames while a checkpoint is under way.
+/// Returns kOk or kOutOfMemory.
+Status reserve(u32 new_blocks, u32 touched_blocks);
+
+/// Sets how many free frames are promised to mutations that are planned but not yet applied (they wait for the log).
+/// Grows memory so that they are there; every `reserve` of somebody else leaves them alone. The host lowers the promise
+/// right before it applies such a mutation. kOutOfMemory leaves the former promise in force.
+Status hold(u32 frames);
+
+/// Appends one zeroed, dirty block to a segment and returns its index. Requires: reserve.
+u32 block_append(SegmentId segment);
+
+/// The block's bytes, or nullptr if it is absent (then the fault is recorded for the host, see Status::kAbsent).
+const u8* block_read(SegmentId segment, u32 index);
+
+/// The block's bytes for writing; marks it dirty and keeps a checkpoint's copy. Requires: present, reserve.
+u8* block_write(SegmentId segment, u32 index);
+
+/// Transient memory (never stored): visited marks, frame tables, scratch. Zeroed. Returns 0 when memory is out.
+/// Large pieces (>= kBlockBytes) are given back as frames by transient_free; small ones come from a bump heap and are
+/// only reused by the same owner growing (doubling bounds the loss).
+Addr transient_alloc(u32 bytes);
+void transient_free(Addr address, u32 bytes);
+
+/// A buffer that grows by doubling and forgets its contents when it does not ask to keep them.
+struct TransientBuffer {
+  Addr address = 0;
+  u32 bytes = 0;
+  /// Makes room for at least `wanted` bytes; keeps the contents if `keep`. False when memory is out (unchanged then).
+  bool ensure(u32 wanted, bool keep);
+  template <class T>
+  T* as() const {
+    return at<T>(address);
+  }
+};
+
+/// Fixed-size records numbered from 0, laid out in a segment's blocks, none crossing a block's end.
+/// Position of record r: block r / per_block, byte (r % per_block) * stride. The division is a multiplication.
+struct PagedArray {
+  SegmentId segment = 0;
+  u32 stride = 0;     // bytes; a multiple of 4, of 16 where SIMD reads it
+  u32 per_block = 0;  // records in one block
+  u64 reciprocal = 0; // ceil(2^40 / per_block)
+  u32 first_block = 0; // blocks before this one hold something else (a header)
+
+  void define(SegmentId segment_id, u32 stride_bytes, u32 header_blocks = 0);
+
+  u32 block_of(u32 record) const { return static_cast<u32>((record * reciprocal) >> 40); }
+
+  /// Blocks that must exist for `count` records.
+  u32 blocks_for(u32 count) const {
+    return count == 0 ? first_block : first_block + block_of(count - 1) + 1;
+  }
+  /// Blocks that have still to be appended before `count` records fit.
+  u32 missing_blocks(u32 count) const {
+    const u32 need = blocks_for(count), have = segments[segment].block_count;
+    return need > have ? need - have : 0;
+  }
+  /// Appends what is missing. Requires: reserve(missing_blocks(count), …).
+  void extend(u32 count) {
+    while (segments[segment].block_count < blocks_for(count)) block_append(segment);
+  }
+
+  /// Read access. Requires: the block is present (always so in segments that are not droppable).
+  const u8* get(u32 record) const {
+    const u32 block = block_of(record);
+    const Addr frame = at<const Addr>(segments[segment].frames)[first_block + block];
+    return at<const u8>(frame) + (record - block * per_block) * stride;
+  }
+  /// Read access to what may be absent: nullptr then, the fault recorded.
+  const u8* get_or_fault(u32 record) const {
+    const u32 block = block_of(record);
+    const u8* bytes = block_read(segment, first_block + block);
+    return bytes == nullptr ? nullptr : bytes + (record - block * per_block) * stride;
+  }
+  /// Write access; marks the block dirty. Requires: present, reserve.
+  u8* mut(u32 record) const {
+    const u32 block = block_of(record);
+    return block_write(segment, first_block + block) + (record - block * per_block) * stride;
+  }
+};
+
+// --- what the host drives -------------------------------------------------------------------------------------------
+
+/// Readies an empty arena. `frames_max` bounds how many frames this instance may ever hold.
+void arena_init(u32 frames_max);
+
+/// Gives the (absent or new) block a zeroed frame and returns its address for the host to fill; 0 when memory is out or
+/// the index is unreasonable. The block counts as clean.
+Addr block_adopt(SegmentId segment, u32 index);
+
+/// Makes a clean, present block of a droppable segment absent and frees its frame. kInvalid otherwise.
+Status block_drop(SegmentId segment, u32 index);
+
+u32 fault_segment();
+u32 fault_index();
+
+struct CheckpointEntry {
+  u32 segment;
+  u32 index;
+  Addr address;    // where the bytes of the checkpoint's moment are: the block itself or its shadow
+  u32 used_bytes;  // without trailing zeros, rounded up to 16
+};
+
+/// Freezes every dirty block of the groups in `group_mask` (1 << Group) at this operation boundary; they count as clean
+/// from here on unless written again. Returns how many, or kOutOfMemory (negative). One checkpoint at a time.
+i32 checkpoint_begin(u32 group_mask);
+/// Describes entry `i`; the address is good until the next call that may write.
+CheckpointEntry checkpoint_entry(u32 i);
+/// The host has copied entry `i`: its shadow, if any, is freed, and writes no longer need one.
+void checkpoint_copied(u32 i);
+/// Ends it. If `published` is false all its blocks are dirty again.
+void checkpoint_end(bool published);
+
+u32 dirty_blocks(u32 group_mask);
+/// Frames in use by blocks, shadows and transient runs; free frames not counted.
+u32 frames_in_use();
+
+/// XXH64 (Collet), seed 0, of a run of bytes: the checksum of blocks, log records and manifests.
+u64 checksum64(const u8* bytes, u32 count);
+
+}  // namespace shibumi

@@ -1,0 +1,61 @@
+// XXH64, after the published specification (Y. Collet, "xxHash fast digest algorithm", XXH64 section).
+#include "arena.h"
+
+namespace shibumi {
+
+namespace {
+
+constexpr u64 kPrime1 = 0x9E3779B185EBCA87ull;
+constexpr u64 kPrime2 = 0xC2B2AE3D27D4EB4Full;
+constexpr u64 kPrime3 = 0x165667B19E3779F9ull;
+constexpr u64 kPrime4 = 0x85EBCA77C2B2AE63ull;
+constexpr u64 kPrime5 = 0x27D4EB2F165667C5ull;
+
+u64 rotate_left(u64 value, u32 bits) { return (value << bits) | (value >> (64 - bits)); }
+
+template <class T>
+T load(const u8* bytes) {
+  T value;
+  __builtin_memcpy(&value, bytes, sizeof value);
+  return value;
+}
+
+u64 round(u64 lane, u64 input) { return rotate_left(lane + input * kPrime2, 31) * kPrime1; }
+u64 merge(u64 hash, u64 lane) { return (hash ^ round(0, lane)) * kPrime1 + kPrime4; }
+
+}  // namespace
+
+u64 checksum64(const u8* bytes, u32 count) {
+  const u8* next = bytes;
+  u32 left = count;
+  u64 hash;
+  if (count >= 32) {
+    // Four independent lanes: the multiplications overlap.
+    u64 a = kPrime1 + kPrime2, b = kPrime2, c = 0, d = 0 - kPrime1;
+    for (; left >= 32; left -= 32, next += 32) {
+      a = round(a, load<u64>(next));
+      b = round(b, load<u64>(next + 8));
+      c = round(c, load<u64>(next + 16));
+      d = round(d, load<u64>(next + 24));
+    }
+    hash = rotate_left(a, 1) + rotate_left(b, 7) + rotate_left(c, 12) + rotate_left(d, 18);
+    hash = merge(merge(merge(merge(hash, a), b), c), d);
+  } else {
+    hash = kPrime5;
+  }
+  hash += count;
+  for (; left >= 8; left -= 8, next += 8) {
+    hash = rotate_left(hash ^ round(0, load<u64>(next)), 27) * kPrime1 + kPrime4;
+  }
+  if (left >= 4) {
+    hash = rotate_left(hash ^ (load<u32>(next) * kPrime1), 23) * kPrime2 + kPrime3;
+    left -= 4;
+    next += 4;
+  }
+  for (; left > 0; left--, next++) hash = rotate_left(hash ^ (*next * kPrime5), 11) * kPrime1;
+  hash = (hash ^ (hash >> 33)) * kPrime2;
+  hash = (hash ^ (hash >> 29)) * kPrime3;
+  return hash ^ (hash >> 32);
+}
+
+}  // namespace shibumi

@@ -1,0 +1,25 @@
+// What every export may return. One list: src/kernel/status.ts mirrors it and a unit test compares the two.
+#pragma once
+
+#include "types.h"
+
+namespace shibumi {
+
+enum Status : i32 {
+  kOk = 0,
+  /// The key or id is not there. Not an error for the caller.
+  kNotFound = 1,
+  /// A droppable block the call needs is not in memory: `fault_segment()` and `fault_index()` name it. The call changed
+  /// nothing; the host fetches the block, adopts it and repeats the call.
+  kAbsent = 2,
+  /// An argument is out of its range. The host checks first, so this names a bug or a hostile caller.
+  kInvalid = -1,
+  /// Memory for the whole operation could not be had; nothing was changed.
+  kOutOfMemory = -2,
+  /// The image breaks a structural invariant.
+  kCorrupt = -3,
+  /// A fixed capacity (slots, pages) is used up; nothing was changed.
+  kFull = -4,
+};
+
+}  // namespace shibumi

@@ -1,0 +1,55 @@
+// The border of the core, part one: arena, checkpoint, scratch memory. exports_vector.cc and exports_kv.cc are the rest.
+//
+// Every export takes numbers and (address, length) pairs, checks them, and returns a Status, a count or an address.
+// One instance serves one space and one thread.
+#include "core/arena.h"
+#include "core/border.h"
+
+using namespace shibumi;
+
+namespace {
+constexpr u32 kAbiVersion = 1;
+TransientBuffer scratch_buffer;
+}  // namespace
+
+SHIBUMI_EXPORT(abi_version) u32 export_abi_version() { return kAbiVersion; }
+SHIBUMI_EXPORT(block_bytes) u32 export_block_bytes() { return kBlockBytes; }
+
+SHIBUMI_EXPORT(arena_init) void export_arena_init(u32 frames_max) {
+  arena_init(frames_max);
+  scratch_buffer = TransientBuffer{};
+}
+
+/// A transient buffer of at least `bytes` bytes for arguments and results; 0 when memory is out. The former contents are
+/// lost when it has to grow, and its address changes: ask for everything a call needs at once.
+SHIBUMI_EXPORT(scratch) Addr export_scratch(u32 bytes) {
+  return scratch_buffer.ensure(bytes, false) ? scratch_buffer.address : 0;
+}
+
+SHIBUMI_EXPORT(arena_hold) i32 export_arena_hold(u32 frames) { return hold(frames); }
+SHIBUMI_EXPORT(arena_frames_in_use) u32 export_arena_frames_in_use() { return frames_in_use(); }
+SHIBUMI_EXPORT(arena_segment_blocks) u32 export_arena_segment_blocks(u32 segment) {
+  return segment < kSegmentsMax ? segments[segment].block_count : 0;
+}
+SHIBUMI_EXPORT(arena_dirty_blocks) u32 export_arena_dirty_blocks(u32 group_mask) { return dirty_blocks(group_mask); }
+
+SHIBUMI_EXPORT(block_adopt) Addr export_block_adopt(u32 segment, u32 index) { return block_adopt(segment, index); }
+SHIBUMI_EXPORT(block_drop) i32 export_block_drop(u32 segment, u32 index) { return block_drop(segment, index); }
+SHIBUMI_EXPORT(fault_segment) u32 export_fault_segment() { return fault_segment(); }
+SHIBUMI_EXPORT(fault_index) u32 export_fault_index() { return fault_index(); }
+
+SHIBUMI_EXPORT(checkpoint_begin) i32 export_checkpoint_begin(u32 group_mask) { return checkpoint_begin(group_mask); }
+/// Writes the CheckpointEntry (4 x u32: segment, index, address, used bytes) of entry `i` to `out`.
+SHIBUMI_EXPORT(checkpoint_entry) void export_checkpoint_entry(u32 i, Addr out) {
+  check(in_memory(out, sizeof(CheckpointEntry)));
+  const CheckpointEntry entry = checkpoint_entry(i);
+  __builtin_memcpy(at<u8>(out), &entry, sizeof entry);
+}
+SHIBUMI_EXPORT(checkpoint_copied) void export_checkpoint_copied(u32 i) { checkpoint_copied(i); }
+SHIBUMI_EXPORT(checkpoint_end) void export_checkpoint_end(u32 published) { checkpoint_end(published != 0); }
+
+/// XXH64 of the bytes, as an i64.
+SHIBUMI_EXPORT(checksum64) u64 export_checksum64(Addr bytes, u32 count) {
+  check(in_memory(bytes, count));
+  return checksum64(at<const u8>(bytes), count);
+}
