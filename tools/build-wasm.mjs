@@ -50,6 +50,8 @@ const flags = [
   // The stack below the data: an overflow traps instead of writing over it.
   '-Wl,--stack-first',
   `-Wl,-z,stack-size=${1024 * 1024}`,
+  // The host makes the memory, so that it can ask for less address space where the browser grants little.
+  '-Wl,--import-memory',
   // A ceiling only. 4 GiB less a page, so that an end address still fits 32 bits.
   `-Wl,--max-memory=${2 ** 32 - pageBytes}`,
 ];
