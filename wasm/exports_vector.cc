@@ -1,0 +1,190 @@
+// The border of the core for vector spaces. Ranges are checked here, before anything is read through an address.
+//
+// Answers are a Status, or a count that is negative where a Status failed. Where a count may be answered, an absent
+// block (Status kAbsent, positive) is reported as kCountAbsent.
+#include "core/border.h"
+#include "vector/vector_store.h"
+
+using namespace shibumi;
+
+namespace {
+
+constexpr i32 kCountAbsent = -100;
+VectorStore vector_space;
+
+i32 count_status(Status status) { return status == kAbsent ? kCountAbsent : static_cast<i32>(status); }
+
+bool good_vectors(Addr vectors, u32 count) {
+  return in_memory(vectors, static_cast<u64>(count) * vector_space.dimension() * sizeof(f32));
+}
+
+bool good_query(Addr query, u32 hits, Addr out_slots, Addr out_distances) {
+  return vector_space.ready() && good_vectors(query, 1) && in_memory(out_slots, static_cast<u64>(hits) * 4) &&
+         in_memory(out_distances, static_cast<u64>(hits) * 4);
+}
+
+i32 give_hits(const Hit* hits, u32 found, Addr out_slots, Addr out_distances) {
+  u32* slots = at<u32>(out_slots);
+  f32* distances = at<f32>(out_distances);
+  for (u32 i = 0; i < found; i++) {
+    slots[i] = hits[i].slot;
+    distances[i] = hits[i].distance;
+  }
+  return static_cast<i32>(found);
+}
+
+bool good_string(Addr bytes, u32 length) {
+  return vector_space.ready() && vector_space.id_kind() == kStringIdKind && in_memory(bytes, length);
+}
+
+bool takes_ints() { return vector_space.ready() && vector_space.id_kind() == kIntIds; }
+
+}  // namespace
+
+/// metric: 0 L2 squared, 1 inner product, 2 cosine. index: 0 Flat, 1 HNSW. id_kind: 0 int64, 1 string.
+SHIBUMI_EXPORT(vec_create) i32 export_vec_create(u32 dimension, u32 metric, u32 index, u32 M, u32 ef_construction,
+                                                 u32 id_kind, u32 seed_low, u32 seed_high) {
+  return vector_space.create({dimension, metric, index, M, ef_construction, id_kind,
+                              static_cast<u64>(seed_high) << 32 | seed_low});
+}
+
+/// After the host adopted all blocks. `deep` = 1 checks every reference.
+SHIBUMI_EXPORT(vec_open) i32 export_vec_open(u32 deep) { return vector_space.open(deep != 0); }
+
+/// Frames an insert of `count` vectors, whose string ids have `id_bytes` together, may need: for arena_hold.
+SHIBUMI_EXPORT(vec_plan) u32 export_vec_plan(u32 count, u32 id_bytes) {
+  return vector_space.ready() ? vector_space.plan(count, id_bytes) : 0;
+}
+
+/// i64[count] and f32[count * dimension].
+SHIBUMI_EXPORT(vec_insert) i32 export_vec_insert(Addr ids, Addr vectors, u32 count) {
+  if (!takes_ints() || !in_memory(ids, static_cast<u64>(count) * 8) || !good_vectors(vectors, count)) return kInvalid;
+  IdBatch batch;
+  batch.ints = at<const i64>(ids);
+  return vector_space.insert(batch, at<const f32>(vectors), count);
+}
+
+/// u32[count] cumulative ends, the ids' bytes one after another, f32[count * dimension].
+SHIBUMI_EXPORT(vec_insert_strings)
+i32 export_vec_insert_strings(Addr id_ends, Addr id_bytes, Addr vectors, u32 count) {
+  if (!good_string(id_ends, 0) || !in_memory(id_ends, static_cast<u64>(count) * 4)) return kInvalid;
+  IdBatch batch;
+  batch.string_ends = at<const u32>(id_ends);
+  const u32 all = count == 0 ? 0 : batch.string_ends[count - 1];
+  if (!in_memory(id_bytes, all) || !good_vectors(vectors, count)) return kInvalid;
+  batch.string_bytes = at<const u8>(id_bytes);
+  return vector_space.insert(batch, at<const f32>(vectors), count);
+}
+
+SHIBUMI_EXPORT(vec_delete) i32 export_vec_delete(i64 id) {
+  if (!takes_ints()) return kInvalid;
+  u8 key[8];
+  int_key(id, key);
+  return vector_space.remove({key, sizeof key});
+}
+
+SHIBUMI_EXPORT(vec_delete_string) i32 export_vec_delete_string(Addr bytes, u32 length) {
+  if (!good_string(bytes, length)) return kInvalid;
+  return vector_space.remove({at<const u8>(bytes), length});
+}
+
+/// Copies f32[dimension] to `out`, bit for bit as it was put.
+SHIBUMI_EXPORT(vec_get) i32 export_vec_get(i64 id, Addr out) {
+  if (!takes_ints() || !good_vectors(out, 1)) return kInvalid;
+  u8 key[8];
+  int_key(id, key);
+  return vector_space.get({key, sizeof key}, at<f32>(out));
+}
+
+SHIBUMI_EXPORT(vec_get_string) i32 export_vec_get_string(Addr bytes, u32 length, Addr out) {
+  if (!good_string(bytes, length) || !good_vectors(out, 1)) return kInvalid;
+  return vector_space.get({at<const u8>(bytes), length}, at<f32>(out));
+}
+
+SHIBUMI_EXPORT(vec_count) u32 export_vec_count() { return vector_space.ready() ? vector_space.live_count() : 0; }
+SHIBUMI_EXPORT(vec_slots) u32 export_vec_slots() { return vector_space.ready() ? vector_space.slot_count() : 0; }
+SHIBUMI_EXPORT(vec_pending) u32 export_vec_pending() { return vector_space.ready() ? vector_space.pending() : 0; }
+
+/// The k nearest, best first, ties by id: u32[k] slots and f32[k] distances. Returns how many.
+SHIBUMI_EXPORT(vec_search)
+i32 export_vec_search(Addr query, u32 k, u32 ef, Addr out_slots, Addr out_distances) {
+  if (!vector_space.ready()) return kInvalid;
+  // k may pass the count; the host gives room for what there is.
+  const u32 wanted = min_of(k, vector_space.live_count());
+  if (!good_query(query, wanted, out_slots, out_distances)) return kInvalid;
+  const Hit* hits = nullptr;
+  u32 found = 0;
+  const Status status = vector_space.search(at<const f32>(query), wanted, ef, hits, found);
+  return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
+}
+
+/// Everything nearer than `radius` (kernel scale), best first, `limit` at most; exact whatever the index.
+SHIBUMI_EXPORT(vec_range)
+i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr out_slots, Addr out_distances) {
+  if (!vector_space.ready()) return kInvalid;
+  const u32 most = min_of(limit, vector_space.live_count());
+  if (!good_query(query, most, out_slots, out_distances)) return kInvalid;
+  const Hit* hits = nullptr;
+  u32 found = 0;
+  const Status status = vector_space.range(at<const f32>(query), radius, most, hits, found);
+  return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
+}
+
+/// i64[count] ids of live slots. kInvalid when a slot is not live.
+SHIBUMI_EXPORT(vec_ids) i32 export_vec_ids(Addr slots, u32 count, Addr out) {
+  const u64 bytes = static_cast<u64>(count) * 4;
+  if (!takes_ints() || !in_memory(slots, bytes) || !in_memory(out, bytes * 2)) return kInvalid;
+  for (u32 i = 0; i < count; i++) {
+    const u32 slot = at<const u32>(slots)[i];
+    if (!vector_space.live(slot)) return kInvalid;
+    const u64 id = vector_space.slot(slot).id;
+    __builtin_memcpy(at<u8>(out) + i * 8ull, &id, sizeof id);
+  }
+  return kOk;
+}
+
+/// Address of u32 length and the bytes; 0 when the slot is not live. Good until the next mutation.
+SHIBUMI_EXPORT(vec_id_string) Addr export_vec_id_string(u32 slot) {
+  if (!vector_space.ready() || vector_space.id_kind() != kStringIdKind || !vector_space.live(slot)) return 0;
+  return addr_of(Slots::string_at(vector_space.slot(slot).id).data - 4);
+}
+
+/// Up to `limit` live slots in id order, from the first or after the id `after`. Returns how many.
+SHIBUMI_EXPORT(vec_scan) i32 export_vec_scan(u32 has_cursor, i64 after, u32 limit, Addr out_slots) {
+  if (!takes_ints() || !in_memory(out_slots, static_cast<u64>(limit) * 4)) return kInvalid;
+  u8 key[8];
+  int_key(after, key);
+  const Bytes cursor{key, sizeof key};
+  return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots)));
+}
+
+SHIBUMI_EXPORT(vec_scan_string)
+i32 export_vec_scan_string(u32 has_cursor, Addr after, u32 after_length, u32 limit, Addr out_slots) {
+  if (!vector_space.ready() || vector_space.id_kind() != kStringIdKind) return kInvalid;
+  if (has_cursor && !in_memory(after, after_length)) return kInvalid;
+  if (!in_memory(out_slots, static_cast<u64>(limit) * 4)) return kInvalid;
+  const Bytes cursor{has_cursor ? at<const u8>(after) : nullptr, has_cursor ? after_length : 0};
+  return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots)));
+}
+
+/// Where a live slot's f32[dimension] are, to copy them out at once; 0 when it is not live or its block is absent (the
+/// fault tells).
+SHIBUMI_EXPORT(vec_vector) Addr export_vec_vector(u32 slot) {
+  if (!vector_space.ready() || !vector_space.live(slot)) return 0;
+  const f32* row = vector_space.row_or_fault(slot);
+  return row == nullptr ? 0 : addr_of(row);
+}
+
+/// Links up to `most` pending vectors into the graph. Returns how many remain; when memory is out (negative) the rest
+/// stay pending and are found by exact search.
+SHIBUMI_EXPORT(vec_link) i32 export_vec_link(u32 most) {
+  if (!vector_space.ready()) return kInvalid;
+  const Status status = vector_space.link(most);
+  return status == kOk ? static_cast<i32>(vector_space.pending()) : count_status(status);
+}
+
+/// 1 when no value is NaN or infinite, 0 when one is.
+SHIBUMI_EXPORT(vec_all_finite) i32 export_vec_all_finite(Addr values, u32 count) {
+  if (!in_memory(values, static_cast<u64>(count) * 4)) return kInvalid;
+  return all_finite(at<const f32>(values), count);
+}

@@ -1,0 +1,531 @@
+#include "hnsw.h"
+
+namespace shibumi {
+
+namespace {
+
+constexpr u32 kNoSlot = ~0u;
+constexpr bool kKeepPrunedBack = true;
+
+/// SplitMix64's finalizer (Steele, Lea, Flood 2014).
+u64 mix(u64 x) {
+  x += 0x9e3779b97f4a7c15ull;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+bool contains(const u32* links, u32 count, u32 slot) {
+  for (u32 i = 0; i < count; i++) {
+    if (links[i] == slot + 1) return true;
+  }
+  return false;
+}
+
+u32 count_links(const u32* links, u32 width) {
+  u32 count = 0;
+  while (count < width && links[count] != 0) count++;
+  return count;
+}
+
+}  // namespace
+
+// --- storage --------------------------------------------------------------------------------------------------------
+
+void Hnsw::define(const HnswConfig& config, const Rows* rows, Slots* slots) {
+  *this = Hnsw{};
+  rows_ = rows;
+  slots_ = slots;
+  M_ = config.M;
+  ef_construction_ = config.ef_construction;
+  seed_ = config.seed;
+  nodes_.define(kGraphNodes, sizeof(GraphNode));
+  base_.define(kGraphBase, 2 * M_ * sizeof(u32));
+  upper_.define(kGraphUpper, M_ * sizeof(u32));
+}
+
+const GraphSuperblock& Hnsw::meta_read() const {
+  return *reinterpret_cast<const GraphSuperblock*>(block_read(kGraphMeta, 0));
+}
+GraphSuperblock& Hnsw::meta() const { return *reinterpret_cast<GraphSuperblock*>(block_write(kGraphMeta, 0)); }
+
+const u32* Hnsw::list(u32 slot, u32 level) const {
+  return reinterpret_cast<const u32*>(level == 0 ? base_.get(slot) : upper_.get(node(slot).upper + level - 1));
+}
+u32* Hnsw::list_mut(u32 slot, u32 level) const {
+  return reinterpret_cast<u32*>(level == 0 ? base_.mut(slot) : upper_.mut(node(slot).upper + level - 1));
+}
+
+u32 Hnsw::level_of(u32 slot) const {
+  // P(level >= L) = M^-L: as many times as the hash stays below a threshold that shrinks by M.
+  const u64 hash = mix(seed_ ^ mix(slot));
+  u32 level = 0;
+  for (u64 threshold = ~0ull / M_; hash < threshold && level < kLevelMax; threshold /= M_) level++;
+  return level;
+}
+
+Status Hnsw::create() {
+  if (reserve(1, 0) != kOk) return kOutOfMemory;
+  block_append(kGraphMeta);
+  GraphSuperblock& graph = meta();
+  graph.magic = kGraphMagic;
+  graph.version = kGraphVersion;
+  graph.M = M_;
+  graph.seed = seed_;
+  return kOk;
+}
+
+Status Hnsw::open(u32 slot_count, u32 next_stamp, bool deep) {
+  if (segments[kGraphMeta].block_count == 0) {
+    if (segments[kGraphNodes].block_count + segments[kGraphBase].block_count + segments[kGraphUpper].block_count > 0) {
+      return kCorrupt;
+    }
+    const Status made = create();
+    if (made != kOk) return made;
+  }
+  const GraphSuperblock& graph = meta_read();
+  if (graph.magic != kGraphMagic || graph.version != kGraphVersion || graph.M != M_ || graph.seed != seed_ ||
+      segments[kGraphMeta].block_count != 1 || graph.node_count > slot_count || graph.linked > graph.node_count ||
+      graph.upper_count > kSlotsMax || segments[kGraphNodes].block_count != nodes_.blocks_for(graph.node_count) ||
+      segments[kGraphBase].block_count != base_.blocks_for(graph.node_count) ||
+      segments[kGraphUpper].block_count != upper_.blocks_for(graph.upper_count) ||
+      (graph.entry == 0) != (graph.linked == 0) || graph.entry > graph.node_count) {
+    return kCorrupt;
+  }
+  if (graph.entry != 0) {
+    const GraphNode& entry = node(graph.entry - 1);
+    if (entry.stamp == 0 || entry.level != graph.entry_level) return kCorrupt;
+  }
+  if (deep) {
+    u32 linked = 0;
+    for (u32 slot = 0; slot < graph.node_count; slot++) {
+      if (node(slot).stamp >= next_stamp || check_node(slot, graph.node_count) != kOk) return kCorrupt;
+      if (node(slot).stamp != 0) linked++;
+    }
+    if (linked != graph.linked) return kCorrupt;
+  }
+  return queue_pending(slot_count) ? kOk : kOutOfMemory;
+}
+
+Status Hnsw::check_node(u32 slot, u32 node_count) const {
+  const GraphNode& checked = node(slot);
+  if (checked.stamp == 0) return list(slot, 0)[0] == 0 ? kOk : kCorrupt;
+  const u32 upper_count = meta_read().upper_count;
+  if (checked.level != level_of(slot) || checked.upper > upper_count || checked.level > upper_count - checked.upper) {
+    return kCorrupt;
+  }
+  for (u32 level = 0; level <= checked.level; level++) {
+    const u32* links = list(slot, level);
+    const u32 count = count_links(links, width(level));
+    for (u32 i = 0; i < width(level); i++) {
+      if (i >= count && links[i] != 0) return kCorrupt;
+      if (i >= count) continue;
+      const u32 neighbour = links[i] - 1;
+      if (neighbour >= node_count || neighbour == slot) return kCorrupt;
+      if (node(neighbour).stamp == 0 || level_of(neighbour) < level) return kCorrupt;
+    }
+  }
+  return kOk;
+}
+
+// --- pending slots --------------------------------------------------------------------------------------------------
+
+bool Hnsw::queue_pending(u32 slot_count) {
+  const u32 node_count = meta_read().node_count;
+  u8* marks = slots_->marks();
+  u32 waiting = 0;
+  for (u32 slot = 0; slot < slot_count; slot++) {
+    const u32 stamp = slots_->record(slot).stamp;
+    if (stamp == 0) continue;
+    if (slot < node_count && node(slot).stamp == stamp) {
+      marks[slot] |= kLinkedMark;
+      live_linked_++;
+    } else {
+      waiting++;
+    }
+  }
+  if (!reserve_queue(waiting)) return false;
+  for (u32 slot = 0; slot < slot_count; slot++) {
+    const u32 stamp = slots_->record(slot).stamp;
+    if (stamp != 0 && (marks[slot] & kLinkedMark) == 0) inserted(slot, stamp);
+  }
+  // Into the order of stamps: heapsort, because the order of slots may be its opposite.
+  Queued* queue = queue_.as<Queued>();
+  const auto sift = [queue](u32 i, u32 count) {
+    const Queued moved = queue[i];
+    for (u32 child; (child = 2 * i + 1) < count; i = child) {
+      if (child + 1 < count && queue[child].stamp < queue[child + 1].stamp) child++;
+      if (queue[child].stamp <= moved.stamp) break;
+      queue[i] = queue[child];
+    }
+    queue[i] = moved;
+  };
+  for (u32 i = waiting / 2; i-- > 0;) sift(i, waiting);
+  for (u32 count = waiting; count > 1;) {
+    const Queued last = queue[0];
+    queue[0] = queue[--count];
+    queue[count] = last;
+    sift(0, count);
+  }
+  return true;
+}
+
+bool Hnsw::reserve_queue(u32 count) {
+  if (queue_head_ == queue_tail_) queue_head_ = queue_tail_ = 0;
+  if (queue_head_ > queue_tail_ / 2) {
+    Queued* queue = queue_.as<Queued>();
+    __builtin_memmove(queue, queue + queue_head_, (queue_tail_ - queue_head_) * sizeof(Queued));
+    queue_tail_ -= queue_head_;
+    queue_head_ = 0;
+  }
+  const u64 bytes = (static_cast<u64>(queue_tail_) + count) * sizeof(Queued);
+  return bytes < (1ull << 31) && queue_.ensure(static_cast<u32>(bytes), true);
+}
+
+void Hnsw::inserted(u32 slot, u32 stamp) {
+  queue_.as<Queued>()[queue_tail_++] = {slot, stamp};
+  pending_++;
+}
+
+void Hnsw::removed(u32 slot) {
+  if (slots_->marks()[slot] & kLinkedMark) {
+    live_linked_--;
+  } else {
+    pending_--;
+  }
+}
+
+void Hnsw::scan_pending(const Probe& query, TopK& best) const {
+  const Queued* queue = queue_.as<Queued>();
+  for (u32 i = queue_head_; i < queue_tail_; i++) {
+    const u32 slot = queue[i].slot;
+    // Freed since, or given away again: then it is further back in the queue once more.
+    if (slots_->record(slot).stamp != queue[i].stamp) continue;
+    best.offer(slot, rows_->distance(query, rows_->row(slot)));
+  }
+}
+
+// --- search ---------------------------------------------------------------------------------------------------------
+
+bool Hnsw::ensure_pool(u32 ef) {
+  const u32 dead = meta_read().linked - live_linked_;
+  const u32 room = ef + min_of(dead, 8 * ef + 64);
+  pool_.capacity = room;
+  return pool_storage_.ensure(room * sizeof(u64), false);
+}
+
+void Hnsw::next_epoch() {
+  if (++epoch_ < (1u << (8 - kEpochShift))) return;
+  u8* marks = slots_->marks();
+  for (u32 i = 0; i < slots_->mark_bytes.bytes; i++) marks[i] &= (1u << kEpochShift) - 1;
+  epoch_ = 1;
+}
+
+void Hnsw::measure(const Probe& probe, const u32* some, u32 count, Near* out) const {
+  for (u32 i = 0; i < count; i += 4) {
+    const u32 n = min_of(4u, count - i);
+    const f32* rows[4];
+    f32 distances[4];
+    for (u32 j = 0; j < 4; j++) rows[j] = rows_->row(some[i + min_of(j, n - 1)]);
+    rows_->distance_x4(probe, rows, distances);
+    for (u32 j = 0; j < n; j++) out[i + j] = {distances[j], some[i + j]};
+  }
+}
+
+/// Algorithm 2 with ef 1: walks to a nearer neighbour until there is none.
+Hnsw::Near Hnsw::greedy(const Probe& query, Near from, u32 level, u32 skip) const {
+  u32 some[kMMax];
+  Near measured[kMMax];
+  for (bool moved = true; moved;) {
+    moved = false;
+    const u32* links = list(from.slot, level);
+    u32 count = 0;
+    for (u32 i = 0; i < M_ && links[i] != 0; i++) {
+      if (links[i] - 1 != skip) some[count++] = links[i] - 1;
+    }
+    measure(query, some, count, measured);
+    for (u32 i = 0; i < count; i++) {
+      if (measured[i].distance < from.distance) from = measured[i], moved = true;
+    }
+  }
+  return from;
+}
+
+/// From the entry point down to just above `level`. Requires: the graph is not empty.
+Hnsw::Near Hnsw::descend(const Probe& query, u32 level, u32 skip) const {
+  const GraphSuperblock& graph = meta_read();
+  const u32 entry = graph.entry - 1;
+  Near at_entry{rows_->distance(query, rows_->row(entry)), entry};
+  for (u32 l = graph.entry_level; l > level; l--) at_entry = greedy(query, at_entry, l, skip);
+  return at_entry;
+}
+
+/// Algorithm 2: leaves what it found in pool_. Requires: ensure_pool(ef), a new epoch (a slot already marked with it is
+/// left out).
+void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level) {
+  u8* marks = slots_->marks();
+  const u32 epoch = epoch_;
+  const u32 links_max = width(level);
+  // In a graph of nothing but tombstones, those are what a new node can be linked to.
+  const u8 hit_mark = live_linked_ > 0 ? kLiveMark | kLinkedMark : 0;
+  const auto is_hit = [marks, hit_mark](u32 slot) { return (marks[slot] & hit_mark) == hit_mark; };
+  const auto visit = [marks, epoch](u32 slot) {
+    const u32 mark = marks[slot];
+    marks[slot] = static_cast<u8>((epoch << kEpochShift) | (mark & ((1u << kEpochShift) - 1)));
+    return (mark >> kEpochShift) != epoch;
+  };
+
+  pool_.start(pool_storage_.as<u64>(), pool_.capacity, ef);
+  visit(from.slot);
+  pool_.insert(from.distance, from.slot, is_hit(from.slot));
+  u32 some[2 * kMMax];
+  for (u32 slot; pool_.next(slot);) {
+    const u32* links = list(slot, level);
+    u32 count = 0;
+    for (u32 i = 0; i < links_max && links[i] != 0; i++) {
+      const u32 neighbour = links[i] - 1;
+      if (visit(neighbour)) some[count++] = neighbour;
+    }
+    for (u32 i = 0; i < count; i += 4) {
+      const u32 n = min_of(4u, count - i);
+      const f32* rows[4];
+      f32 distances[4];
+      for (u32 j = 0; j < 4; j++) rows[j] = rows_->row(some[i + min_of(j, n - 1)]);
+      rows_->distance_x4(query, rows, distances);
+      for (u32 j = 0; j < n; j++) {
+        if (distances[j] < pool_.bound) pool_.insert(distances[j], some[i + j], is_hit(some[i + j]));
+      }
+    }
+  }
+}
+
+Status Hnsw::search(const Probe& query, u32 ef, TopK& best) {
+  if (live_linked_ == 0) return kOk;
+  if (!ensure_pool(ef)) return kOutOfMemory;
+  next_epoch();
+  search_level(query, descend(query, 0, kNoSlot), ef, 0);
+  for (u32 i = 0; i < pool_.size; i++) {
+    if (pool_.entries[i] & kHitBit) best.offer(slot_of(pool_.entries[i]), distance_of(pool_.entries[i]));
+  }
+  return kOk;
+}
+
+// --- linking --------------------------------------------------------------------------------------------------------
+
+/// Nearest first, ties by slot. Insertion sort: a list and one more.
+void Hnsw::sort(Near* some, u32 count) {
+  for (u32 i = 1; i < count; i++) {
+    const Near moved = some[i];
+    u32 j = i;
+    for (; j > 0 && (some[j - 1].distance > moved.distance ||
+                     (some[j - 1].distance == moved.distance && some[j - 1].slot > moved.slot));
+         j--) {
+      some[j] = some[j - 1];
+    }
+    some[j] = moved;
+  }
+}
+
+/// Algorithm 4: of `candidates`, nearest first, those that are nearer to the base than to any neighbour chosen before
+/// them, `most` at most; with `keep_pruned` the nearest of the others fill what is left. Equal distances count as nearer
+/// to the other neighbour: else the copies of one vector would link to nothing but each other.
+u32 Hnsw::select(const Near* candidates, u32 count, u32 most, bool keep_pruned, u32* chosen) const {
+  const f32* chosen_rows[2 * kMMax];
+  u32 pruned[2 * kMMax];
+  u32 chosen_count = 0, pruned_count = 0;
+  for (u32 c = 0; c < count && chosen_count < most; c++) {
+    const Probe candidate = rows_->probe(candidates[c].slot);
+    bool good = true;
+    for (u32 i = 0; i < chosen_count && good; i += 4) {
+      f32 distances[4];
+      const f32* rows[4];
+      for (u32 j = 0; j < 4; j++) rows[j] = chosen_rows[min_of(i + j, chosen_count - 1)];
+      rows_->distance_x4(candidate, rows, distances);
+      for (u32 j = 0; j < 4; j++) good = good && !(distances[j] <= candidates[c].distance);
+    }
+    if (good) {
+      chosen_rows[chosen_count] = candidate.values;
+      chosen[chosen_count++] = candidates[c].slot;
+    } else if (pruned_count < most) {
+      pruned[pruned_count++] = candidates[c].slot;
+    }
+  }
+  if (keep_pruned) {
+    for (u32 i = 0; i < pruned_count && chosen_count < most; i++) chosen[chosen_count++] = pruned[i];
+  }
+  return chosen_count;
+}
+
+Status Hnsw::reserve_link(u32 slot, u32 level, bool new_upper) {
+  const u32 fresh = nodes_.missing_blocks(slot + 1) + base_.missing_blocks(slot + 1) +
+                    (new_upper ? upper_.missing_blocks(meta_read().upper_count + level) : 0);
+  // Its neighbours' lists, twice over when an old node has to be unlinked first; a list is in one block.
+  const u32 lists = (level + 1) * 4 * M_ + 8;
+  const u32 blocks = 1 + segments[kGraphNodes].block_count + segments[kGraphBase].block_count +
+                     segments[kGraphUpper].block_count;
+  return reserve(fresh, min_of(lists, blocks));
+}
+
+Status Hnsw::link_next() {
+  u32 slot, stamp;
+  do {
+    if (queue_head_ == queue_tail_) return kNotFound;
+    const Queued& next = queue_.as<Queued>()[queue_head_];
+    slot = next.slot;
+    stamp = next.stamp;
+    if (slots_->record(slot).stamp == stamp) break;
+    queue_head_++;
+  } while (true);
+
+  const u32 level = level_of(slot);
+  const bool used_before = slot < meta_read().node_count && node(slot).stamp != 0;
+  if (!ensure_pool(ef_construction_)) return kOutOfMemory;
+  if (reserve_link(slot, level, !used_before) != kOk) return kOutOfMemory;
+  queue_head_++;
+
+  if (used_before) unlink(slot);
+  GraphSuperblock& graph = meta();
+  graph.node_count = max_of(graph.node_count, slot + 1);
+  nodes_.extend(graph.node_count);
+  base_.extend(graph.node_count);
+  if (!used_before) {
+    GraphNode& made = node_mut(slot);
+    made.level = level;
+    made.upper = graph.upper_count;
+    graph.upper_count += level;
+    upper_.extend(graph.upper_count);
+    graph.linked++;
+  }
+  node_mut(slot).stamp = stamp;
+
+  if (graph.entry != 0) {
+    const Probe probe = rows_->probe(slot);
+    Near from = descend(probe, level, slot);
+    for (u32 l = min_of(level, graph.entry_level) + 1; l-- > 0;) {
+      next_epoch();
+      slots_->marks()[slot] = static_cast<u8>((slots_->marks()[slot] & (kLiveMark | kLinkedMark)) | epoch_ << kEpochShift);
+      search_level(probe, from, ef_construction_, l);
+      from = {distance_of(pool_.entries[0]), slot_of(pool_.entries[0])};
+      link_level(slot, l);
+    }
+  }
+  if (graph.entry == 0 || level > graph.entry_level) {
+    graph.entry = slot + 1;
+    graph.entry_level = level;
+  }
+  slots_->marks()[slot] |= kLinkedMark;
+  pending_--;
+  live_linked_++;
+  return kOk;
+}
+
+/// Links `slot` on one level to the best of what search_level left in pool_, both ways.
+void Hnsw::link_level(u32 slot, u32 level) {
+  Near candidates[kEfConstructionMax];
+  u32 count = 0;
+  const bool hits_only = pool_.hits > 0;
+  for (u32 i = 0; i < pool_.size && count < ef_construction_; i++) {
+    const u64 entry = pool_.entries[i];
+    if (hits_only && (entry & kHitBit) == 0) continue;
+    candidates[count++] = {distance_of(entry), slot_of(entry)};
+  }
+  u32 chosen[2 * kMMax];
+  const u32 chosen_count = select(candidates, count, M_, true, chosen);
+  u32* links = list_mut(slot, level);
+  for (u32 i = 0; i < chosen_count; i++) links[i] = chosen[i] + 1;
+  for (u32 i = 0; i < chosen_count; i++) {
+    // The distance is among the candidates, which are sorted; M of them are soon looked through.
+    u32 c = 0;
+    while (candidates[c].slot != chosen[i]) c++;
+    link_back(chosen[i], slot, candidates[c].distance, level);
+  }
+}
+
+/// Adds `slot` to the neighbours of `target`; where there is no room, the heuristic decides who stays.
+void Hnsw::link_back(u32 target, u32 slot, f32 distance, u32 level) {
+  const u32 most = width(level);
+  const u32* links = list(target, level);
+  const u32 count = count_links(links, most);
+  if (contains(links, count, slot)) return;
+  if (count < most) {
+    list_mut(target, level)[count] = slot + 1;
+    return;
+  }
+  u32 some[2 * kMMax];
+  Near candidates[2 * kMMax + 1];
+  for (u32 i = 0; i < count; i++) some[i] = links[i] - 1;
+  measure(rows_->probe(target), some, count, candidates);
+  candidates[count] = {distance, slot};
+  sort(candidates, count + 1);
+  u32 chosen[2 * kMMax];
+  const u32 kept = select(candidates, count + 1, most, kKeepPrunedBack, chosen);
+  u32* changed = list_mut(target, level);
+  for (u32 i = 0; i < most; i++) changed[i] = i < kept ? chosen[i] + 1 : 0;
+}
+
+// --- unlinking ------------------------------------------------------------------------------------------------------
+
+/// Takes a stale node out of the lists of the neighbours it knows and empties its own. It stays counted as linked: the
+/// caller links the slot again at once.
+void Hnsw::unlink(u32 slot) {
+  u32 around[2 * kMMax];
+  for (u32 level = 0; level <= node(slot).level; level++) {
+    const u32 most = width(level);
+    const u32* links = list(slot, level);
+    const u32 count = count_links(links, most);
+    for (u32 i = 0; i < count; i++) around[i] = links[i] - 1;
+    for (u32 i = 0; i < count; i++) mend(around[i], slot, around, count, level);
+    __builtin_memset(list_mut(slot, level), 0, most * sizeof(u32));
+  }
+  if (meta_read().entry == slot + 1) replace_entry(slot);
+}
+
+/// Gives `target` one of the lost neighbour's other neighbours in its place: the nearest the heuristic lets in, else the
+/// nearest. The full heuristic over both lists costs several times as much, and recall after replacing every vector
+/// did not tell them apart.
+void Hnsw::mend(u32 target, u32 lost, const u32* around, u32 count, u32 level) {
+  const u32 most = width(level);
+  u32* links = list_mut(target, level);
+  u32 link_count = count_links(links, most);
+  if (!contains(links, link_count, lost)) return;
+  u32 kept = 0;
+  for (u32 i = 0; i < link_count; i++) {
+    if (links[i] != lost + 1) links[kept++] = links[i];
+  }
+  for (u32 i = kept; i < link_count; i++) links[i] = 0;
+
+  u32 some[2 * kMMax], some_count = 0;
+  for (u32 i = 0; i < count; i++) {
+    if (around[i] != target && !contains(links, kept, around[i])) some[some_count++] = around[i];
+  }
+  if (some_count == 0) return;
+  Near candidates[2 * kMMax], rivals[2 * kMMax];
+  measure(rows_->probe(target), some, some_count, candidates);
+  sort(candidates, some_count);
+  for (u32 i = 0; i < kept; i++) some[i] = links[i] - 1;
+  u32 best = 0;
+  for (u32 c = 0; c < some_count; c++) {
+    measure(rows_->probe(candidates[c].slot), some, kept, rivals);
+    bool good = true;
+    for (u32 i = 0; i < kept; i++) good = good && !(rivals[i].distance <= candidates[c].distance);
+    if (!good) continue;
+    best = c;
+    break;
+  }
+  links[kept] = candidates[best].slot + 1;
+}
+
+/// Makes the highest other node the entry point. A scan of all nodes: rare, as the entry point is one of them.
+void Hnsw::replace_entry(u32 without) {
+  GraphSuperblock& graph = meta();
+  graph.entry = graph.entry_level = 0;
+  for (u32 slot = 0; slot < graph.node_count; slot++) {
+    const GraphNode& other = node(slot);
+    if (slot == without || other.stamp == 0) continue;
+    if (graph.entry != 0 && other.level <= graph.entry_level) continue;
+    graph.entry = slot + 1;
+    graph.entry_level = other.level;
+  }
+}
+
+}  // namespace shibumi

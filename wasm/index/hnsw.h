@@ -1,0 +1,122 @@
+// HNSW: Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
+// World graphs" (2016; arXiv 1603.09320). Neighbours are chosen by their heuristic (Algorithm 4).
+//
+// Inserting and linking are two things. An insert stores the vector and queues its slot here; `link` takes slots from the
+// queue in the order of their stamps and makes them nodes of the graph. Until then a slot is *pending* and is measured
+// exactly by every search. So inserts run at the speed of memory, a long build can be cut in slices, and a graph that is
+// older than the vectors (after a crash) is only a graph with more pending slots.
+//
+// Invariants
+//  * A slot is linked when its node carries the slot's stamp. A node with another stamp is *stale*: its slot was freed
+//    (a tombstone: its vector still leads the way) or given to another vector (then that one is pending).
+//  * Only slots below node_count, whose node has a stamp, are neighbours of anything.
+//  * A node of level L has lists for levels 0..L, and its neighbours on a level have that level too.
+//  * A node's level is a function of the seed and the slot, so it outlives the slot's reuse and its upper lists are never
+//    moved. Levels are geometric with 1 / ln M, as in the paper.
+//  * Links may be one-way. A slot used again is first unlinked from the neighbours it knows, whose lists are mended;
+//    a one-way link that still points to it leads to a live node elsewhere, which is harmless.
+//  * The same seed, order of operations and build give the same bytes.
+//
+// Requires throughout: all rows present.
+#pragma once
+
+#include "../vector/rows.h"
+#include "../vector/slots.h"
+#include "pool.h"
+#include "top_k.h"
+
+namespace shibumi {
+
+constexpr u32 kLevelMax = 15;
+
+struct HnswConfig {
+  u32 M;                // neighbours a node asks for; 2M at most on level 0, M above
+  u32 ef_construction;  // candidates looked at for them
+  u64 seed;
+};
+
+class Hnsw {
+ public:
+  /// Names the segments and forgets all transient state. Call before `create` or `open`.
+  void define(const HnswConfig& config, const Rows* rows, Slots* slots);
+
+  /// Makes an empty graph. Requires: no graph block exists. kOk or kOutOfMemory.
+  Status create();
+  /// Checks the stored graph's sizes, marks linked slots and queues pending ones; with `deep` also every level, list and
+  /// neighbour. Without any graph block it starts an empty graph. kOk, kCorrupt or kOutOfMemory.
+  Status open(u32 slot_count, u32 next_stamp, bool deep);
+
+  /// Makes room to queue `count` more slots. False when memory is out.
+  bool reserve_queue(u32 count);
+  /// A slot was given to a new vector. Requires: reserve_queue.
+  void inserted(u32 slot, u32 stamp);
+  /// A live slot is about to be freed (its mark still says whether it was linked).
+  void removed(u32 slot);
+
+  u32 pending() const { return pending_; }
+
+  /// Links the oldest pending slot. kOk, kNotFound when none is pending, or kOutOfMemory (then nothing changed).
+  Status link_next();
+
+  /// Offers the `ef` live linked slots that a search of the graph finds. kOk or kOutOfMemory.
+  Status search(const Probe& query, u32 ef, TopK& best);
+  /// Offers every pending slot.
+  void scan_pending(const Probe& query, TopK& best) const;
+
+  /// The level of a slot's node.
+  u32 level_of(u32 slot) const;
+
+ private:
+  struct Queued {
+    u32 slot;
+    u32 stamp;
+  };
+  struct Near {
+    f32 distance;
+    u32 slot;
+  };
+
+  GraphSuperblock& meta() const;
+  const GraphSuperblock& meta_read() const;
+  const GraphNode& node(u32 slot) const { return *reinterpret_cast<const GraphNode*>(nodes_.get(slot)); }
+  GraphNode& node_mut(u32 slot) const { return *reinterpret_cast<GraphNode*>(nodes_.mut(slot)); }
+  u32 width(u32 level) const { return level == 0 ? 2 * M_ : M_; }
+  const u32* list(u32 slot, u32 level) const;
+  u32* list_mut(u32 slot, u32 level) const;
+
+  bool ensure_pool(u32 ef);
+  void next_epoch();
+  Near greedy(const Probe& query, Near from, u32 level, u32 skip) const;
+  Near descend(const Probe& query, u32 level, u32 skip) const;
+  void search_level(const Probe& query, Near from, u32 ef, u32 level);
+
+  u32 select(const Near* candidates, u32 count, u32 most, bool keep_pruned, u32* chosen) const;
+  void measure(const Probe& probe, const u32* some, u32 count, Near* out) const;
+  static void sort(Near* some, u32 count);
+  void link_level(u32 slot, u32 level);
+  void link_back(u32 target, u32 slot, f32 distance, u32 level);
+  void unlink(u32 slot);
+  void mend(u32 target, u32 lost, const u32* around, u32 count, u32 level);
+  void replace_entry(u32 without);
+  Status reserve_link(u32 slot, u32 level, bool new_upper);
+  Status check_node(u32 slot, u32 node_count) const;
+  bool queue_pending(u32 slot_count);
+
+  const Rows* rows_ = nullptr;
+  Slots* slots_ = nullptr;
+  PagedArray nodes_, base_, upper_;
+  u32 M_ = 0;
+  u32 ef_construction_ = 0;
+  u64 seed_ = 0;
+
+  // Transient.
+  TransientBuffer queue_;  // Queued, in the order of stamps
+  u32 queue_head_ = 0, queue_tail_ = 0;
+  u32 pending_ = 0;        // live slots in the queue
+  u32 live_linked_ = 0;    // live slots in the graph
+  TransientBuffer pool_storage_;
+  Pool pool_;
+  u32 epoch_ = 0;
+};
+
+}  // namespace shibumi

@@ -1,0 +1,100 @@
+// What a vector space stores: its segments and the layout of every record in them. Part of the file format.
+//
+//   segment      group    blocks hold
+//   kMeta        primary  one block: VectorSuperblock
+//   kVectors     primary  a record a slot: f32[dimension], for cosine then f32 inverse norm, zeros up to 16 B; droppable
+//   kSlots       primary  SlotRecord a slot
+//   kStringIds   primary  string ids: u32 length, bytes, zeros up to 4 B; appended, none crosses a block
+//   kIdTree      primary  B+tree (kv/btree.h) from id to slot (u32), in id order
+//   kGraphMeta   derived  one block: GraphSuperblock
+//   kGraphNodes  derived  GraphNode a slot
+//   kGraphBase   derived  a list of 2M neighbours a slot: level 0
+//   kGraphUpper  derived  a list of M neighbours a level above 0, a node's lists one after another
+//
+// A neighbour is a u32: slot + 1, and 0 ends the list, so that a zeroed block is a block of empty lists.
+// An id is its tree key: int64 as 8 bytes, most significant first, the sign bit flipped (byte order is then numeric
+// order); a string as its bytes.
+//
+// Little-endian; reserved bytes are zero.
+#pragma once
+
+#include "../core/arena.h"
+
+namespace shibumi {
+
+enum VectorSegment : SegmentId {
+  kMeta = 0,
+  kVectors = 1,
+  kSlots = 2,
+  kStringIds = 3,
+  kIdTree = 4,
+  kGraphMeta = 8,
+  kGraphNodes = 9,
+  kGraphBase = 10,
+  kGraphUpper = 11,
+};
+
+enum Metric : u32 { kL2sq = 0, kIp = 1, kCosine = 2 };
+enum IndexKind : u32 { kFlat = 0, kHnsw = 1 };
+enum IdKind : u32 { kIntIds = 0, kStringIdKind = 1 };
+
+constexpr u32 kDimensionMax = 4096;
+constexpr u32 kSlotsMax = 1u << 30;
+constexpr u32 kMMin = 2, kMMax = 128;
+constexpr u32 kEfConstructionMax = 4096;
+constexpr u64 kVectorMagic = 0x4345565542494853;  // "SHIBUVEC"
+constexpr u64 kGraphMagic = 0x4652475542494853;   // "SHIBUGRF"
+constexpr u32 kVectorVersion = 1;
+constexpr u32 kGraphVersion = 1;
+
+struct VectorSuperblock {
+  u64 magic;
+  u32 version;
+  u32 dimension;
+  u32 metric;   // Metric
+  u32 index;    // IndexKind
+  u32 id_kind;  // IdKind
+  u32 M;                // of HNSW; 0 for Flat
+  u32 ef_construction;  // of HNSW; 0 for Flat
+  u32 slot_count;       // slots ever used: live and free ones
+  u32 live_count;
+  u32 free_head;   // slot + 1 of the last freed slot, 0 = none
+  u32 next_stamp;  // the stamp the next insert gives; stamps start at 1 and are never given twice
+  u32 reserved;
+  u64 seed;        // of the levels
+  u64 string_end;  // where the next string id goes: block << kBlockShift | byte
+};
+static_assert(sizeof(VectorSuperblock) == 72 && offsetof(VectorSuperblock, slot_count) == 36 &&
+              offsetof(VectorSuperblock, seed) == 56 && offsetof(VectorSuperblock, string_end) == 64);
+
+/// A slot is live when its stamp is not 0. A free one keeps its vector and its place in the graph until it is used again.
+struct SlotRecord {
+  u64 id;     // live: the int64's bits, or where the string id is (block << kBlockShift | byte); free: next free slot + 1
+  u32 stamp;  // 0 = free
+  u32 reserved;
+};
+static_assert(sizeof(SlotRecord) == 16 && offsetof(SlotRecord, stamp) == 8);
+
+struct GraphSuperblock {
+  u64 magic;
+  u32 version;
+  u32 M;
+  u64 seed;
+  u32 node_count;   // kGraphNodes and kGraphBase have records for slots below this
+  u32 linked;       // of those, nodes in the graph (live or not)
+  u32 upper_count;  // lists in use in kGraphUpper
+  u32 entry;        // slot + 1 of the entry point, 0 = the graph is empty
+  u32 entry_level;
+  u32 reserved;
+};
+static_assert(sizeof(GraphSuperblock) == 48 && offsetof(GraphSuperblock, node_count) == 24);
+
+struct GraphNode {
+  u32 stamp;  // the slot's stamp when it was linked; 0 = never
+  u32 upper;  // first of the node's `level` lists in kGraphUpper; meaningless at level 0
+  u32 level;
+  u32 reserved;
+};
+static_assert(sizeof(GraphNode) == 16);
+
+}  // namespace shibumi

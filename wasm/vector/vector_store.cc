@@ -1,0 +1,345 @@
+#include "vector_store.h"
+
+#include "../index/flat.h"
+
+namespace shibumi {
+
+Bytes IdBatch::key(u32 i, u8* storage) const {
+  if (string_ends != nullptr) {
+    const u32 start = i == 0 ? 0 : string_ends[i - 1];
+    return {string_bytes + start, string_ends[i] - start};
+  }
+  i64 id;
+  __builtin_memcpy(&id, ints + i, sizeof id);
+  int_key(id, storage);
+  return {storage, 8};
+}
+
+// --- life -----------------------------------------------------------------------------------------------------------
+
+const VectorSuperblock& VectorStore::meta_read() {
+  return *reinterpret_cast<const VectorSuperblock*>(block_read(kMeta, 0));
+}
+VectorSuperblock& VectorStore::meta() { return *reinterpret_cast<VectorSuperblock*>(block_write(kMeta, 0)); }
+
+void VectorStore::define(const VectorSuperblock& super) {
+  *this = VectorStore{};
+  index_ = static_cast<IndexKind>(super.index);
+  rows_.define(super.dimension, static_cast<Metric>(super.metric));
+  slots_.define(static_cast<IdKind>(super.id_kind));
+  if (index_ == kHnsw) graph_.define({super.M, super.ef_construction, super.seed}, &rows_, &slots_);
+}
+
+namespace {
+
+void define_vector_segments() {
+  segment_define(kMeta, kPrimary, false);
+  segment_define(kVectors, kPrimary, true);
+  segment_define(kSlots, kPrimary, false);
+  segment_define(kStringIds, kPrimary, false);
+  segment_define(kIdTree, kPrimary, false);
+  segment_define(kGraphMeta, kDerived, false);
+  segment_define(kGraphNodes, kDerived, false);
+  segment_define(kGraphBase, kDerived, false);
+  segment_define(kGraphUpper, kDerived, false);
+}
+
+}  // namespace
+
+Status VectorStore::create(const VectorConfig& config) {
+  ready_ = false;
+  const bool hnsw = config.index == kHnsw;
+  if (config.dimension == 0 || config.dimension > kDimensionMax || config.metric > kCosine || config.index > kHnsw ||
+      config.id_kind > kStringIdKind) {
+    return kInvalid;
+  }
+  if (hnsw && (config.M < kMMin || config.M > kMMax || config.ef_construction == 0 ||
+               config.ef_construction > kEfConstructionMax)) {
+    return kInvalid;
+  }
+  define_vector_segments();
+  if (segments[kMeta].block_count > 0) return kInvalid;
+  if (reserve(1, 0) != kOk) return kOutOfMemory;
+  block_append(kMeta);
+  VectorSuperblock& super = meta();
+  super.magic = kVectorMagic;
+  super.version = kVectorVersion;
+  super.dimension = config.dimension;
+  super.metric = config.metric;
+  super.index = config.index;
+  super.id_kind = config.id_kind;
+  super.M = hnsw ? config.M : 0;
+  super.ef_construction = hnsw ? config.ef_construction : 0;
+  super.next_stamp = 1;
+  super.seed = config.seed;
+  define(super);
+  Status status = tree_.create();
+  if (status == kOk && hnsw) status = graph_.create();
+  if (status == kOk && hnsw) status = graph_.open(0, 1, false);
+  ready_ = status == kOk;
+  return status;
+}
+
+Status VectorStore::open(bool deep) {
+  ready_ = false;
+  define_vector_segments();
+  Status status = check_superblock();
+  if (status != kOk) return status;
+  define(meta_read());
+  status = check_sizes();
+  if (status == kOk) status = tree_.open(deep);
+  if (status == kOk && tree_.count() != live_count()) status = kCorrupt;
+  if (status == kOk) status = mark_live();
+  if (status == kOk && deep) status = check_free_list();
+  if (status == kOk && deep) status = check_ids();
+  if (status == kOk && index_ == kHnsw) status = graph_.open(slot_count(), meta_read().next_stamp, deep);
+  ready_ = status == kOk;
+  return status;
+}
+
+// --- mutations ------------------------------------------------------------------------------------------------------
+
+u32 VectorStore::take_slot(VectorSuperblock& super) {
+  if (super.free_head == 0) {
+    const u32 slot = super.slot_count++;
+    slots_.records.extend(super.slot_count);
+    rows_.records.extend(super.slot_count);
+    return slot;
+  }
+  const u32 slot = super.free_head - 1;
+  super.free_head = static_cast<u32>(slots_.record(slot).id);
+  return slot;
+}
+
+void VectorStore::free_slot(VectorSuperblock& super, u32 slot) {
+  if (index_ == kHnsw) graph_.removed(slot);
+  slots_.mut(slot) = {super.free_head, 0, 0};
+  slots_.marks()[slot] &= static_cast<u8>(~kLiveMark);
+  super.free_head = slot + 1;
+  super.live_count--;
+}
+
+u64 VectorStore::append_string(VectorSuperblock& super, Bytes id) {
+  const u32 size = string_record_bytes(id.length);
+  u64 place = super.string_end;
+  const u32 room = kBlockBytes - static_cast<u32>(place & (kBlockBytes - 1));
+  if (place == 0 || room == kBlockBytes || room < size) {
+    place = static_cast<u64>(block_append(kStringIds)) << kBlockShift;
+  }
+  u8* entry = block_write(kStringIds, static_cast<u32>(place >> kBlockShift)) + (place & (kBlockBytes - 1));
+  __builtin_memcpy(entry, &id.length, sizeof id.length);
+  __builtin_memcpy(entry + 4, id.data, id.length);
+  super.string_end = place + size;
+  return place;
+}
+
+namespace {
+
+/// Blocks that `count` strings of `bytes` together can open: a block is left when the next string does not fit, so it is
+/// full but for less than one string.
+u32 string_blocks(u32 count, u64 bytes) {
+  const u64 records = bytes + 8ull * count;
+  const u64 filled = kBlockBytes - string_record_bytes(kKeyBytesMax);
+  return static_cast<u32>(min_of<u64>(count, records / filled + 1));
+}
+
+}  // namespace
+
+/// Everything that can fail, before anything is written.
+Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
+  const VectorSuperblock& super = meta_read();
+  u32 key_bytes = 8;
+  u64 all_bytes = 0;
+  if (slots_.id_kind == kStringIdKind) {
+    for (u32 i = 0; i < count; i++) {
+      const u32 start = i == 0 ? 0 : ids.string_ends[i - 1];
+      if (ids.string_ends[i] < start || ids.string_ends[i] - start > kKeyBytesMax) return kInvalid;
+      key_bytes = max_of(key_bytes, ids.string_ends[i] - start);
+    }
+    all_bytes = ids.string_ends[count - 1];
+  }
+  const u32 free_count = super.slot_count - super.live_count;
+  const u32 fresh = count > free_count ? count - free_count : 0;
+  if (fresh > kSlotsMax - super.slot_count || count > ~0u - super.next_stamp) return kFull;
+  if (rows_.all_present(super.slot_count) != kOk) return kAbsent;
+
+  const u32 slots_after = super.slot_count + fresh;
+  if (!slots_.mark_bytes.ensure(slots_after, true)) return kOutOfMemory;
+  if (index_ == kHnsw && !graph_.reserve_queue(count)) return kOutOfMemory;
+  const TreeNeed tree = tree_.bound(count, key_bytes, sizeof(u32));
+  const u32 strings = slots_.id_kind == kStringIdKind ? string_blocks(count, all_bytes) : 0;
+  const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) + strings;
+  // The superblock; the records of reused and of freed slots; the block where strings go on.
+  const u32 touched = 2 + min_of(2 * count + 1, segments[kSlots].block_count) +
+                      min_of(count + 1, segments[kVectors].block_count);
+  return reserve(appended + tree.new_blocks, touched + tree.touched_blocks);
+}
+
+Status VectorStore::insert(const IdBatch& ids, const f32* vectors, u32 count) {
+  if (count == 0) return kOk;
+  const u32 dimension = rows_.dimension;
+  if (!all_finite(vectors, count * dimension)) return kInvalid;
+  const Status ready = reserve_insert(ids, count);
+  if (ready != kOk) return ready;
+  u8 storage[8];
+  for (u32 i = 0; i < count; i++) insert_one(ids.key(i, storage), vectors + static_cast<size_t>(i) * dimension);
+  return kOk;
+}
+
+void VectorStore::insert_one(Bytes key, const f32* vector) {
+  TreePlan plan;
+  check(tree_.plan_put(key, sizeof(u32), plan) == kOk);
+  u32 old_slot = 0;
+  if (plan.found) {
+    ValueView view;
+    check(tree_.get(key, view) == kOk && view.length == sizeof(u32));
+    __builtin_memcpy(&old_slot, view.data, sizeof old_slot);
+  }
+
+  VectorSuperblock& super = meta();
+  const u32 slot = take_slot(super);
+  const u32 stamp = super.next_stamp++;
+  rows_.write(slot, vector);
+  u64 id;
+  if (slots_.id_kind == kIntIds) {
+    id = static_cast<u64>(int_of_key(key.data));
+  } else {
+    id = plan.found ? slots_.record(old_slot).id : append_string(super, key);
+  }
+  slots_.mut(slot) = {id, stamp, 0};
+  slots_.marks()[slot] = kLiveMark;
+  super.live_count++;
+  u8 value[sizeof slot];
+  __builtin_memcpy(value, &slot, sizeof slot);
+  tree_.apply_put(plan, key, {value, sizeof value}, 0);
+  if (plan.found) free_slot(super, old_slot);
+  if (index_ == kHnsw) graph_.inserted(slot, stamp);
+}
+
+Status VectorStore::remove(Bytes key) {
+  ValueView view;
+  Status status = tree_.get(key, view);
+  if (status != kOk) return status;
+  u32 slot;
+  __builtin_memcpy(&slot, view.data, sizeof slot);
+  TreePlan plan;
+  status = tree_.plan_remove(key, plan);
+  if (status != kOk) return status;
+  status = reserve(plan.need.new_blocks, plan.need.touched_blocks + 2);
+  if (status != kOk) return status;
+  tree_.apply_remove(plan);
+  free_slot(meta(), slot);
+  return kOk;
+}
+
+u32 VectorStore::plan(u32 count, u32 id_bytes) const {
+  const u32 longest = slots_.id_kind == kIntIds ? 8 : min_of(id_bytes, kKeyBytesMax);
+  const TreeNeed tree = tree_.bound(count, longest, sizeof(u32));
+  const u32 strings = slots_.id_kind == kIntIds ? 0 : string_blocks(count, id_bytes);
+  const u32 slot_blocks = count / slots_.records.per_block + 2;
+  const u32 row_blocks = count / rows_.records.per_block + 2;
+  const u32 touched = 2 + min_of(2 * count + 1, segments[kSlots].block_count + slot_blocks) +
+                      min_of(count + 1, segments[kVectors].block_count + row_blocks);
+  return slot_blocks + row_blocks + strings + touched + tree.new_blocks + tree.touched_blocks;
+}
+
+Status VectorStore::link(u32 most) {
+  if (index_ != kHnsw || graph_.pending() == 0) return kOk;
+  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  for (u32 i = 0; i < most; i++) {
+    const Status status = graph_.link_next();
+    if (status != kOk) return status == kNotFound ? kOk : status;
+  }
+  return kOk;
+}
+
+// --- reads ----------------------------------------------------------------------------------------------------------
+
+Status VectorStore::get(Bytes key, f32* out) const {
+  ValueView view;
+  const Status status = tree_.get(key, view);
+  if (status != kOk) return status;
+  u32 slot;
+  __builtin_memcpy(&slot, view.data, sizeof slot);
+  const f32* row = rows_.row_or_fault(slot);
+  if (row == nullptr) return kAbsent;
+  __builtin_memcpy(out, row, rows_.dimension * sizeof(f32));
+  return kOk;
+}
+
+/// A cosine query is brought to unit length first, so that the inner product of huge vectors does not overflow.
+bool VectorStore::prepare_query(const f32* query, u32 hits, Probe& probe) {
+  const u64 hit_bytes = static_cast<u64>(hits) * sizeof(Hit);
+  if (hit_bytes >= (1ull << 31) || !hit_buffer_.ensure(static_cast<u32>(hit_bytes), false)) return false;
+  probe = {query, 1.0f};
+  if (rows_.metric != kCosine) return true;
+  if (!query_buffer_.ensure(rows_.dimension * sizeof(f32), false)) return false;
+  const f32 inverse = inverse_norm(query, rows_.dimension);
+  f32* unit = query_buffer_.as<f32>();
+  for (u32 i = 0; i < rows_.dimension; i++) {
+    f32 value;
+    __builtin_memcpy(&value, query + i, sizeof value);
+    unit[i] = value * inverse;
+  }
+  probe.values = unit;
+  return true;
+}
+
+/// A graph search measures some ten vectors a candidate, scattered in memory; a scan as many in a row costs less. And
+/// where most slots are pending they are scanned anyway.
+bool VectorStore::exact_is_faster(u32 candidates) const {
+  return index_ == kFlat || live_count() / 8 <= candidates || graph_.pending() > live_count() / 2;
+}
+
+Status VectorStore::search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found) {
+  found = 0;
+  const u32 wanted = min_of(k, live_count());
+  if (wanted == 0) return kOk;
+  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  Probe probe;
+  if (!prepare_query(query, wanted, probe)) return kOutOfMemory;
+  Hit* storage = hit_buffer_.as<Hit>();
+  hits = storage;
+  const u32 candidates = max_of(ef, wanted);
+  if (!exact_is_faster(candidates)) {
+    TopK best(slots_, storage, wanted, __builtin_inff());
+    if (graph_.search(probe, candidates, best) != kOk) return kOutOfMemory;
+    graph_.scan_pending(probe, best);
+    found = best.finish();
+    // Fewer than there are: part of the graph cannot be reached, or too many tombstones lie between.
+    if (found == wanted) return kOk;
+  }
+  TopK best(slots_, storage, wanted, __builtin_inff());
+  flat_scan(rows_, slots_, probe, slot_count(), best);
+  found = best.finish();
+  return kOk;
+}
+
+Status VectorStore::range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found) {
+  found = 0;
+  const u32 most = min_of(limit, live_count());
+  if (most == 0 || !(radius > -__builtin_inff())) return kOk;
+  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  Probe probe;
+  if (!prepare_query(query, most, probe)) return kOutOfMemory;
+  // Strictly below the radius is at most the f32 before it.
+  const f32 bound = of_ordered_bits(ordered_bits(radius == 0 ? -0.0f : radius) - 1);
+  TopK best(slots_, hit_buffer_.as<Hit>(), most, bound);
+  flat_scan(rows_, slots_, probe, slot_count(), best);
+  hits = hit_buffer_.as<Hit>();
+  found = best.finish();
+  return kOk;
+}
+
+u32 VectorStore::scan(const Bytes* after, u32 limit, u32* out) const {
+  TreeCursor cursor(tree_);
+  u32 count = 0;
+  Status status = after == nullptr ? cursor.first() : cursor.seek(*after, true);
+  for (; status == kOk && count < limit; status = cursor.next()) {
+    const ValueView view = cursor.value();
+    __builtin_memcpy(out + count++, view.data, sizeof(u32));
+  }
+  return count;
+}
+
+}  // namespace shibumi

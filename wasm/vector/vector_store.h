@@ -1,0 +1,112 @@
+// One vector space: ids, originals and an index, kept in the arena of this instance.
+//
+// Invariants
+//  * The id tree maps every live slot's id to that slot and nothing else; live_count is its size.
+//  * A slot's vector changes only while the slot is not live. Replacing a vector takes a new slot and frees the old one.
+//  * A mutation makes sure of all it needs, memory included, before it writes: it happens whole or not at all.
+//  * Searches allocate only when k or ef is larger than ever before.
+//
+// Distances are in kernel scale: smaller is nearer, the inner product negated. Hits come by (distance, id).
+//
+// Concurrency: none; one instance is used by one thread.
+#pragma once
+
+#include "../index/hnsw.h"
+#include "../kv/btree.h"
+#include "rows.h"
+#include "slots.h"
+
+namespace shibumi {
+
+struct VectorConfig {
+  u32 dimension;  // 1..kDimensionMax
+  u32 metric;     // Metric
+  u32 index;      // IndexKind
+  u32 M;                // HNSW: kMMin..kMMax; Flat: ignored
+  u32 ef_construction;  // HNSW: 1..kEfConstructionMax; Flat: ignored
+  u32 id_kind;          // IdKind
+  u64 seed;
+};
+
+/// The ids of a batch, of the space's kind.
+struct IdBatch {
+  const i64* ints = nullptr;
+  const u32* string_ends = nullptr;  // cumulative: string i is string_bytes[ends[i - 1] .. ends[i])
+  const u8* string_bytes = nullptr;
+
+  /// Id i as its tree key; `storage` holds an int's 8 bytes.
+  Bytes key(u32 i, u8* storage) const;
+};
+
+class VectorStore {
+ public:
+  /// Makes an empty space in an empty arena. kOk, kInvalid or kOutOfMemory.
+  Status create(const VectorConfig& config);
+  /// Takes over an arena whose blocks were adopted. `deep` checks every reference, so that an image from anywhere may be
+  /// used after kOk. kOk, kCorrupt or kOutOfMemory.
+  Status open(bool deep);
+  bool ready() const { return ready_; }
+
+  /// Inserts `count` vectors or replaces those whose ids are there; of an id twice in one batch the last stays.
+  /// kOk, kInvalid (a value that is not finite, an id too long), kAbsent, kOutOfMemory or kFull.
+  Status insert(const IdBatch& ids, const f32* vectors, u32 count);
+  /// kOk, kNotFound or kOutOfMemory.
+  Status remove(Bytes key);
+  /// Copies a vector out, bit for bit as it was put. kOk, kNotFound or kAbsent.
+  Status get(Bytes key, f32* out) const;
+
+  /// Frames an insert of `count` vectors (or as many removes) may need whatever happens before it is applied.
+  u32 plan(u32 count, u32 id_bytes) const;
+
+  /// The k nearest; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are live.
+  /// The hits lie in memory of the store and are good until its next call. kOk, kAbsent or kOutOfMemory.
+  Status search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found);
+  /// The nearest of all that are nearer than `radius`, `limit` at most; always exact.
+  Status range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found);
+  /// Up to `limit` live slots in id order, after the id `after` if there is one. Returns how many.
+  u32 scan(const Bytes* after, u32 limit, u32* out) const;
+
+  /// Links up to `most` pending slots. kOk, kAbsent or kOutOfMemory.
+  Status link(u32 most);
+
+  u32 dimension() const { return rows_.dimension; }
+  IdKind id_kind() const { return slots_.id_kind; }
+  u32 live_count() const { return meta_read().live_count; }
+  u32 slot_count() const { return meta_read().slot_count; }
+  u32 pending() const { return index_ == kHnsw ? graph_.pending() : 0; }
+  bool live(u32 slot) const { return slot < slot_count() && slots_.live(slot); }
+  const SlotRecord& slot(u32 slot) const { return slots_.record(slot); }
+  const f32* row_or_fault(u32 slot) const { return rows_.row_or_fault(slot); }
+
+ private:
+  static const VectorSuperblock& meta_read();
+  static VectorSuperblock& meta();
+
+  void define(const VectorSuperblock& super);
+  Status reserve_insert(const IdBatch& ids, u32 count);
+  void insert_one(Bytes key, const f32* vector);
+  u32 take_slot(VectorSuperblock& super);
+  void free_slot(VectorSuperblock& super, u32 slot);
+  u64 append_string(VectorSuperblock& super, Bytes id);
+  bool prepare_query(const f32* query, u32 hits, Probe& probe);
+  bool exact_is_faster(u32 candidates) const;
+
+  // vector_check.cc
+  static Status check_superblock();
+  Status check_sizes() const;
+  Status mark_live();
+  Status check_ids() const;
+  Status check_free_list() const;
+  bool good_string(u64 reference) const;
+
+  bool ready_ = false;
+  IndexKind index_ = kFlat;
+  Rows rows_;
+  Slots slots_;
+  Btree tree_{kIdTree};
+  Hnsw graph_;
+  TransientBuffer query_buffer_;  // the query at unit length, for cosine
+  TransientBuffer hit_buffer_;
+};
+
+}  // namespace shibumi
