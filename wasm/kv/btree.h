@@ -100,12 +100,9 @@ class Btree {
   /// value has `value_bytes`: for mutations that wait for the log before they are applied.
   TreeNeed bound(u32 count, u32 key_bytes, u32 value_bytes) const;
 
-  SegmentId segment() const { return segment_; }
+  constexpr SegmentId segment() const { return segment_; }
 
  private:
-  friend class TreeCursor;
-  friend struct TreeCheck;
-  friend struct TreeWriter;
   SegmentId segment_;
 };
 
@@ -129,7 +126,10 @@ class TreeCursor {
   ValueView value() const;
 
  private:
-  Status descend_edge(u32 from_level, bool rightmost);
+  Status locate(Bytes key, bool& equal);
+  Status edge(bool rightmost);
+  Status step_leaf(bool forward);
+  Status descend_edge(TreePath& path, u32 from_level, bool rightmost);
   SegmentId segment_;
   TreePath path_;
   const u8* leaf_ = nullptr;

@@ -1,0 +1,188 @@
+// The tree's reading half: opening, point reads, and the plans of mutations. Applying them is btree_write.cc, stepping
+// through entries btree_cursor.cc, checking an untrusted image btree_check.cc.
+#include "btree.h"
+
+#include "btree_check.h"
+#include "btree_pages.h"
+
+namespace shibumi {
+
+namespace {
+
+/// Reads the pages from the root to the leaf where `key` is or would be. `path` gets all but the leaf's position.
+Status descend_to_leaf(SegmentId segment, Bytes key, TreePath& path, const u8*& leaf) {
+  const TreeHeader* header = read_header(segment);
+  if (header == nullptr) return kAbsent;
+  path.levels = header->levels;
+  u32 page = header->root;
+  for (u32 level = header->levels - 1;; level--) {
+    path.page[level] = page;
+    const u8* bytes = read_page(segment, page);
+    if (bytes == nullptr) return kAbsent;
+    if (level == 0) {
+      leaf = bytes;
+      return kOk;
+    }
+    path.position[level] = branch_find(bytes, key);
+    page = branch_child(bytes, path.position[level]);
+  }
+}
+
+/// How many pages splits may take when `bytes` more go into the leaf. Separators are cut short when leaves split, but
+/// how short is not known yet: a branch counts as full when the longest key would not fit.
+u32 pages_for_splits(SegmentId segment, const TreePath& path, u32 leaf_free, u32 bytes) {
+  if (bytes <= leaf_free) return 0;
+  constexpr u32 kSeparatorBytesMax = kCellHeaderBytes + kKeyBytesMax + kSlotBytes;
+  u32 level = 1;
+  while (level < path.levels && page_free(read_page(segment, path.page[level])) < kSeparatorBytesMax) level++;
+  return level < path.levels ? level : path.levels + 1;  // one more: a new root
+}
+
+}  // namespace
+
+Status Btree::create() {
+  check(segments[segment_].block_count == 0);
+  const Status status = reserve(1, 0);
+  if (status != kOk) return status;
+  block_append(segment_);
+  constexpr u32 root = kHeaderPages;
+  TreeHeader* header = write_header(segment_);
+  header->magic = kTreeMagic;
+  header->version = kTreeVersion;
+  header->page_bytes = kPageBytes;
+  header->root = root;
+  header->levels = 1;
+  header->blocks = 1;
+  header->free_pages = kPagesPerBlock - kHeaderPages - 1;
+  header->free_mask[0] = static_cast<u16>(kBlockFree << (kHeaderPages + 1));
+  page_init(write_page(segment_, root), 0, 0);
+  return kOk;
+}
+
+Status Btree::open(bool deep) const {
+  if (segments[segment_].block_count == 0) return kCorrupt;
+  const TreeHeader* header = read_header(segment_);
+  if (header == nullptr) return kAbsent;
+  const bool plausible = header->magic == kTreeMagic && header->version == kTreeVersion &&
+                         header->page_bytes == kPageBytes && header->blocks == segments[segment_].block_count &&
+                         header->blocks <= kTreeBlocksMax && header->levels >= 1 && header->levels <= kTreeLevelsMax &&
+                         header->root >= kHeaderPages && block_of_page(header->root) < header->blocks;
+  if (!plausible) return kCorrupt;
+  return deep ? check_tree(segment_) : kOk;
+}
+
+u32 Btree::count() const {
+  const TreeHeader* header = read_header(segment_);
+  return header == nullptr ? 0 : header->entries;
+}
+
+u64 Btree::payload_bytes() const {
+  const TreeHeader* header = read_header(segment_);
+  return header == nullptr ? 0 : header->key_bytes + header->value_bytes;
+}
+
+Status Btree::get(Bytes key, ValueView& out) const {
+  const TreeHeader* header = read_header(segment_);
+  if (header == nullptr) return kAbsent;
+  u32 page = header->root;
+  for (u32 level = header->levels - 1; level > 0; level--) {
+    const u8* branch = read_page(segment_, page);
+    if (branch == nullptr) return kAbsent;
+    page = branch_child(branch, branch_find(branch, key));
+  }
+  const u8* leaf = read_page(segment_, page);
+  if (leaf == nullptr) return kAbsent;
+  const i32 position = leaf_find(leaf, key);
+  if (position < 0) return kNotFound;
+  out = leaf_value(leaf, static_cast<u32>(position));
+  return kOk;
+}
+
+Status Btree::read_value(const ValueView& value, u32 offset, u8* out, u32 bytes) const {
+  if (offset > value.length || bytes > value.length - offset) return kInvalid;
+  if (value.data == nullptr) return read_overflow(segment_, value.overflow, offset, out, bytes);
+  __builtin_memcpy(out, value.data + offset, bytes);
+  return kOk;
+}
+
+Status Btree::plan_put(Bytes key, u32 value_bytes, TreePlan& plan) const {
+  if (key.length > kKeyBytesMax || value_bytes > kValueBytesMax) return kInvalid;
+  const u8* leaf = nullptr;
+  Status status = descend_to_leaf(segment_, key, plan.path, leaf);
+  if (status != kOk) return status;
+  const u32 position = page_lower_bound(leaf, key, plan.found);
+  plan.path.position[0] = static_cast<i32>(position);
+  plan.need = {0, plan.path.levels + 1};
+
+  u32 leaf_free = page_free(leaf);
+  if (plan.found) {
+    const Cell old = page_cell(leaf, position);
+    leaf_free += old.bytes() + kSlotBytes;
+    if (cell_kind(old.header) == kOverflowCell) status = plan_free_overflow(segment_, old.payload.data);
+    if (status != kOk) return status;
+  }
+  u32 payload_bytes = value_bytes, pages = 0, whole_blocks = 0;
+  if (!fits_inline(key.length, value_bytes)) {
+    const OverflowShape shape = overflow_shape(value_bytes);
+    payload_bytes = shape.list_bytes;
+    pages = overflow_single_pages(shape);
+    whole_blocks = shape.whole_blocks;
+  }
+  pages += pages_for_splits(segment_, plan.path, leaf_free,
+                            kCellHeaderBytes + key.length + payload_bytes + kSlotBytes);
+  if (pages + whole_blocks == 0) return kOk;
+  if (plan.path.levels == kTreeLevelsMax) return kFull;
+  return plan_pages(segment_, *read_header(segment_), pages, whole_blocks, plan.need);
+}
+
+Status Btree::plan_remove(Bytes key, TreePlan& plan) const {
+  const u8* leaf = nullptr;
+  const Status status = descend_to_leaf(segment_, key, plan.path, leaf);
+  if (status != kOk) return status;
+  const u32 position = page_lower_bound(leaf, key, plan.found);
+  if (!plan.found) return kNotFound;
+  plan.path.position[0] = static_cast<i32>(position);
+  // The path, and at each level a sibling to merge with; the header.
+  plan.need = {0, 2 * plan.path.levels + 1};
+  const Cell cell = page_cell(leaf, position);
+  return cell_kind(cell.header) == kOverflowCell ? plan_free_overflow(segment_, cell.payload.data) : kOk;
+}
+
+Status Btree::put(Bytes key, Bytes value, u8 flags, bool& existed) {
+  TreePlan plan;
+  Status status = plan_put(key, value.length, plan);
+  if (status == kOk) status = reserve(plan.need.new_blocks, plan.need.touched_blocks);
+  if (status != kOk) return status;
+  existed = plan.found;
+  apply_put(plan, key, value, flags);
+  return kOk;
+}
+
+Status Btree::remove(Bytes key) {
+  TreePlan plan;
+  Status status = plan_remove(key, plan);
+  if (status == kOk) status = reserve(0, plan.need.touched_blocks);
+  if (status != kOk) return status;
+  apply_remove(plan);
+  return kOk;
+}
+
+TreeNeed Btree::bound(u32 count, u32 key_bytes, u32 value_bytes) const {
+  const TreeHeader* header = read_header(segment_);
+  const u32 levels = header == nullptr ? 4 : header->levels;
+  // One mutation may split or merge at every level; many of them split a branch at most once a leaf split, but for the
+  // climb to the root.
+  u64 pages = min_of<u64>(static_cast<u64>(count) * (levels + 2), 2ull * count + 2 * levels + 2);
+  u64 whole_blocks = 0;
+  if (!fits_inline(key_bytes, value_bytes)) {
+    const OverflowShape shape = overflow_shape(value_bytes);
+    pages += static_cast<u64>(count) * overflow_single_pages(shape);
+    whole_blocks = static_cast<u64>(count) * shape.whole_blocks;
+  }
+  const u64 new_blocks = whole_blocks + (pages + kPagesPerBlock - 1) / kPagesPerBlock;
+  const u64 touched = 1 + static_cast<u64>(count) * (2 * levels + 1) + pages + whole_blocks;
+  return {static_cast<u32>(min_of<u64>(new_blocks, kTreeBlocksMax)),
+          static_cast<u32>(min_of<u64>(touched, segments[segment_].block_count + new_blocks))};
+}
+
+}  // namespace shibumi

@@ -1,0 +1,168 @@
+// Inside one page of the tree: search, insert, remove, compact. See btree_page.h for the layout.
+#include "btree_page.h"
+
+namespace shibumi {
+
+namespace {
+
+alignas(16) u8 page_stash_bytes[kPageBytes];
+
+/// The first slot whose head is >= `head`. The conditional moves matter: a mispredicted branch a step costs more than
+/// the loads, which are in one or two cache lines by then.
+u32 head_lower_bound(const Slot* slots, u32 count, u32 head) {
+  if (count == 0) return 0;
+  const Slot* base = slots;
+  while (count > 1) {
+    const u32 half = count / 2;
+    base = base[half - 1].head < head ? base + half : base;
+    count -= half;
+  }
+  return static_cast<u32>(base - slots) + (base->head < head ? 1 : 0);
+}
+
+/// Among slots with equal heads, from `low` on, the first whose key is >= `key`. Requires: the prefix is equal.
+u32 tie_lower_bound(const u8* page, u32 low, u32 head, Bytes key, bool& equal) {
+  const Slot* slots = page_slots(page);
+  const u32 count = page_header(page).count;
+  u32 high = low;
+  // Ties are few unless keys share long starts that the page's prefix does not cover; then steps double.
+  for (u32 step = 1; high < count && slots[high].head == head; step *= 2) high = min_of(high + step, count);
+  while (low < high) {
+    const u32 middle = (low + high) / 2;
+    const i32 order = slots[middle].head == head ? compare_keys(slot_key(page, slots[middle]), key) : 1;
+    if (order == 0) {
+      equal = true;
+      return middle;
+    }
+    if (order < 0) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+void set_heads(u8* page) {
+  const PageHeader& header = page_header(page);
+  Slot* slots = page_slots(page);
+  for (u32 i = 0; i < header.count; i++) slots[i].head = key_head(slot_key(page, slots[i]), header.prefix);
+}
+
+void compact(u8* page) {
+  const u8* old = page_stash(page);
+  const PageHeader& header = page_header(old);
+  page_init(page, header.level, header.first_child);
+  page_header(page).last_insert = header.last_insert;
+  page_fill(page, [old](u32 i) { return page_cell(old, i); }, 0, header.count);
+}
+
+/// Writes a cell below the others. Requires: room without compaction, the slot at `position` is free to be set.
+void write_cell(u8* page, u32 position, const Cell& cell) {
+  PageHeader& header = page_header(page);
+  header.cells = static_cast<u16>(header.cells - cell.bytes());
+  u8* to = page + header.cells;
+  store<u32>(to, cell.header);
+  copy_run(to + kCellHeaderBytes, cell.key.data, cell.key.length);
+  copy_run(to + kCellHeaderBytes + cell.key.length, cell.payload.data, cell.payload.length);
+  page_slots(page)[position] = {key_head(cell.key, header.prefix), header.cells, static_cast<u16>(cell.key.length)};
+}
+
+}  // namespace
+
+ValueView leaf_value(const u8* leaf, u32 position) {
+  const Cell cell = page_cell(leaf, position);
+  const u8 flags = cell_flags(cell.header);
+  if (cell_kind(cell.header) == kInlineCell) return {cell.payload.data, cell.payload.length, flags, nullptr};
+  return {nullptr, load<u32>(cell.payload.data), flags, cell.payload.data};
+}
+
+u32 page_lower_bound(const u8* page, Bytes key, bool& equal) {
+  equal = false;
+  const PageHeader& header = page_header(page);
+  if (header.count == 0) return 0;
+  const u32 prefix = header.prefix;
+  if (prefix > 0) {
+    const u8* shared = page_key(page, 0).data;
+    const u32 compared = min_of(prefix, key.length);
+    const u32 same = common_bytes(key.data, shared, compared);
+    if (same < compared) return key.data[same] < shared[same] ? 0 : header.count;
+    if (key.length < prefix) return 0;
+  }
+  const u32 head = key_head(key, prefix);
+  const Slot* slots = page_slots(page);
+  const u32 low = head_lower_bound(slots, header.count, head);
+  if (low == header.count || slots[low].head != head) return low;
+  return tie_lower_bound(page, low, head, key, equal);
+}
+
+i32 leaf_find(const u8* page, Bytes key) {
+  const PageHeader& header = page_header(page);
+  if (key.length < header.prefix) return -1;
+  const u32 head = key_head(key, header.prefix);
+  const Slot* slots = page_slots(page);
+  u32 low = head_lower_bound(slots, header.count, head);
+  if (low == header.count || slots[low].head != head) return -1;
+  // The whole key is compared, so a key with another prefix whose head happens to be here is not taken for it.
+  const Slot& slot = slots[low];
+  if (slot.key_bytes == key.length && common_bytes(slot_key(page, slot).data, key.data, key.length) == key.length) {
+    return static_cast<i32>(low);
+  }
+  bool equal = false;
+  low = page_lower_bound(page, key, equal);
+  return equal ? static_cast<i32>(low) : -1;
+}
+
+i32 branch_find(const u8* page, Bytes key) {
+  bool equal = false;
+  const u32 at = page_lower_bound(page, key, equal);
+  return static_cast<i32>(at) - (equal ? 0 : 1);
+}
+
+void page_init(u8* page, u32 level, u32 first_child) {
+  page_header(page) = {level == 0 ? kLeafPage : kBranchPage, static_cast<u8>(level), 0, kPageBytes, 0, 0, 0, first_child};
+}
+
+void page_append(u8* page, const Cell& cell) { write_cell(page, page_header(page).count++, cell); }
+
+void page_insert(u8* page, u32 position, const Cell& cell) {
+  PageHeader& header = page_header(page);
+  const u32 slots_end = kPageHeaderBytes + (header.count + 1u) * kSlotBytes;
+  if (header.cells < slots_end + cell.bytes()) compact(page);
+  if (header.count == 0) {
+    header.prefix = static_cast<u16>(cell.key.length);
+  } else {
+    const u8* shared = page_key(page, 0).data;
+    const u32 same = common_bytes(cell.key.data, shared, min_of<u32>(header.prefix, cell.key.length));
+    if (same < header.prefix) {
+      header.prefix = static_cast<u16>(same);
+      set_heads(page);
+    }
+  }
+  Slot* slots = page_slots(page);
+  __builtin_memmove(slots + position + 1, slots + position, (header.count - position) * kSlotBytes);
+  header.count++;
+  header.last_insert = static_cast<u16>(position + 1);
+  write_cell(page, position, cell);
+}
+
+void page_remove(u8* page, u32 position) {
+  PageHeader& header = page_header(page);
+  Slot* slots = page_slots(page);
+  header.garbage = static_cast<u16>(header.garbage + page_cell(page, position).bytes());
+  header.count--;
+  __builtin_memmove(slots + position, slots + position + 1, (header.count - position) * kSlotBytes);
+  header.last_insert = 0;
+  if (header.count == 0) {
+    header.cells = kPageBytes;
+    header.garbage = 0;
+    header.prefix = 0;
+  }
+}
+
+const u8* page_stash(const u8* page) {
+  __builtin_memcpy(page_stash_bytes, page, kPageBytes);
+  return page_stash_bytes;
+}
+
+}  // namespace shibumi
