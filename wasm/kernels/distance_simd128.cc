@@ -97,22 +97,14 @@ const f32* step(const f32* vector, u32 bytes) {
 
 }  // namespace
 
+// Row after row, not four at a time: one stream front to back is what the machine fetches ahead for. At 20k x 384,
+// past the caches, 64 ns a vector against 177 with four rows in one pass.
 void l2sq_scan(const f32* query, const f32* first, u32 stride, u32 count, u32 dimension, f32* out) {
-  u32 i = 0;
-  for (; i + 4 <= count; i += 4, first = step(first, 4 * stride)) {
-    l2sq_x4_simd128(query, first, step(first, stride), step(first, 2 * stride), step(first, 3 * stride), dimension,
-                    out + i);
-  }
-  for (; i < count; i++, first = step(first, stride)) out[i] = l2sq_simd128(query, first, dimension);
+  for (u32 i = 0; i < count; i++, first = step(first, stride)) out[i] = l2sq_simd128(query, first, dimension);
 }
 
 void dot_scan(const f32* query, const f32* first, u32 stride, u32 count, u32 dimension, f32* out) {
-  u32 i = 0;
-  for (; i + 4 <= count; i += 4, first = step(first, 4 * stride)) {
-    dot_x4_simd128(query, first, step(first, stride), step(first, 2 * stride), step(first, 3 * stride), dimension,
-                   out + i);
-  }
-  for (; i < count; i++, first = step(first, stride)) out[i] = dot_simd128(query, first, dimension);
+  for (u32 i = 0; i < count; i++, first = step(first, stride)) out[i] = dot_simd128(query, first, dimension);
 }
 
 f32 inverse_norm(const f32* vector, u32 dimension) {
