@@ -1,0 +1,121 @@
+// The border of the core for key-value spaces. Ranges are checked here, before anything is read through an address.
+//
+// Answers are a Status, or a count; a count is negative where a Status failed, and an absent block (Status kAbsent,
+// positive) is then reported as -100. Neither keys nor values may be given from inside the arena.
+#include "core/border.h"
+#include "kv/kv_space.h"
+
+using namespace shibumi;
+
+namespace {
+
+constexpr i32 kKvCountAbsent = -100;
+/// A packed buffer must have room for the longest key, else a call could never make progress.
+constexpr u32 kPackedBytesMin = sizeof(PackedResult) + sizeof(PackedEntry) + kKeyBytesMax;
+
+KvSpace kv_space;
+
+bool good_key(Addr key, u32 key_len) { return kv_space.ready() && key_len <= kKeyBytesMax && in_memory(key, key_len); }
+Bytes bytes_at(Addr address, u32 length) { return {at<const u8>(address), length}; }
+
+i32 kv_count_or(u32 count, Status status) {
+  if (status == kOk) return static_cast<i32>(count);
+  return status == kAbsent ? kKvCountAbsent : static_cast<i32>(status);
+}
+
+}  // namespace
+
+/// Requires: arena_init.
+SHIBUMI_EXPORT(kv_create) i32 export_kv_create() { return kv_space.create(); }
+
+/// After the host adopted the blocks. `deep` = 1 checks every page; all blocks must be present for it.
+SHIBUMI_EXPORT(kv_open) i32 export_kv_open(u32 deep) { return kv_space.open(deep != 0); }
+
+SHIBUMI_EXPORT(kv_count) u32 export_kv_count() { return kv_space.ready() ? kv_space.tree().count() : 0; }
+
+/// Bytes of all keys and values.
+SHIBUMI_EXPORT(kv_bytes) f64 export_kv_bytes() {
+  return kv_space.ready() ? static_cast<f64>(kv_space.tree().payload_bytes()) : 0;
+}
+
+/// Frames (new and shadow) that `count` puts or deletes of at most these lengths may need: for arena_hold.
+SHIBUMI_EXPORT(kv_plan) u32 export_kv_plan(u32 count, u32 key_len, u32 value_len) {
+  if (!kv_space.ready() || key_len > kKeyBytesMax || value_len > kValueBytesMax) return 0;
+  const TreeNeed need = kv_space.tree().bound(count, key_len, value_len);
+  return need.new_blocks + need.touched_blocks;
+}
+
+/// 0 = replaced, 1 = new; a negative Status, -100 when a block is absent. `flags`: ValueFlag.
+SHIBUMI_EXPORT(kv_put) i32 export_kv_put(Addr key, u32 key_len, Addr value, u32 value_len, u32 flags) {
+  const bool good = good_key(key, key_len) && value_len <= kValueBytesMax &&
+                    (value_len == 0 || in_memory(value, value_len)) && (flags & ~kValueFlagsKnown) == 0;
+  if (!good) return kInvalid;
+  bool existed = false;
+  const Status status = kv_space.tree().put(bytes_at(key, key_len), bytes_at(value, value_len), static_cast<u8>(flags),
+                                            existed);
+  return kv_count_or(existed ? 0 : 1, status);
+}
+
+/// Status. `out_meta`: u32[4], value address, value length, flags, 0. The address is 0 when the value is in pages of its
+/// own: then kv_read copies it. An address is good until the next call.
+SHIBUMI_EXPORT(kv_get) i32 export_kv_get(Addr key, u32 key_len, Addr out_meta) {
+  if (!good_key(key, key_len) || !in_memory(out_meta, 16)) return kInvalid;
+  ValueView value;
+  const Status status = kv_space.tree().get(bytes_at(key, key_len), value);
+  if (status != kOk) return status;
+  const u32 meta[4] = {value.data == nullptr ? 0 : addr_of(value.data), value.length, value.flags, 0};
+  __builtin_memcpy(at<u8>(out_meta), meta, sizeof meta);
+  return kOk;
+}
+
+/// Copies `bytes` bytes of a value from `offset` on. Status; kInvalid when they pass the value's end.
+SHIBUMI_EXPORT(kv_read) i32 export_kv_read(Addr key, u32 key_len, u32 offset, Addr out, u32 bytes) {
+  if (!good_key(key, key_len) || !in_memory(out, bytes)) return kInvalid;
+  ValueView value;
+  const Status status = kv_space.tree().get(bytes_at(key, key_len), value);
+  return status == kOk ? kv_space.tree().read_value(value, offset, at<u8>(out), bytes) : status;
+}
+
+/// kOk, kNotFound, kAbsent, or a negative Status.
+SHIBUMI_EXPORT(kv_delete) i32 export_kv_delete(Addr key, u32 key_len) {
+  return good_key(key, key_len) ? kv_space.tree().remove(bytes_at(key, key_len)) : kInvalid;
+}
+
+/// Packs entries with start <= key < end (start < key if `after`) into `out`: PackedResult, then PackedEntry, key, value
+/// padded to 4 bytes, upwards or, if `reverse`, downwards from the end. An empty start is the first key; without
+/// `has_end` there is no upper end. Returns the number of entries, 0 at the end of the range.
+SHIBUMI_EXPORT(kv_scan) i32 export_kv_scan(Addr start, u32 start_len, u32 after, Addr end, u32 end_len, u32 has_end,
+                                           u32 reverse, u32 limit, Addr out, u32 out_bytes) {
+  const bool good = kv_space.ready() && (start_len == 0 || good_key(start, start_len)) &&
+                    (!has_end || end_len == 0 || good_key(end, end_len)) && out_bytes >= kPackedBytesMin &&
+                    in_memory(out, out_bytes);
+  if (!good) return kInvalid;
+  const KvRange range{bytes_at(start, start_len), after != 0, bytes_at(end, end_len), has_end != 0, reverse != 0};
+  Status status = kOk;
+  const u32 count = kv_space.scan(range, limit, at<u8>(out), out_bytes, status);
+  return kv_count_or(count, status);
+}
+
+/// Looks up `count` packed keys (u32 length, bytes, padding to 4) in their order; `out` as in kv_scan, without keys, with
+/// kPackedMissing for those not there. Returns how many were answered: fewer when the buffer is full or a block absent.
+SHIBUMI_EXPORT(kv_get_batch) i32 export_kv_get_batch(Addr keys, u32 keys_bytes, u32 count, Addr out, u32 out_bytes) {
+  const bool good = kv_space.ready() && in_memory(keys, keys_bytes) && out_bytes >= kPackedBytesMin &&
+                    in_memory(out, out_bytes);
+  if (!good) return kInvalid;
+  Status status = kOk;
+  const u32 done = kv_space.get_packed(at<const u8>(keys), keys_bytes, count, at<u8>(out), out_bytes, status);
+  return kv_count_or(done, status);
+}
+
+/// Applies `count` packed entries in their order: puts, or removals (flags = kPackedRemove). Returns how many were
+/// applied; `out`: u32[2], the Status that stopped it (kOk if none) and the bytes consumed. After kAbsent adopt the block
+/// and go on from there.
+SHIBUMI_EXPORT(kv_apply_batch) i32 export_kv_apply_batch(Addr entries, u32 bytes, u32 count, Addr out) {
+  if (!kv_space.ready() || !in_memory(entries, bytes) || !in_memory(out, 8)) return kInvalid;
+  Status status = kOk;
+  u32 consumed = 0;
+  const u32 done = kv_space.apply_packed(at<const u8>(entries), bytes, count, consumed, status);
+  const u32 result[2] = {static_cast<u32>(status), consumed};
+  __builtin_memcpy(at<u8>(out), result, sizeof result);
+  return static_cast<i32>(done);
+}

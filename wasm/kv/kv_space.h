@@ -1,0 +1,90 @@
+// A key-value space: what it stores, and its operations in terms of the tree.
+//
+//   segment   group    blocks hold
+//   kKvMeta   primary  one block: KvSuperblock
+//   kKvTree   primary  B+tree (btree.h) from key to value; droppable
+//
+// A value's flag byte says what its bytes mean. The core stores it and refuses bits it does not know, so that a later
+// meaning can be given to one without a new format: values that carry one today carry zeros in the others.
+//
+// Concurrency: none; one instance is used by one thread.
+#pragma once
+
+#include "btree.h"
+
+namespace shibumi {
+
+enum KvSegment : SegmentId { kKvMeta = 0, kKvTree = 1 };
+
+enum ValueFlag : u8 {
+  kValueIsBytes = 1,  // a Uint8Array; else a string's UTF-8
+};
+constexpr u32 kValueFlagsKnown = kValueIsBytes;
+
+constexpr u64 kKvMagic = 0x56454B5542494853;  // "SHIBUKEV"
+constexpr u32 kKvVersion = 1;
+
+struct KvSuperblock {
+  u64 magic;
+  u32 version;
+  u32 reserved[13];  // 0
+};
+static_assert(sizeof(KvSuperblock) == 64 && offsetof(KvSuperblock, version) == 8);
+
+/// Packed forms of entries on the border, each padded to 4 bytes: header, key, value.
+struct PackedEntry {
+  u32 key_bytes;
+  u32 value_bytes;
+  u32 flags;  // the value's, and PackedFlag
+};
+static_assert(sizeof(PackedEntry) == 12);
+
+enum PackedFlag : u32 {
+  kPackedLeftOut = 1u << 31,  // results: the value is larger than the whole buffer and not there
+  kPackedMissing = 1u << 30,  // results: there is no such key
+  kPackedRemove = 1u << 29,   // arguments: remove the key
+};
+
+/// What a packed call did, in front of its results.
+struct PackedResult {
+  u32 bytes;     // of results written, this header included
+  u32 consumed;  // bytes of packed arguments done with; of a scan: 1 if the range has no further entries
+};
+static_assert(sizeof(PackedResult) == 8);
+
+struct KvRange {
+  Bytes start;          // empty: from the first key
+  bool after = false;   // start itself is left out
+  Bytes end;            // exclusive
+  bool has_end = false;
+  bool reverse = false;
+};
+
+class KvSpace {
+ public:
+  /// Requires: an empty arena. kOk or kOutOfMemory.
+  Status create();
+  /// Requires: the host has adopted the blocks. kOk, kAbsent, kCorrupt, kOutOfMemory.
+  Status open(bool deep);
+  bool ready() const { return ready_; }
+  Btree& tree() { return tree_; }
+
+  /// Packs entries of a range, in its direction, until `limit` or the buffer's end. Returns how many; 0 with `status`
+  /// other than kOk when not even the first could be read. A value that fits in no buffer of this size is left out
+  /// (kPackedLeftOut) but counted; others that do not fit any more end the call.
+  u32 scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Status& status);
+
+  /// Packs the values of packed keys {u32 length, bytes, padding}, in order, each as an entry without key. Stops like
+  /// scan. Requires: the keys are well-formed (unpack checks) and count >= 1.
+  u32 get_packed(const u8* keys, u32 keys_bytes, u32 count, u8* out, u32 out_bytes, Status& status);
+
+  /// Applies packed entries in order, each by itself. Returns how many were applied; fewer than `count` with `status`
+  /// saying why the next one was not (it has changed nothing): repeat from `consumed` on.
+  u32 apply_packed(const u8* entries, u32 bytes, u32 count, u32& consumed, Status& status);
+
+ private:
+  Btree tree_{kKvTree};
+  bool ready_ = false;
+};
+
+}  // namespace shibumi
