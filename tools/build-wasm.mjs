@@ -100,11 +100,17 @@ function compileInWorker(job) {
     const worker = new Worker(new URL(import.meta.url), { workerData: job, stdout: true });
     worker.on('message', (/** @type {CompileResult} */ { wasm, messages }) => {
       if (wasm !== undefined) resolve(wasm);
-      else reject(new Error(`${job.variant.name}.wasm does not compile:\n${messages}`));
+      else reject(new Error(`${job.variant.name}.wasm does not compile:\n${messages}${uniqueNamesHint(messages)}`));
     });
     worker.on('error', reject);
     worker.on('exit', (code) => reject(new Error(`The compiler of ${job.variant.name}.wasm stopped with ${code}`)));
   });
+}
+
+/** @param {string} messages */
+function uniqueNamesHint(messages) {
+  if (!/ambiguous|redefinition/.test(messages)) return '';
+  return 'All .cc files are one translation unit: names must be unique across files, also in anonymous namespaces.\n';
 }
 
 /**

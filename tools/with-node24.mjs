@@ -24,9 +24,11 @@ const child = spawn(node, ['--disable-warning=ExperimentalWarning', script, ...s
   env: { ...process.env, PATH: path.dirname(node) + path.delimiter + process.env.PATH },
 });
 // A terminal's Ctrl-C reaches the child by itself; a signal sent to this process alone must be handed on.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.on(signal, () => child.kill(signal));
+}
 child.on('error', (error) => fail(`${node} does not start: ${error.message}`));
-child.on('exit', (code, signal) => process.exit(code ?? 128 + (constants.signals[signal] ?? 0)));
+child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
 
 function findNode24() {
   if (isNode24(nodeBinary)) return nodeBinary;
