@@ -1,0 +1,89 @@
+/** The list of found passages, best first, each with where it stands and how far it is from the query. */
+
+import type { FoundPassage } from '../library/library.ts';
+import { counted, element } from './element.ts';
+import { highlightMatches } from './highlight.ts';
+import type { SearchAnswer } from './search-box.ts';
+
+/** A screen reader is told once the person has paused, not at every key. */
+const ANNOUNCE_AFTER_MS = 700;
+
+export class Results {
+  readonly #list: HTMLOListElement;
+  readonly #summary: HTMLElement;
+  readonly #announcer: HTMLElement;
+  #announcing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(list: HTMLOListElement, summary: HTMLElement, announcer: HTMLElement) {
+    this.#list = list;
+    this.#summary = summary;
+    this.#announcer = announcer;
+    list.addEventListener('keydown', (event) => this.#moveFocus(event));
+  }
+
+  show(answer: SearchAnswer, passagesInAll: number): void {
+    const nearest = answer.passages[0];
+    const isChance = nearest === undefined || nearest.distance >= answer.embedder.chanceDistance;
+    const found = `${counted(answer.passages.length, 'nearest passage')} of ${counted(passagesInAll, 'passage')}`;
+    const elapsed = `${answer.elapsedMs < 10 ? answer.elapsedMs.toFixed(1) : Math.round(answer.elapsedMs)} ms`;
+    this.#summary.textContent = `${found} in ${elapsed}${isChance ? ' · nothing stored is really close' : ''}`;
+    this.#list.classList.toggle('is-chance', isChance);
+    this.#list.replaceChildren(...answer.passages.map((passage) => resultItem(passage, answer.query)));
+    this.#announce(
+      `${found}${isChance ? '. Nothing stored is really close.' : `. Best: ${nearest.document.name}`}`,
+    );
+  }
+
+  clear(message: string): void {
+    this.#list.replaceChildren();
+    this.#summary.textContent = message;
+    this.#announce('');
+  }
+
+  focusFirst(): void {
+    this.#list.querySelector<HTMLElement>('li')?.focus();
+  }
+
+  #announce(text: string): void {
+    clearTimeout(this.#announcing);
+    this.#announcing = setTimeout(() => {
+      this.#announcer.textContent = text;
+    }, ANNOUNCE_AFTER_MS);
+  }
+
+  #moveFocus(event: KeyboardEvent): void {
+    const item = event.target instanceof Element ? event.target.closest('li') : null;
+    const next =
+      event.key === 'ArrowDown'
+        ? item?.nextElementSibling
+        : event.key === 'ArrowUp'
+          ? item?.previousElementSibling
+          : null;
+    if (next instanceof HTMLElement) next.focus();
+    else if (event.key === 'ArrowUp' && item) document.getElementById('query')?.focus();
+    else return;
+    event.preventDefault();
+  }
+}
+
+function resultItem({ document: source, passage, distance }: FoundPassage, query: string): HTMLLIElement {
+  const where = element('p', { class: 'where' }, element('span', { class: 'document-name' }, source.name));
+  if (passage.headings.length > 0)
+    where.append(element('span', { class: 'heading-path' }, passage.headings.join(' › ')));
+  const text = element('p', { class: 'passage' });
+  for (const part of highlightMatches(passage.text, query)) {
+    text.append(part.isMatch ? element('mark', {}, part.text) : part.text);
+  }
+  const distanceTitle = 'Cosine distance: 0 means the same direction, 1 unrelated';
+  return element(
+    'li',
+    { tabindex: -1 },
+    element(
+      'header',
+      {},
+      where,
+      element('data', { class: 'distance', value: distance, title: distanceTitle }, distance.toFixed(3)),
+    ),
+    text,
+  );
+}
