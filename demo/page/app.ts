@@ -114,7 +114,10 @@ export class App {
       },
     };
 
-    connectIntake((files) => void run(() => importer.import(files)));
+    connectIntake((files) => {
+      if (!importer.isRunning) this.#messages.clear();
+      void run(() => importer.import(files));
+    });
     byId('cancel', HTMLButtonElement).addEventListener('click', () => {
       if (matching.isLoading) matching.stopLoading();
       else void importer.cancel();
@@ -127,7 +130,7 @@ export class App {
     this.#connectKeys();
 
     await matching.restore();
-    document.body.classList.remove('is-starting');
+    byId('main', HTMLElement).inert = false;
     refresh();
     await run(() => importer.indexPending());
   }

@@ -1,4 +1,7 @@
-/** Notices beside the search: each says one thing, may offer one action, and stays until closed or replaced. */
+/**
+ * Notices at the foot of the page: each says one thing and may offer one action. Good news goes by itself, unless
+ * the person is at it; what needs attention stays until it is closed.
+ */
 
 import { element } from './element.ts';
 
@@ -10,6 +13,7 @@ export interface Message {
 
 /** Older ones go when more come: a pile of notices is not read. */
 const MESSAGES_MAX = 4;
+const GOOD_NEWS_MS = 12_000;
 
 export class Messages {
   readonly #host: HTMLElement;
@@ -41,10 +45,18 @@ export class Messages {
       ),
     );
     this.#host.prepend(item);
+    if (!isError && !action) leaveAfter(item, GOOD_NEWS_MS);
     while (this.#host.childElementCount > MESSAGES_MAX) this.#host.lastElementChild?.remove();
   }
 
   clear(): void {
     this.#host.replaceChildren();
   }
+}
+
+function leaveAfter(item: HTMLElement, delayMs: number): void {
+  setTimeout(() => {
+    if (item.matches(':hover, :focus-within')) leaveAfter(item, delayMs);
+    else item.remove();
+  }, delayMs);
 }

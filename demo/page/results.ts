@@ -24,11 +24,10 @@ export class Results {
   show(answer: SearchAnswer, passagesInAll: number): void {
     const nearest = answer.passages[0];
     const isChance = nearest === undefined || nearest.distance >= answer.embedder.chanceDistance;
-    const found = `${counted(answer.passages.length, 'nearest passage')} of ${counted(passagesInAll, 'passage')}`;
+    const found = `${answer.passages.length} nearest of ${counted(passagesInAll, 'passage')}`;
     const elapsed = `${answer.elapsedMs < 10 ? answer.elapsedMs.toFixed(1) : Math.round(answer.elapsedMs)} ms`;
     this.#summary.textContent = `${found} in ${elapsed}${isChance ? ' · nothing stored is really close' : ''}`;
-    this.#list.classList.toggle('is-chance', isChance);
-    this.#list.replaceChildren(...answer.passages.map((passage) => resultItem(passage, answer.query)));
+    this.#list.replaceChildren(...answer.passages.map((passage) => resultItem(passage, answer)));
     this.#announce(
       `${found}${isChance ? '. Nothing stored is really close.' : `. Best: ${nearest.document.name}`}`,
     );
@@ -66,24 +65,37 @@ export class Results {
   }
 }
 
-function resultItem({ document: source, passage, distance }: FoundPassage, query: string): HTMLLIElement {
+function resultItem(
+  { document: source, passage, distance }: FoundPassage,
+  answer: SearchAnswer,
+): HTMLLIElement {
   const where = element('p', { class: 'where' }, element('span', { class: 'document-name' }, source.name));
-  if (passage.headings.length > 0)
+  if (passage.headings.length > 0) {
     where.append(element('span', { class: 'heading-path' }, passage.headings.join(' › ')));
-  const text = element('p', { class: 'passage' });
-  for (const part of highlightMatches(passage.text, query)) {
-    text.append(part.isMatch ? element('mark', {}, part.text) : part.text);
   }
-  const distanceTitle = 'Cosine distance: 0 means the same direction, 1 unrelated';
+  const isChance = distance >= answer.embedder.chanceDistance;
+  const title = 'Cosine distance: 0 means the same direction, 1 unrelated';
+  const measure = element('data', { class: 'distance', value: distance, title }, distance.toFixed(3));
+  const near = element(
+    'span',
+    {},
+    ...(isChance ? [element('span', { class: 'chance' }, 'perhaps by chance ')] : []),
+    measure,
+  );
+  const text = element(
+    'div',
+    { class: 'passage' },
+    ...passage.text.split('\n').map((line) => paragraph(line, answer.query)),
+  );
   return element(
     'li',
-    { tabindex: -1 },
-    element(
-      'header',
-      {},
-      where,
-      element('data', { class: 'distance', value: distance, title: distanceTitle }, distance.toFixed(3)),
-    ),
+    { tabindex: -1, class: isChance ? 'is-chance' : undefined },
+    element('header', {}, where, near),
     text,
   );
+}
+
+function paragraph(line: string, query: string): HTMLParagraphElement {
+  const parts = highlightMatches(line, query);
+  return element('p', {}, ...parts.map(({ text, isMatch }) => (isMatch ? element('mark', {}, text) : text)));
 }

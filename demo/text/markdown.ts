@@ -46,6 +46,9 @@ export function* plainBlocks(source: string): Generator<Block> {
   if (open) yield { kind: 'prose', ...open, level: 0 };
 }
 
+/** A longer line is a paragraph that someone forgot to break, whatever it begins with. */
+const HEADING_LENGTH_MAX = 300;
+
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
 const HEADING = /^ {0,3}(#{1,6})(?:\s+|$)/;
 const SETEXT = /^ {0,3}(=+|-{2,})\s*$/;
@@ -83,14 +86,14 @@ export function* markdownBlocks(source: string): Generator<Block> {
       continue;
     }
     const fenceMark = FENCE.exec(line.text)?.[1];
-    const level = HEADING.exec(line.text)?.[1]?.length;
+    const level = line.text.length > HEADING_LENGTH_MAX ? undefined : HEADING.exec(line.text)?.[1]?.length;
     if (fenceMark !== undefined) {
       yield* close();
       fence = { mark: fenceMark, start: line.end + 1, end: line.end + 1 };
     } else if (level !== undefined) {
       yield* close();
       yield { kind: 'heading', start: line.start, end: line.end, level };
-    } else if (open && SETEXT.test(line.text)) {
+    } else if (open && open.end - open.start <= HEADING_LENGTH_MAX && SETEXT.test(line.text)) {
       yield { kind: 'heading', ...open, level: line.text.trimStart().startsWith('=') ? 1 : 2 };
       open = undefined;
     } else if (line.text.trim() === '' || isSilent(line.text)) {
@@ -148,13 +151,15 @@ export function readableHeading(markdown: string): string {
 }
 
 function stripInline(markdown: string): string {
-  // Code spans keep their marks as text: they are set aside, numbered between noncharacters that no text may hold.
-  const code: string[] = [];
-  const setAside = (_: string, _ticks: string, body: string): string =>
-    `\uFDD0${code.push(body.trim()) - 1}\uFDD0`;
+  // Code spans and escaped marks are text: set aside, numbered between noncharacters that no text may hold.
+  const literals: string[] = [];
+  const setAside = (text: string): string => `\uFDD0${literals.push(text) - 1}\uFDD0`;
   return markdown
     .replaceAll('\uFDD0', '')
-    .replace(/(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/g, setAside)
+    .replace(/(`+)([^`]|[^`][\s\S]*?[^`])\1(?!`)/g, (_, _ticks: string, code: string) =>
+      setAside(code.trim()),
+    )
+    .replace(/\\([!-/:-@[-`{-~])/g, (_, mark: string) => setAside(mark))
     .replace(/<!--[\s\S]*?-->/g, '')
     .replace(/!\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])/g, '$1')
     .replace(/\[([^\]]+)\](?:\([^()]*(?:\([^()]*\)[^()]*)*\)|\[[^\]]*\])/g, '$1')
@@ -162,9 +167,8 @@ function stripInline(markdown: string): string {
     .replace(/<\/?[a-zA-Z][^<>]*>/g, ' ')
     .replace(/(\*{1,3}|~~)(?=\S)([\s\S]*?\S)\1/g, '$2')
     .replace(/(?<![\p{L}\p{N}_])(_{1,3})(?=\S)([\s\S]*?\S)\1(?![\p{L}\p{N}_])/gu, '$2')
-    .replace(/\\([!-/:-@[-`{-~])/g, '$1')
     .replace(/&(amp|lt|gt|quot|nbsp|#39);/g, (_, name: string) => ENTITIES[name] ?? '')
-    .replace(/\uFDD0(\d+)\uFDD0/g, (_, index: string) => code[Number(index)] ?? '')
+    .replace(/\uFDD0(\d+)\uFDD0/g, (_, index: string) => literals[Number(index)] ?? '')
     .replace(/\s+/g, ' ')
     .trim();
 }
