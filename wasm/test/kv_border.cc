@@ -1,0 +1,227 @@
+// The exports of key-value spaces, called as a host calls them: numbers and addresses only.
+#include <utility>
+
+#include "../core/border.h"
+#include "../kv/kv_space.h"
+#include "kv_fixture.h"
+
+extern "C" {
+using namespace shibumi;
+void export_arena_init(u32);
+Addr export_scratch(u32);
+i32 export_kv_create();
+i32 export_kv_open(u32);
+u32 export_kv_count();
+f64 export_kv_bytes();
+u32 export_kv_plan(u32, u32, u32);
+i32 export_kv_put(Addr, u32, Addr, u32, u32);
+i32 export_kv_get(Addr, u32, Addr);
+i32 export_kv_read(Addr, u32, u32, Addr, u32);
+i32 export_kv_delete(Addr, u32);
+i32 export_kv_scan(Addr, u32, u32, Addr, u32, u32, u32, u32, Addr, u32);
+i32 export_kv_get_batch(Addr, u32, u32, Addr, u32);
+i32 export_kv_apply_batch(Addr, u32, u32, Addr);
+}
+
+namespace shibumi::test {
+namespace {
+
+constexpr u32 kOutBytes = 64 * 1024;
+
+/// Arguments in scratch memory, one call's at a time: [key 8 KiB][second key 8 KiB][out 64 KiB][value]
+struct Host {
+  Addr base;
+  explicit Host(u32 value_bytes = 1 << 20) {
+    export_arena_init(1u << 13);
+    base = export_scratch(16384 + kOutBytes + value_bytes);
+    EXPECT(base != 0);
+    EXPECT(export_kv_create() == kOk);
+  }
+  Addr out() const { return base + 16384; }
+  Addr value() const { return out() + kOutBytes; }
+  static void write(Addr to, const std::string& bytes) { __builtin_memcpy(at<u8>(to), bytes.data(), bytes.size()); }
+  static std::string read(Addr from, u32 bytes) { return std::string(at<const char>(from), bytes); }
+
+  i32 put(const std::string& key, const std::string& bytes, u32 flags = 0) const {
+    write(base, key);
+    write(value(), bytes);
+    return export_kv_put(base, static_cast<u32>(key.size()), value(), static_cast<u32>(bytes.size()), flags);
+  }
+  /// The value, or "missing".
+  std::string get(const std::string& key) const {
+    write(base, key);
+    const u32 length = static_cast<u32>(key.size());
+    const i32 status = export_kv_get(base, length, out());
+    if (status == kNotFound) return "missing";
+    EXPECT(status == kOk);
+    const u32* meta = at<const u32>(out());
+    if (meta[0] != 0) return read(meta[0], meta[1]);
+    const u32 bytes = meta[1];
+    EXPECT(export_kv_read(base, length, 0, value(), bytes) == kOk);
+    return read(value(), bytes);
+  }
+  using Entries = std::vector<std::pair<std::string, std::string>>;
+  Entries entries(u32 count) const {
+    Entries result;
+    Addr from = out() + sizeof(PackedResult);
+    for (u32 i = 0; i < count; i++) {
+      const PackedEntry entry = load<PackedEntry>(at<u8>(from));
+      from += sizeof entry;
+      const bool bare = entry.flags & (kPackedLeftOut | kPackedMissing);
+      result.emplace_back(read(from, entry.key_bytes),
+                          bare ? (entry.flags & kPackedMissing ? "missing" : "left out")
+                               : read(from + entry.key_bytes, entry.value_bytes));
+      from += (entry.key_bytes + (bare ? 0 : entry.value_bytes) + 3) & ~3u;
+    }
+    EXPECT(from == out() + at<const PackedResult>(out())->bytes);
+    return result;
+  }
+  Entries scan(const std::string& start, bool after, const char* end, bool reverse, u32 limit, bool& done) const {
+    write(base, start);
+    if (end != nullptr) write(base + 8192, end);
+    const i32 count = export_kv_scan(base, static_cast<u32>(start.size()), after, base + 8192,
+                                     end == nullptr ? 0 : static_cast<u32>(std::string(end).size()), end != nullptr,
+                                     reverse, limit, out(), kOutBytes);
+    EXPECT(count >= 0);
+    done = at<const PackedResult>(out())->consumed == 1;
+    return entries(static_cast<u32>(count));
+  }
+};
+
+TEST(kv_calls, "put, get, delete and counts through the border") {
+  const Host host;
+  EXPECT(host.put("a", "one") == 1);
+  EXPECT(host.put("a", "two", kValueIsBytes) == 0);
+  EXPECT(host.put("b", "") == 1);
+  EXPECT(host.put(std::string("\0\xFF", 2), std::string(9000, 'x')) == 1);
+  EXPECT(host.get("a") == "two");
+  EXPECT(at<const u32>(host.out())[2] == kValueIsBytes);
+  EXPECT(host.get("b").empty());
+  EXPECT(host.get(std::string("\0\xFF", 2)) == std::string(9000, 'x'));
+  EXPECT(host.get("c") == "missing");
+  EXPECT(export_kv_count() == 3);
+  EXPECT(export_kv_bytes() == 1 + 3 + 1 + 0 + 2 + 9000);
+  Host::write(host.base, "a");
+  EXPECT(export_kv_delete(host.base, 1) == kOk);
+  EXPECT(export_kv_delete(host.base, 1) == kNotFound);
+  EXPECT(export_kv_open(1) == kOk);
+  EXPECT(export_kv_count() == 2);
+  EXPECT(export_kv_plan(1, 20, 100) >= 3);
+  EXPECT(export_kv_create() == kInvalid);  // not empty; the space is then closed
+  EXPECT(export_kv_open(0) == kOk);
+}
+
+TEST(kv_scans, "scans give ranges in both directions, in chunks, and say when they are at the end") {
+  const Host host;
+  for (u32 i = 0; i < 500; i++) host.put("k" + std::to_string(1000 + i), std::string(i, 'v'));
+  host.put("l", "other");
+  bool done = false;
+  EXPECT(host.scan("k", false, "l", false, 3, done) ==
+         (Host::Entries{{"k1000", ""}, {"k1001", "v"}, {"k1002", "vv"}}));
+  EXPECT(!done);
+  EXPECT(host.scan("k1000", true, "k1002", false, 9, done) == (Host::Entries{{"k1001", "v"}}) && done);
+  EXPECT(host.scan("k1000", false, "k1002", true, 9, done) == (Host::Entries{{"k1001", "v"}, {"k1000", ""}}) && done);
+  EXPECT(host.scan("k1000", true, "k1002", true, 9, done) == (Host::Entries{{"k1001", "v"}}) && done);
+  EXPECT(host.scan("k1001", false, "k1001", false, 9, done).empty() && done);
+  EXPECT(host.scan("z", false, nullptr, false, 9, done).empty() && done);
+  EXPECT(host.scan("", false, nullptr, true, 1, done) == (Host::Entries{{"l", "other"}}) && !done);
+  EXPECT(host.scan("", false, nullptr, false, 0, done).empty() && !done);
+  // 125 kB of values do not fit in one buffer.
+  std::string from;
+  u32 seen = 0, chunks = 0;
+  for (done = false; !done; chunks++) {
+    for (const auto& [key, value] : host.scan(from, !from.empty(), nullptr, false, 1000000, done)) {
+      if (key != "l") EXPECT(key == "k" + std::to_string(1000 + seen) && value.size() == seen);
+      seen++;
+      from = key;
+    }
+  }
+  EXPECT(seen == 501 && chunks == 3);
+}
+
+TEST(kv_scan_large, "a value larger than the scan's buffer is left out and told") {
+  const Host host;
+  host.put("a", "small");
+  host.put("b", std::string(kOutBytes, 'x'));
+  host.put("c", std::string(kOutBytes - 100, 'y'));
+  bool done = false;
+  EXPECT(host.scan("", false, nullptr, false, 9, done) == (Host::Entries{{"a", "small"}}) && !done);
+  EXPECT(host.scan("b", false, nullptr, false, 1, done) == (Host::Entries{{"b", "left out"}}) && !done);
+  EXPECT(at<const PackedEntry>(host.out() + sizeof(PackedResult))->value_bytes == kOutBytes);
+  EXPECT(host.scan("c", false, nullptr, false, 9, done) ==
+         (Host::Entries{{"c", std::string(kOutBytes - 100, 'y')}}) && done);
+}
+
+std::string packed(const std::string& key, const std::string& value, u32 flags) {
+  const PackedEntry entry{static_cast<u32>(key.size()), static_cast<u32>(value.size()), flags};
+  std::string bytes(reinterpret_cast<const char*>(&entry), sizeof entry);
+  bytes += key + value;
+  bytes.resize((bytes.size() + 3) & ~size_t{3});
+  return bytes;
+}
+std::string packed_key(const std::string& key) {
+  const u32 length = static_cast<u32>(key.size());
+  std::string bytes(reinterpret_cast<const char*>(&length), 4);
+  bytes += key;
+  bytes.resize((bytes.size() + 3) & ~size_t{3});
+  return bytes;
+}
+
+TEST(kv_batches, "batches apply in order and answer in order; a malformed entry stops them where it stands") {
+  const Host host;
+  const std::string good =
+      packed("a", "1", 0) + packed("b", "22", kValueIsBytes) + packed("a", "333", 0) + packed("b", "", kPackedRemove);
+  Host::write(host.value(), good + packed("c", "4", 64));
+  const u32 all = static_cast<u32>((good + packed("c", "4", 64)).size());
+  EXPECT(export_kv_apply_batch(host.value(), all, 5, host.out()) == 4);
+  EXPECT(static_cast<i32>(at<const u32>(host.out())[0]) == kInvalid && at<const u32>(host.out())[1] == good.size());
+  EXPECT(host.get("a") == "333" && host.get("b") == "missing" && host.get("c") == "missing");
+
+  const std::string keys = packed_key("b") + packed_key("a") + packed_key("");
+  Host::write(host.value(), keys);
+  const u32 bytes = static_cast<u32>(keys.size());
+  EXPECT(export_kv_get_batch(host.value(), bytes, 3, host.out(), kOutBytes) == 3);
+  EXPECT(host.entries(3) == (Host::Entries{{"", "missing"}, {"", "333"}, {"", "missing"}}));
+  EXPECT(at<const PackedResult>(host.out())->consumed == bytes);
+  EXPECT(export_kv_get_batch(host.value(), bytes - 1, 3, host.out(), kOutBytes) == 2);
+  EXPECT(export_kv_get_batch(host.value(), 3, 1, host.out(), kOutBytes) == kInvalid);
+}
+
+TEST(kv_bad_arguments, "arguments out of range are refused and change nothing") {
+  const Host host;
+  host.put("a", "1");
+  Host::write(host.base, "b");
+  constexpr Addr kOutside = 0xFFFFFFF8;
+  EXPECT(export_kv_put(host.base, 1, kOutside, 100, 0) == kInvalid);
+  EXPECT(export_kv_put(kOutside, 100, host.value(), 1, 0) == kInvalid);
+  EXPECT(export_kv_put(0, 1, host.value(), 1, 0) == kInvalid);
+  EXPECT(export_kv_put(host.base, kKeyBytesMax + 1, host.value(), 1, 0) == kInvalid);
+  EXPECT(export_kv_put(host.base, 1, host.value(), kValueBytesMax + 1, 0) == kInvalid);
+  EXPECT(export_kv_put(host.base, 1, host.value(), 1, 2) == kInvalid);  // a flag no version knows yet
+  EXPECT(export_kv_get(host.base, 1, kOutside) == kInvalid);
+  EXPECT(export_kv_read(host.base, 1, 0, kOutside, 100) == kInvalid);
+  Host::write(host.base, "a");
+  EXPECT(export_kv_read(host.base, 1, 1, host.out(), 1) == kInvalid);
+  EXPECT(export_kv_scan(host.base, 1, 0, 0, 0, 0, 0, 10, host.out(), 100) == kInvalid);
+  EXPECT(export_kv_scan(kOutside, 100, 0, 0, 0, 0, 0, 10, host.out(), kOutBytes) == kInvalid);
+  EXPECT(export_kv_scan(host.base, 1, 0, kOutside, 100, 1, 0, 10, host.out(), kOutBytes) == kInvalid);
+  EXPECT(export_kv_apply_batch(kOutside, 100, 1, host.out()) == kInvalid);
+  EXPECT(export_kv_plan(1, kKeyBytesMax + 1, 0) == 0);
+  EXPECT(export_kv_count() == 1 && host.get("a") == "1");
+  EXPECT(export_kv_open(1) == kOk);
+}
+
+TEST(kv_superblock, "a superblock of another kind or version is refused") {
+  const Host host;
+  KvSuperblock* superblock = at<KvSuperblock>(at<const Addr>(segments[kKvMeta].frames)[0]);
+  EXPECT(export_kv_open(1) == kOk);
+  superblock->version++;
+  EXPECT(export_kv_open(0) == kCorrupt);
+  EXPECT(host.put("a", "1") == kInvalid);
+  superblock->version--;
+  superblock->reserved[12] = 1;
+  EXPECT(export_kv_open(0) == kCorrupt);
+}
+
+}  // namespace
+}  // namespace shibumi::test
