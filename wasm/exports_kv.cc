@@ -11,7 +11,7 @@ namespace {
 
 constexpr i32 kKvCountAbsent = -100;
 /// A packed buffer must have room for the longest key, else a call could never make progress.
-constexpr u32 kPackedBytesMin = sizeof(PackedResult) + sizeof(PackedEntry) + kKeyBytesMax;
+constexpr u32 kPackedBytesMin = sizeof(PackedEntry) + kKeyBytesMax;
 
 KvSpace kv_space;
 
@@ -38,14 +38,22 @@ SHIBUMI_EXPORT(kv_bytes) f64 export_kv_bytes() {
   return kv_space.ready() ? static_cast<f64>(kv_space.tree().payload_bytes()) : 0;
 }
 
-/// Frames (new and shadow) that `count` puts or deletes of at most these lengths may need: for arena_hold.
-SHIBUMI_EXPORT(kv_plan) u32 export_kv_plan(u32 count, u32 key_len, u32 value_len) {
+/// Frames (new and shadow) that a put or delete of these lengths may need: for arena_hold.
+SHIBUMI_EXPORT(kv_plan) u32 export_kv_plan(u32 key_len, u32 value_len) {
   if (!kv_space.ready() || key_len > kKeyBytesMax || value_len > kValueBytesMax) return 0;
-  const TreeNeed need = kv_space.tree().bound(count, key_len, value_len);
+  const TreeNeed need = kv_space.tree().bound(1, key_len, value_len);
   return need.new_blocks + need.touched_blocks;
 }
 
-/// 0 = replaced, 1 = new; a negative Status, -100 when a block is absent. `flags`: ValueFlag.
+/// The same for `count` puts and deletes together, whose keys and values have `bytes` bytes together: far less than the
+/// sum of theirs, because they share pages.
+SHIBUMI_EXPORT(kv_plan_many) u32 export_kv_plan_many(u32 count, f64 bytes) {
+  if (!kv_space.ready() || !(bytes >= 0 && bytes < 4294967296.0)) return 0;
+  const TreeNeed need = kv_space.tree().bound_total(count, static_cast<u64>(bytes));
+  return need.new_blocks + need.touched_blocks;
+}
+
+/// 0 = replaced, 1 = new, kAbsent, or a negative Status. `flags`: ValueFlag.
 SHIBUMI_EXPORT(kv_put) i32 export_kv_put(Addr key, u32 key_len, Addr value, u32 value_len, u32 flags) {
   const bool good = good_key(key, key_len) && value_len <= kValueBytesMax &&
                     (value_len == 0 || in_memory(value, value_len)) && (flags & ~kValueFlagsKnown) == 0;
@@ -53,7 +61,7 @@ SHIBUMI_EXPORT(kv_put) i32 export_kv_put(Addr key, u32 key_len, Addr value, u32 
   bool existed = false;
   const Status status = kv_space.tree().put(bytes_at(key, key_len), bytes_at(value, value_len), static_cast<u8>(flags),
                                             existed);
-  return kv_count_or(existed ? 0 : 1, status);
+  return status == kOk ? !existed : static_cast<i32>(status);
 }
 
 /// Status. `out_meta`: u32[4], value address, value length, flags, 0. The address is 0 when the value is in pages of its
@@ -81,9 +89,10 @@ SHIBUMI_EXPORT(kv_delete) i32 export_kv_delete(Addr key, u32 key_len) {
   return good_key(key, key_len) ? kv_space.tree().remove(bytes_at(key, key_len)) : kInvalid;
 }
 
-/// Packs entries with start <= key < end (start < key if `after`) into `out`: PackedResult, then PackedEntry, key, value
-/// padded to 4 bytes, upwards or, if `reverse`, downwards from the end. An empty start is the first key; without
-/// `has_end` there is no upper end. Returns the number of entries, 0 at the end of the range.
+/// Packs entries with start <= key < end (start < key if `after`) into `out`: PackedEntry, key, value, padding to
+/// 4 bytes, one after another; upwards or, if `reverse`, downwards from the end. An empty start is the first key; without
+/// `has_end` there is no upper end. Returns the number of entries, 0 at the end of the range; fewer than `limit` only says
+/// that the buffer is full or a block absent.
 SHIBUMI_EXPORT(kv_scan) i32 export_kv_scan(Addr start, u32 start_len, u32 after, Addr end, u32 end_len, u32 has_end,
                                            u32 reverse, u32 limit, Addr out, u32 out_bytes) {
   const bool good = kv_space.ready() && (start_len == 0 || good_key(start, start_len)) &&

@@ -38,6 +38,22 @@ u32 pages_for_splits(SegmentId segment, const TreePath& path, u32 leaf_free, u32
   return level < path.levels ? level : path.levels + 1;  // one more: a new root
 }
 
+/// An upper bound for `count` mutations that put `cell_bytes` into leaves and take pages for large values besides.
+TreeNeed bound_pages(SegmentId segment, u64 count, u64 cell_bytes, u64 pages, u64 whole_blocks) {
+  const TreeHeader* header = read_header(segment);
+  const u64 levels = header == nullptr ? 4 : header->levels;
+  const u64 used = header == nullptr ? 0 : u64{header->blocks} * kPagesPerBlock - header->free_pages;
+  // Each page there is may be full and be cut once; a new one has to be filled by a third of its room first. Branches
+  // are cut by what leaves' cuts send up, at four or more of them, but for one climb to the root.
+  const u64 leaf_cuts = min_of(count, used + 3 * cell_bytes / kPageRoom);
+  pages += leaf_cuts + leaf_cuts / 4 + levels + 1;
+  const u64 blocks = header == nullptr ? 0 : header->blocks;
+  const u64 new_blocks = whole_blocks + (pages + kPagesPerBlock - 1) / kPagesPerBlock;
+  // Touched: the header, the leaf of each mutation and one it merges with, branches, pages taken from the free ones.
+  const u64 touched = 1 + 2 * count + 2 * levels + pages + whole_blocks;
+  return {static_cast<u32>(min_of<u64>(new_blocks, kTreeBlocksMax)), static_cast<u32>(min_of(touched, blocks + new_blocks))};
+}
+
 }  // namespace
 
 Status Btree::create() {
@@ -168,21 +184,21 @@ Status Btree::remove(Bytes key) {
 }
 
 TreeNeed Btree::bound(u32 count, u32 key_bytes, u32 value_bytes) const {
-  const TreeHeader* header = read_header(segment_);
-  const u32 levels = header == nullptr ? 4 : header->levels;
-  // One mutation may split or merge at every level; many of them split a branch at most once a leaf split, but for the
-  // climb to the root.
-  u64 pages = min_of<u64>(static_cast<u64>(count) * (levels + 2), 2ull * count + 2 * levels + 2);
-  u64 whole_blocks = 0;
+  u64 cell_bytes = kCellHeaderBytes + kSlotBytes + key_bytes + value_bytes, pages = 0, whole_blocks = 0;
   if (!fits_inline(key_bytes, value_bytes)) {
     const OverflowShape shape = overflow_shape(value_bytes);
-    pages += static_cast<u64>(count) * overflow_single_pages(shape);
-    whole_blocks = static_cast<u64>(count) * shape.whole_blocks;
+    cell_bytes = kCellHeaderBytes + kSlotBytes + key_bytes + shape.list_bytes;
+    pages = overflow_single_pages(shape);
+    whole_blocks = shape.whole_blocks;
   }
-  const u64 new_blocks = whole_blocks + (pages + kPagesPerBlock - 1) / kPagesPerBlock;
-  const u64 touched = 1 + static_cast<u64>(count) * (2 * levels + 1) + pages + whole_blocks;
-  return {static_cast<u32>(min_of<u64>(new_blocks, kTreeBlocksMax)),
-          static_cast<u32>(min_of<u64>(touched, segments[segment_].block_count + new_blocks))};
+  return bound_pages(segment_, count, count * cell_bytes, count * pages, count * whole_blocks);
+}
+
+TreeNeed Btree::bound_total(u32 count, u64 payload_bytes) const {
+  // Values with pages of their own are longer than this, and waste less than two pages each.
+  constexpr u64 kOverflowBytesMin = kCellBytesMax - kCellHeaderBytes;
+  const u64 pages = (payload_bytes >> kPageShift) + 2 * (payload_bytes / kOverflowBytesMin);
+  return bound_pages(segment_, count, payload_bytes + count * u64{kCellHeaderBytes + kSlotBytes}, pages, 0);
 }
 
 }  // namespace shibumi

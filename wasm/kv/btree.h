@@ -96,9 +96,12 @@ class Btree {
   Status plan_remove(Bytes key, TreePlan& plan) const;
   void apply_remove(const TreePlan& plan);
 
-  /// An upper bound, good for any state the tree may be in by then, of what `count` puts or removes need whose largest
-  /// value has `value_bytes`: for mutations that wait for the log before they are applied.
+  // For mutations that wait for the log before they are applied, so that their memory can be promised to them: upper
+  // bounds for the tree as it is. What is needed when its turn comes `plan_*` and `reserve` find out.
+  /// `count` puts or removals of at most these lengths each.
   TreeNeed bound(u32 count, u32 key_bytes, u32 value_bytes) const;
+  /// `count` puts or removals with `payload_bytes` bytes of keys and values together.
+  TreeNeed bound_total(u32 count, u64 payload_bytes) const;
 
   constexpr SegmentId segment() const { return segment_; }
 

@@ -9,12 +9,12 @@ namespace {
 
 constexpr u32 padded(u32 bytes) { return (bytes + 3) & ~3u; }
 
-/// Writes entries one after another behind a PackedResult.
+/// Writes entries one after another.
 struct Packer {
   const Btree& tree;
   u8* out;
   u32 room;
-  u32 used = sizeof(PackedResult);
+  u32 used = 0;
   bool empty = true;
 
   enum Outcome { kPacked, kNoRoom, kNotRead };
@@ -126,7 +126,6 @@ u32 KvSpace::scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Statu
     count++;
     status = range.reverse ? cursor.previous() : cursor.next();
   }
-  store<PackedResult>(out, {packer.used, status == kNotFound ? 1u : 0u});
   // What stopped it after the first entry will be met again, and told, by the next call.
   if (status == kNotFound || count > 0) status = kOk;
   return count;
@@ -153,7 +152,6 @@ u32 KvSpace::get_packed(const u8* keys, u32 keys_bytes, u32 count, u8* out, u32 
     if (packer.add({keys, 0}, value, flags, status) != Packer::kPacked) break;
     at += 4 + padded(length);
   }
-  store<PackedResult>(out, {packer.used, at});
   if (done > 0) status = kOk;
   return done;
 }

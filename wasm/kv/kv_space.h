@@ -45,13 +45,6 @@ enum PackedFlag : u32 {
   kPackedRemove = 1u << 29,   // arguments: remove the key
 };
 
-/// What a packed call did, in front of its results.
-struct PackedResult {
-  u32 bytes;     // of results written, this header included
-  u32 consumed;  // bytes of packed arguments done with; of a scan: 1 if the range has no further entries
-};
-static_assert(sizeof(PackedResult) == 8);
-
 struct KvRange {
   Bytes start;          // empty: from the first key
   bool after = false;   // start itself is left out
@@ -69,13 +62,13 @@ class KvSpace {
   bool ready() const { return ready_; }
   Btree& tree() { return tree_; }
 
-  /// Packs entries of a range, in its direction, until `limit` or the buffer's end. Returns how many; 0 with `status`
-  /// other than kOk when not even the first could be read. A value that fits in no buffer of this size is left out
+  /// Packs entries of a range, in its direction, until `limit` or the buffer's end. Returns how many: 0 at the range's end,
+  /// or with `status` other than kOk when not even the first could be read. A value that fits in no buffer of this size is left out
   /// (kPackedLeftOut) but counted; others that do not fit any more end the call.
   u32 scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Status& status);
 
   /// Packs the values of packed keys {u32 length, bytes, padding}, in order, each as an entry without key. Stops like
-  /// scan. Requires: the keys are well-formed (unpack checks) and count >= 1.
+  /// scan, or with kInvalid at a malformed key.
   u32 get_packed(const u8* keys, u32 keys_bytes, u32 count, u8* out, u32 out_bytes, Status& status);
 
   /// Applies packed entries in order, each by itself. Returns how many were applied; fewer than `count` with `status`
