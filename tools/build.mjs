@@ -1,0 +1,74 @@
+// Builds the package into dist/: `npm run build`.
+//
+//   index.js, worker.js   one file an entry, what they share in chunks beside them; dependencies stay imports
+//   *.d.ts                by tsc
+//   shibumi-*.wasm        the core; the worker fetches the one that the browser can run
+//
+// All of it lies in one folder, so that `new URL('./worker.js', import.meta.url)` and the same for the WASM hold in
+// the browser as they are, and bundlers that know this pattern carry the files along.
+
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+import { buildWasm } from './build-wasm.mjs';
+
+const root = path.dirname(import.meta.dirname);
+const dist = path.join(root, 'dist');
+const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+
+try {
+  rmSync(dist, { recursive: true, force: true });
+  await buildWasm();
+  await bundleEntries();
+  writeDeclarations();
+  for (const module of globSync('build/wasm/*.wasm', { cwd: root })) {
+    copyFileSync(path.join(root, module), path.join(dist, path.basename(module)));
+  }
+  printSizes();
+} catch (error) {
+  console.error(/** @type {Error} */ (error).message);
+  process.exitCode = 1;
+}
+
+async function bundleEntries() {
+  const bundle = await rolldown({
+    cwd: root,
+    input: { index: 'src/index.ts', worker: 'src/worker.ts' },
+    external: Object.keys(dependencies),
+    platform: 'browser',
+    transform: { target: 'es2022' },
+    plugins: [{ name: 'files-beside', transform: pointBeside }],
+  });
+  await bundle.write({ dir: dist, format: 'esm', chunkFileNames: '[name].js', comments: true, sourcemap: false });
+  await bundle.close();
+}
+
+/**
+ * Files named by URL lie elsewhere in the repository than in dist/: `./worker.ts`, `../build/wasm/x.wasm`.
+ * @param {string} code
+ */
+function pointBeside(code) {
+  return code
+    .replace(/new URL\((['"])[^'"]*\/([\w-]+)\.ts\1, import\.meta\.url\)/g, "new URL('./$2.js', import.meta.url)")
+    .replace(/new URL\((['"])[^'"]*\/([\w-]+\.wasm)\1, import\.meta\.url\)/g, "new URL('./$2', import.meta.url)");
+}
+
+function writeDeclarations() {
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('tsc could not write the declarations');
+  // tsc rewrites the extension of imports in JavaScript only.
+  for (const file of globSync('**/*.d.ts', { cwd: dist }).map((name) => path.join(dist, name))) {
+    const text = readFileSync(file, 'utf8');
+    writeFileSync(file, text.replace(/((?:from|import)\s*\(?\s*)(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2'));
+  }
+}
+
+function printSizes() {
+  for (const file of globSync('*.{js,wasm}', { cwd: dist }).sort()) {
+    const bytes = readFileSync(path.join(dist, file));
+    console.log(`dist/${file}: ${bytes.length} bytes, ${gzipSync(bytes).length} gzipped`);
+  }
+}
