@@ -1,0 +1,82 @@
+/**
+ * The calls a `Database` makes of its engine, as data: what travels from a client to a session, in the same process or
+ * through a worker. Arguments and results can be structured-cloned; callbacks and signals stay with the transport.
+ */
+
+import type {
+  EngineKind,
+  Entry,
+  KeyValueSpaceOptions,
+  Progress,
+  SearchHit,
+  SpaceDescription,
+  SpaceInfo,
+  Stats,
+  Value,
+  VectorEntry,
+  VectorId,
+  VectorIds,
+  VectorInput,
+  VectorSpaceOptions,
+} from './database.ts';
+
+/** Every data call names its space; `undefined` means the session's current one. */
+export interface InSpace {
+  space: string | undefined;
+}
+
+export interface ScanArguments {
+  prefix?: string;
+  start?: string;
+  end?: string;
+  limit?: number;
+  reverse?: boolean;
+  cursor?: string;
+}
+
+/** A step of a scan. `cursor` stands behind the last item of `items`. */
+export interface ScanStep<Item> {
+  items: Item[];
+  done: boolean;
+  cursor: string | undefined;
+}
+
+/** Method name -> its arguments and its result. */
+export interface Calls {
+  createSpace: [{ name: string; engine: EngineKind; options: KeyValueSpaceOptions | VectorSpaceOptions }, undefined];
+  deleteSpace: [{ name: string }, undefined];
+  listSpaces: [Record<never, never>, SpaceInfo[]];
+  useSpace: [{ name: string }, undefined];
+  describeSpace: [{ name: string }, SpaceDescription];
+  put: [InSpace & { key: string; value: Value }, undefined];
+  get: [InSpace & { key: string }, Value | undefined];
+  delete: [InSpace & { key: string }, boolean];
+  scanOpen: [InSpace & ScanArguments, number];
+  scanVectorsOpen: [InSpace & { limit?: number; cursor?: string }, number];
+  scanNext: [{ scan: number }, ScanStep<Entry | VectorEntry>];
+  scanClose: [{ scan: number }, undefined];
+  insertVector: [InSpace & { id: VectorId; vector: VectorInput }, undefined];
+  insertVectors: [InSpace & { ids: VectorIds; vectors: Float32Array }, undefined];
+  getVector: [InSpace & { id: VectorId }, Float32Array | undefined];
+  deleteVector: [InSpace & { id: VectorId }, boolean];
+  countVectors: [InSpace, number];
+  searchTopK: [InSpace & { query: VectorInput; k: number; efSearch?: number; includeVectors?: boolean }, SearchHit[]];
+  rangeSearch: [InSpace & { query: VectorInput; radius: number; limit?: number; includeVectors?: boolean }, SearchHit[]];
+  waitForIndex: [InSpace, undefined];
+  checkpoint: [Record<never, never>, undefined];
+  stats: [Record<never, never>, Stats];
+  close: [Record<never, never>, undefined];
+}
+
+export type Method = keyof Calls;
+export type ArgumentsOf<M extends Method> = Calls[M][0];
+export type ResultOf<M extends Method> = Calls[M][1];
+
+/** What a running call may use besides its arguments. */
+export interface CallContext {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+}
+
+/** The calls that answer an abort themselves, with how much was acknowledged; all others give up at once. */
+export const callsThatReportPrefix: ReadonlySet<Method> = new Set<Method>(['insertVectors']);

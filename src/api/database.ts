@@ -1,0 +1,242 @@
+/**
+ * The public contract: what a `Database` can do, wherever its engine runs. Types only.
+ *
+ * Conventions: every method is asynchronous; the last argument is one options bag; a missing key or id is `undefined`,
+ * never an error; bad input rejects with a `QueryError` and leaves the data as it was.
+ */
+
+/** What every call takes. */
+export interface CallOptions {
+  /** The space the call works on. Default: the one chosen by `useSpace` (or the handle's own). */
+  space?: string;
+  /** Give up after so many milliseconds with `TIMEOUT`. Default: no limit. What was acknowledged before stays. */
+  timeoutMs?: number;
+  /**
+   * Gives up with `ABORTED`. A call that is already waiting for the disk may still take effect; long calls (bulk inserts,
+   * scans) stop between two chunks and report how much was acknowledged in `details.acknowledged`.
+   */
+  signal?: AbortSignal;
+}
+
+/** How far a long call has come. */
+export interface Progress {
+  /** Units finished: vectors acknowledged, vectors linked. */
+  done: number;
+  /** Units in all, as far as known. */
+  total: number;
+}
+
+export interface ProgressOptions {
+  /** Called now and then while the call runs, never after it has settled. */
+  onProgress?: (progress: Progress) => void;
+}
+
+export type EngineKind = 'key-value' | 'vector';
+
+/** `L2` is squared Euclidean, `InnerProduct` the product (larger is nearer), `Cosine` is `1 - cosine`. */
+export type Metric = 'L2' | 'InnerProduct' | 'Cosine';
+
+/** What may be passed as a metric: the names and their usual short forms. */
+export type MetricName = Metric | 'IP' | 'COS';
+
+/** `Flat` (exact scan) or `HNSW{M}` (graph with `M` links a node and level, 2 to 256). */
+export type IndexType = 'Flat' | `HNSW${number}`;
+
+export type IdKind = 'int' | 'string';
+
+/**
+ * What an acknowledgement promises. `strict`: the platform was asked to flush and said it did. `relaxed`: survives a
+ * crash of tab or browser; power loss may take the last seconds, always a prefix. `none`: kept at the next checkpoint.
+ * `{ everyOps }`, `{ everyMs }`: strict at least that often, relaxed between.
+ */
+export type Durability = 'strict' | 'relaxed' | 'none' | { everyOps: number } | { everyMs: number };
+
+export interface KeyValueSpaceOptions {
+  /** Default `'strict'`. */
+  durability?: Durability;
+}
+
+export interface VectorSpaceOptions {
+  /** Number of components of every vector, 1 to 4096. */
+  dimension: number;
+  /** Default `'Flat'`. */
+  indexType?: IndexType;
+  /** Default `'L2'`. */
+  metric?: MetricName;
+  /** Kind of the ids: safe integers and bigints of 64 bits, or strings. Default `'int'`. */
+  ids?: IdKind;
+  /** Candidates kept while a vector is linked into an HNSW graph (Malkov & Yashunin), 8 to 4096. Default 128. */
+  efConstruction?: number;
+  /** Seed of the level generator: same seed, order and build give the same bytes. Default 42. */
+  seed?: number;
+  /** Default `'strict'`. */
+  durability?: Durability;
+}
+
+export interface SpaceInfo {
+  name: string;
+  engine: EngineKind;
+  dimension?: number;
+  indexType?: IndexType;
+  metric?: Metric;
+  ids?: IdKind;
+  durability: Durability;
+}
+
+export interface SpaceDescription extends SpaceInfo {
+  /** Entries or vectors that are there. */
+  count: number;
+  /** Bytes of linear memory the space's instance uses for data. */
+  memoryBytes: number;
+  /** Bytes in storage: blocks of the last checkpoint and the log since. */
+  storedBytes: number;
+  /** Vector spaces: vectors the index knows, and those still to be linked (searched exactly meanwhile). */
+  index?: { linked: number; pending: number };
+}
+
+export type Value = string | Uint8Array;
+
+export interface Entry {
+  key: string;
+  value: Value;
+}
+
+export interface ScanOptions extends CallOptions {
+  /** Only keys that begin with this text. Excludes `start` and `end`. */
+  prefix?: string;
+  /** First key, inclusive. Default: the first there is. */
+  start?: string;
+  /** Where to stop, exclusive. Default: after the last. */
+  end?: string;
+  /** At most so many entries. Default: no limit. */
+  limit?: number;
+  /** From the last key to the first. Default false. */
+  reverse?: boolean;
+  /** Goes on where an earlier scan with the same options stopped. */
+  cursor?: string;
+}
+
+/** An iterable that knows where it stands: pass `cursor` to a later scan to go on behind the last item taken. */
+export interface Scan<Item> extends AsyncIterable<Item> {
+  readonly cursor: string | undefined;
+}
+
+/** Integer ids are returned as numbers when safe, else as bigints. */
+export type VectorId = number | bigint | string;
+export type VectorInput = Float32Array | readonly number[];
+export type VectorIds = readonly VectorId[] | BigInt64Array;
+
+export interface InsertVectorsOptions extends CallOptions, ProgressOptions {
+  /** Hand the buffer of the packed vectors over instead of copying it: it is detached afterwards. Default false. */
+  transfer?: boolean;
+}
+
+export interface SearchOptions extends CallOptions {
+  /** HNSW: size of the candidate pool, at least k; more is slower and finds more. Default max(64, k). */
+  efSearch?: number;
+  /** Return each hit's vector too. Default false. */
+  includeVectors?: boolean;
+}
+
+export interface RangeSearchOptions extends CallOptions {
+  /** At most so many hits, the best ones. Default 10000. */
+  limit?: number;
+  includeVectors?: boolean;
+}
+
+/** One result, best first; ties by id. `distance` is what `Metric` says. */
+export interface SearchHit {
+  id: VectorId;
+  distance: number;
+  vector?: Float32Array;
+}
+
+export interface VectorScanOptions extends CallOptions {
+  /** At most so many. Default: no limit. */
+  limit?: number;
+  /** Goes on behind the last item of an earlier scan. */
+  cursor?: string;
+}
+
+export interface VectorEntry {
+  id: VectorId;
+  vector: Float32Array;
+}
+
+export interface Stats {
+  name: string;
+  /** The WASM build in use. */
+  build: 'simd128' | 'relaxed';
+  /** Where the data is kept. */
+  storage: 'indexeddb' | 'memory';
+  /** Spaces whose data is in memory now. */
+  residentSpaces: number;
+  memoryBytes: number;
+  /** The browser's own estimate for the whole origin, where it gives one. */
+  usageBytes?: number;
+  quotaBytes?: number;
+  /** Whether the browser promised not to evict the origin's data, where it says. */
+  persisted?: boolean;
+}
+
+/** The calls that work on one space. */
+export interface SpaceCalls {
+  /**
+   * Stores `value` under `key`, replacing what was there. Resolves when it is as durable as the space promises.
+   * @throws INVALID_ARGUMENT for an empty key, a key over 4096 bytes (UTF-8) or a value over 64 MiB
+   */
+  put(key: string, value: Value, options?: CallOptions): Promise<void>;
+  /** The value, of the type it was put as; `undefined` if there is none. */
+  get(key: string, options?: CallOptions): Promise<Value | undefined>;
+  /** Whether there was something to delete. */
+  delete(key: string, options?: CallOptions): Promise<boolean>;
+  /**
+   * Entries in the order of their keys' UTF-8 bytes. A stable snapshot: what is written after the first item was asked
+   * for is not seen, within a budget of 16 MiB; beyond it the scan ends with `SNAPSHOT_LOST` and a cursor in `details`.
+   */
+  scan(options?: ScanOptions): Scan<Entry>;
+
+  /**
+   * Stores one vector; an existing id is replaced. Searchable when it resolves; HNSW links it in the background and
+   * searches it exactly until then.
+   * @throws INVALID_ARGUMENT for a wrong dimension, NaN or infinity, or an id of the other kind
+   */
+  insertVector(id: VectorId, vector: VectorInput, options?: CallOptions): Promise<void>;
+  /**
+   * Stores many: `vectors` holds `ids.length * dimension` components, row after row. Atomic per chunk; `onProgress` and
+   * `details.acknowledged` of a failure tell the acknowledged prefix. The buffer stays the caller's unless `transfer`.
+   */
+  insertVectors(ids: VectorIds, vectors: Float32Array, options?: InsertVectorsOptions): Promise<void>;
+  /** The vector bit for bit as it was put; `undefined` if there is none. */
+  getVector(id: VectorId, options?: CallOptions): Promise<Float32Array | undefined>;
+  /** Whether there was one to delete. It is never returned again. */
+  deleteVector(id: VectorId, options?: CallOptions): Promise<boolean>;
+  countVectors(options?: CallOptions): Promise<number>;
+  /** All vectors in the order of their ids (numbers by value, strings by bytes); a stable snapshot as in `scan`. */
+  scanVectors(options?: VectorScanOptions): Scan<VectorEntry>;
+  /** The `k` nearest, fewer when the space holds fewer. Default k = 1. */
+  searchTopK(query: VectorInput, k?: number, options?: SearchOptions): Promise<SearchHit[]>;
+  /** All within `radius` (strictly; above it for InnerProduct), best first. Exact for every index type. */
+  rangeSearch(query: VectorInput, radius: number, options?: RangeSearchOptions): Promise<SearchHit[]>;
+  /** Resolves when the index knows every vector there was when the call was made. Flat: at once. */
+  waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
+}
+
+export interface Database extends SpaceCalls, AsyncDisposable {
+  /** @throws SPACE_EXISTS, INVALID_ARGUMENT */
+  createSpace(name: string, engine: 'key-value', options?: KeyValueSpaceOptions & CallOptions): Promise<void>;
+  createSpace(name: string, engine: 'vector', options: VectorSpaceOptions & CallOptions): Promise<void>;
+  /** Deletes the space and all its data. @throws SPACE_NOT_FOUND */
+  deleteSpace(name: string, options?: CallOptions): Promise<void>;
+  listSpaces(options?: CallOptions): Promise<SpaceInfo[]>;
+  /** Makes `name` the space of later calls on this object that name none. @throws SPACE_NOT_FOUND */
+  useSpace(name: string, options?: CallOptions): Promise<void>;
+  describeSpace(name: string, options?: CallOptions): Promise<SpaceDescription>;
+  /** A handle bound to one space; the same methods. Cheap; no call is made. */
+  space(name: string): SpaceCalls;
+  /** Writes everything since the last checkpoint as blocks and drops the log. Happens by itself when it pays. */
+  checkpoint(options?: CallOptions): Promise<void>;
+  stats(options?: CallOptions): Promise<Stats>;
+  /** Finishes what was accepted, checkpoints, and frees everything. May be called twice. Later calls fail: `CLOSED`. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,88 @@
+/**
+ * The errors a caller can meet. One class with a closed list of codes, and the subclasses the ShibuDB client knows.
+ *
+ * An error is recognised by its brand, not by `instanceof`, where it may come from another realm or another copy of this
+ * module; `rpc/` rebuilds the class on the caller's side, so that `instanceof` works there too.
+ */
+
+/** Every code an error may carry. Adding one is a compatible change, removing one is not. */
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'NO_SPACE_SELECTED'
+  | 'SPACE_NOT_FOUND'
+  | 'SPACE_EXISTS'
+  | 'WRONG_ENGINE'
+  | 'UNSUPPORTED'
+  | 'ABORTED'
+  | 'TIMEOUT'
+  | 'SNAPSHOT_LOST'
+  | 'CLOSED'
+  | 'LOCKED'
+  | 'WORKER_LOST'
+  | 'STORAGE_UNAVAILABLE'
+  | 'STORAGE_FAILED'
+  | 'QUOTA_EXCEEDED'
+  | 'OUT_OF_MEMORY'
+  | 'CORRUPTION'
+  | 'VERSION_MISMATCH'
+  | 'INTERNAL';
+
+/** Facts that go with an error, by name: plain data, so that it survives the worker boundary. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | undefined>>;
+
+const brand = '@@shibumi/error';
+
+/** Any failure of a database call. `code` says which; `message` says what was found and what was expected. */
+export class ShibuDbError extends Error {
+  override readonly name: string = 'ShibuDbError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+  readonly '@@shibumi/error': true = true;
+
+  constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+}
+
+/** The call itself is at fault: an argument, a name, a kind. Nothing was changed. */
+export class QueryError extends ShibuDbError {
+  override readonly name: string = 'QueryError';
+}
+
+/** The database could not be reached or is gone: worker, storage, lock, a deadline. */
+export class ConnectionError extends ShibuDbError {
+  override readonly name: string = 'ConnectionError';
+}
+
+const queryCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'INVALID_ARGUMENT',
+  'NO_SPACE_SELECTED',
+  'SPACE_NOT_FOUND',
+  'SPACE_EXISTS',
+  'WRONG_ENGINE',
+  'UNSUPPORTED',
+]);
+const connectionCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'CLOSED',
+  'LOCKED',
+  'TIMEOUT',
+  'WORKER_LOST',
+  'STORAGE_UNAVAILABLE',
+]);
+
+/** Makes an error of the class that belongs to its code. The only way errors are made in this project. */
+export function shibuDbError(
+  code: ErrorCode,
+  message: string,
+  options: { details?: ErrorDetails; cause?: unknown } = {},
+): ShibuDbError {
+  if (queryCodes.has(code)) return new QueryError(code, message, options);
+  if (connectionCodes.has(code)) return new ConnectionError(code, message, options);
+  return new ShibuDbError(code, message, options);
+}
+
+export function isShibuDbError(error: unknown): error is ShibuDbError {
+  return typeof error === 'object' && error !== null && brand in error;
+}

@@ -1,0 +1,252 @@
+/**
+ * `Database` for callers: turns each method into a call over a transport. One class whether the engine is in this process,
+ * in a worker or elsewhere. It checks nothing that the session checks: bad input is refused where the data is.
+ */
+
+import { type ArgumentsOf, callsThatReportPrefix, type Method, type ResultOf, type ScanStep } from '../api/calls.ts';
+import type {
+  CallOptions,
+  Database,
+  EngineKind,
+  Entry,
+  InsertVectorsOptions,
+  KeyValueSpaceOptions,
+  ProgressOptions,
+  RangeSearchOptions,
+  Scan,
+  ScanOptions,
+  SearchHit,
+  SearchOptions,
+  SpaceCalls,
+  SpaceDescription,
+  SpaceInfo,
+  Stats,
+  Value,
+  VectorEntry,
+  VectorId,
+  VectorIds,
+  VectorInput,
+  VectorScanOptions,
+  VectorSpaceOptions,
+} from '../api/database.ts';
+import { shibuDbError } from '../api/errors.ts';
+import { cursorAt } from '../base/cursor.ts';
+import { deadlineOf } from './deadline.ts';
+import type { Transport, TransportOptions } from './transport.ts';
+
+type AnyOptions = CallOptions & ProgressOptions;
+
+/** Makes calls with their deadlines; shared by a database and the handles made from it. */
+class Caller {
+  readonly #transport: Transport;
+  closing: Promise<void> | undefined;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async call<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    options: AnyOptions = {},
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<ResultOf<M>> {
+    if (this.closing !== undefined && method !== 'close') {
+      throw shibuDbError('CLOSED', `${method} was called after close()`);
+    }
+    const { signal, timeoutMs, onProgress } = options;
+    // The usual call has no deadline: it must cost nothing.
+    if (signal === undefined && timeoutMs === undefined) {
+      return this.#transport.call(method, args, { onProgress, transfer });
+    }
+    const deadline = deadlineOf(signal, timeoutMs, method);
+    try {
+      const transportOptions: TransportOptions = { signal: deadline.signal, onProgress, transfer };
+      const answer = this.#transport.call(method, args, transportOptions);
+      if (deadline.expired === undefined || callsThatReportPrefix.has(method)) return await answer;
+      // What the engine answers after the deadline reaches nobody.
+      answer.catch(() => {});
+      return await Promise.race([answer, deadline.expired]);
+    } finally {
+      deadline.end();
+    }
+  }
+
+  release(): void {
+    this.#transport.release();
+  }
+}
+
+/** The calls on one space: a fixed one (`db.space(name)`) or whichever the session currently uses. */
+class SpaceClient implements SpaceCalls {
+  protected readonly caller: Caller;
+  readonly #bound: string | undefined;
+
+  constructor(caller: Caller, bound: string | undefined) {
+    this.caller = caller;
+    this.#bound = bound;
+  }
+
+  #space(options: CallOptions | undefined): string | undefined {
+    return options?.space ?? this.#bound;
+  }
+
+  put(key: string, value: Value, options?: CallOptions): Promise<void> {
+    return this.caller.call('put', { space: this.#space(options), key, value }, options);
+  }
+
+  get(key: string, options?: CallOptions): Promise<Value | undefined> {
+    return this.caller.call('get', { space: this.#space(options), key }, options);
+  }
+
+  delete(key: string, options?: CallOptions): Promise<boolean> {
+    return this.caller.call('delete', { space: this.#space(options), key }, options);
+  }
+
+  scan(options: ScanOptions = {}): Scan<Entry> {
+    const { signal, timeoutMs, space: _, ...args } = options;
+    const open = (): Promise<number> =>
+      this.caller.call('scanOpen', { space: this.#space(options), ...args }, pick(signal, timeoutMs));
+    return new ScanClient<Entry>(this.caller, open, pick(signal, timeoutMs), options.cursor);
+  }
+
+  insertVector(id: VectorId, vector: VectorInput, options?: CallOptions): Promise<void> {
+    return this.caller.call('insertVector', { space: this.#space(options), id, vector }, options);
+  }
+
+  insertVectors(ids: VectorIds, vectors: Float32Array, options?: InsertVectorsOptions): Promise<void> {
+    const buffer = options?.transfer && vectors.buffer instanceof ArrayBuffer ? [vectors.buffer] : undefined;
+    return this.caller.call('insertVectors', { space: this.#space(options), ids, vectors }, options, buffer);
+  }
+
+  getVector(id: VectorId, options?: CallOptions): Promise<Float32Array | undefined> {
+    return this.caller.call('getVector', { space: this.#space(options), id }, options);
+  }
+
+  deleteVector(id: VectorId, options?: CallOptions): Promise<boolean> {
+    return this.caller.call('deleteVector', { space: this.#space(options), id }, options);
+  }
+
+  countVectors(options?: CallOptions): Promise<number> {
+    return this.caller.call('countVectors', { space: this.#space(options) }, options);
+  }
+
+  scanVectors(options: VectorScanOptions = {}): Scan<VectorEntry> {
+    const { signal, timeoutMs, space: _, ...args } = options;
+    const open = (): Promise<number> =>
+      this.caller.call('scanVectorsOpen', { space: this.#space(options), ...args }, pick(signal, timeoutMs));
+    return new ScanClient<VectorEntry>(this.caller, open, pick(signal, timeoutMs), options.cursor);
+  }
+
+  searchTopK(query: VectorInput, k = 1, options: SearchOptions = {}): Promise<SearchHit[]> {
+    const { efSearch, includeVectors } = options;
+    const args = { space: this.#space(options), query, k, ...defined({ efSearch, includeVectors }) };
+    return this.caller.call('searchTopK', args, options);
+  }
+
+  rangeSearch(query: VectorInput, radius: number, options: RangeSearchOptions = {}): Promise<SearchHit[]> {
+    const { limit, includeVectors } = options;
+    const args = { space: this.#space(options), query, radius, ...defined({ limit, includeVectors }) };
+    return this.caller.call('rangeSearch', args, options);
+  }
+
+  waitForIndex(options?: CallOptions & ProgressOptions): Promise<void> {
+    return this.caller.call('waitForIndex', { space: this.#space(options) }, options);
+  }
+}
+
+export class DatabaseClient extends SpaceClient implements Database {
+  constructor(transport: Transport) {
+    super(new Caller(transport), undefined);
+  }
+
+  createSpace(
+    name: string,
+    engine: EngineKind,
+    options: (KeyValueSpaceOptions | VectorSpaceOptions) & CallOptions = {},
+  ): Promise<void> {
+    const { signal, timeoutMs, space: _, ...rest } = options;
+    return this.caller.call('createSpace', { name, engine, options: rest }, pick(signal, timeoutMs));
+  }
+
+  deleteSpace(name: string, options?: CallOptions): Promise<void> {
+    return this.caller.call('deleteSpace', { name }, options);
+  }
+
+  listSpaces(options?: CallOptions): Promise<SpaceInfo[]> {
+    return this.caller.call('listSpaces', {}, options);
+  }
+
+  useSpace(name: string, options?: CallOptions): Promise<void> {
+    return this.caller.call('useSpace', { name }, options);
+  }
+
+  describeSpace(name: string, options?: CallOptions): Promise<SpaceDescription> {
+    return this.caller.call('describeSpace', { name }, options);
+  }
+
+  space(name: string): SpaceCalls {
+    return new SpaceClient(this.caller, name);
+  }
+
+  checkpoint(options?: CallOptions): Promise<void> {
+    return this.caller.call('checkpoint', {}, options);
+  }
+
+  stats(options?: CallOptions): Promise<Stats> {
+    return this.caller.call('stats', {}, options);
+  }
+
+  close(): Promise<void> {
+    this.caller.closing ??= this.caller.call('close', {}).finally(() => this.caller.release());
+    return this.caller.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+/** Pulls a scan step by step; the session keeps the snapshot until it is done, lost or closed. */
+class ScanClient<Item extends Entry | VectorEntry> implements Scan<Item> {
+  cursor: string | undefined;
+  readonly #caller: Caller;
+  readonly #open: () => Promise<number>;
+  readonly #options: CallOptions;
+
+  constructor(caller: Caller, open: () => Promise<number>, options: CallOptions, cursor: string | undefined) {
+    this.#caller = caller;
+    this.#open = open;
+    this.#options = options;
+    this.cursor = cursor;
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
+    const scan = await this.#open();
+    let done = false;
+    try {
+      while (!done) {
+        const step = (await this.#caller.call('scanNext', { scan }, this.#options)) as ScanStep<Item>;
+        done = step.done;
+        for (const item of step.items) {
+          this.cursor = cursorAt(item);
+          yield item;
+        }
+      }
+    } finally {
+      if (!done && this.#caller.closing === undefined) {
+        await this.#caller.call('scanClose', { scan }).catch(() => {});
+      }
+    }
+  }
+}
+
+function pick(signal: AbortSignal | undefined, timeoutMs: number | undefined): CallOptions {
+  return defined({ signal, timeoutMs });
+}
+
+/** Drops what is `undefined`, so that optional arguments stay absent on the wire. */
+function defined<Fields extends Record<string, unknown>>(fields: Fields): { [F in keyof Fields]?: Exclude<Fields[F], undefined> } {
+  const kept = Object.entries(fields).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(kept) as { [F in keyof Fields]?: Exclude<Fields[F], undefined> };
+}

@@ -1,0 +1,108 @@
+/** Inserting vectors: checking a whole call first, then writing it in chunks, each of them atomic. */
+
+import type { CallContext } from '../api/calls.ts';
+import type { VectorIds } from '../api/database.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { invalid, shown } from '../base/arguments.ts';
+import { encodeUtf8 } from '../base/text.ts';
+import { encodeInsertInts, encodeInsertStrings } from '../space/operation.ts';
+import { checkInts, checkStrings } from '../space/vector-ids.ts';
+import { checkFinite } from '../space/vector-space.ts';
+import type { CatalogEntry } from '../storage/catalog.ts';
+import type { DatabaseEngine } from './database-engine.ts';
+import type { ResidentSpace } from './resident-space.ts';
+
+/** Bytes of vectors in one chunk: the grain of atomicity, progress and abort. */
+const chunkBytes = 1024 * 1024;
+/** Chunks that wait for the log at the same time, so that one commit takes several. */
+const chunksInFlight = 8;
+
+/** An insert that passed every check. */
+export interface PreparedInsert {
+  readonly count: number;
+  readonly chunkRows: number;
+  /** The rows `from` to `to` as an operation. */
+  operation(from: number, to: number): Uint8Array;
+  /** Bytes of their ids, 0 for integers. */
+  idBytes(from: number, to: number): number;
+}
+
+/** @throws INVALID_ARGUMENT: everything is checked before anything is written */
+export function prepareInsert(entry: CatalogEntry, ids: VectorIds, vectors: Float32Array): PreparedInsert {
+  const dimension = entry.dimension ?? 0;
+  if (!(vectors instanceof Float32Array)) throw invalid(`Got ${shown(vectors)} for vectors, expected a packed Float32Array`);
+  if (!Array.isArray(ids) && !(ids instanceof BigInt64Array)) {
+    throw invalid(`Got ${shown(ids)} for ids, expected an array or a BigInt64Array`);
+  }
+  if (vectors.length !== ids.length * dimension) {
+    throw invalid(
+      `Got ${vectors.length} components for ${ids.length} ids, expected ${ids.length} x ${dimension} = ${ids.length * dimension}`,
+    );
+  }
+  checkFinite(vectors, dimension, 'vectors');
+  const rows = (from: number, to: number): Float32Array => vectors.subarray(from * dimension, to * dimension);
+  const chunkRows = Math.max(1, Math.floor(chunkBytes / (dimension * 4)));
+  if (entry.ids === 'string') {
+    const texts = checkStrings(ids);
+    return {
+      count: texts.length,
+      chunkRows,
+      operation: (from, to) => encodeInsertStrings(texts.slice(from, to), rows(from, to)),
+      idBytes: (from, to) => texts.slice(from, to).reduce((bytes, id) => bytes + encodeUtf8(id).length, 0),
+    };
+  }
+  const integers = checkInts(ids);
+  return {
+    count: integers.length,
+    chunkRows,
+    operation: (from, to) => encodeInsertInts(integers.subarray(from, to), rows(from, to)),
+    idBytes: () => 0,
+  };
+}
+
+/** Writes chunk after chunk, some at a time. @throws with `details.acknowledged`: how many, from the first, are stored */
+export async function insertVectors(
+  engine: DatabaseEngine,
+  resident: ResidentSpace,
+  insert: PreparedInsert,
+  { signal, onProgress }: CallContext,
+): Promise<void> {
+  const { count, chunkRows } = insert;
+  const inFlight: { to: number; written: Promise<boolean> }[] = [];
+  let acknowledged = 0;
+  const settleOldest = async (): Promise<void> => {
+    const oldest = inFlight.shift();
+    if (oldest === undefined) return;
+    await oldest.written;
+    acknowledged = oldest.to;
+    onProgress?.({ done: acknowledged, total: count });
+  };
+  try {
+    for (let from = 0; from < count; from += chunkRows) {
+      if (inFlight.length >= chunksInFlight) await settleOldest();
+      if (signal?.aborted) throw signal.reason;
+      const to = Math.min(count, from + chunkRows);
+      const frames = resident.vectors.plan(to - from, insert.idBytes(from, to));
+      inFlight.push({ to, written: engine.submit(resident, insert.operation(from, to), frames) });
+    }
+    while (inFlight.length > 0) await settleOldest();
+  } catch (error) {
+    // Chunks behind a failed one fail or succeed by themselves; only the prefix is reported, and none is left unobserved.
+    const others = await Promise.allSettled(inFlight.map(({ written }) => written));
+    const failed = others.findIndex(({ status }) => status === 'rejected');
+    if (signal?.aborted && error === signal.reason) {
+      acknowledged = inFlight.slice(0, failed < 0 ? inFlight.length : failed).at(-1)?.to ?? acknowledged;
+    }
+    throw withPrefix(error, acknowledged, count);
+  }
+}
+
+function withPrefix(error: unknown, acknowledged: number, total: number): Error {
+  const code = isShibuDbError(error) ? error.code : 'INTERNAL';
+  const message = error instanceof Error ? error.message : String(error);
+  const details = isShibuDbError(error) ? error.details : {};
+  return shibuDbError(code, `${message} (the first ${acknowledged} of ${total} vectors are stored)`, {
+    cause: error,
+    details: { ...details, acknowledged },
+  });
+}

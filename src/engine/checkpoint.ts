@@ -1,0 +1,87 @@
+/**
+ * Taking a checkpoint of one space: the blocks that changed are frozen at an operation boundary, copied out while writers
+ * go on (copy-on-write in the core), stored under new names, and made to count by a new manifest; only then are the old
+ * blocks and the log before it dropped. Stopped anywhere, the former manifest and its log still give the same data.
+ */
+
+import { checkStatus } from '../kernel/instance.ts';
+import { GroupMask } from '../space/space.ts';
+import type { BlockName, StoredBlock } from '../storage/backend.ts';
+import type { Checksum } from '../storage/envelope.ts';
+import { encodeManifest, type ManifestBlock } from '../storage/manifest.ts';
+import { blockBytes, type ResidentSpace } from './resident-space.ts';
+import type { Environment } from './settings.ts';
+
+/** Blocks stored by one transaction. */
+const blocksPerWrite = 16;
+
+/** Buffers for whole blocks, used again and again: allocating 256 KiB a block costs more than copying it. */
+export class BlockBuffers {
+  readonly #free: Uint8Array[] = [];
+
+  take(bytes: number): Uint8Array {
+    return (bytes === blockBytes ? this.#free.pop() : undefined) ?? new Uint8Array(bytes);
+  }
+
+  give(buffer: Uint8Array): void {
+    if (buffer.length === blockBytes && this.#free.length < blocksPerWrite * 2) this.#free.push(buffer);
+  }
+}
+
+/** @throws what the backend throws; the space then is as before, its blocks dirty again */
+export async function checkpointSpace(
+  environment: Environment,
+  resident: ResidentSpace,
+  withDerived: boolean,
+  buffers: BlockBuffers,
+  checksum: Checksum,
+): Promise<void> {
+  const { backend } = environment;
+  const { exports } = resident.space.instance;
+  const generation = (resident.manifest?.generation ?? 0) + 1;
+  const logFrom = resident.nextSequence;
+  const before = { logBytes: resident.logBytes, changes: resident.changes, unsavedLinks: resident.unsavedLinks };
+  const mask = GroupMask.Primary | (withDerived ? GroupMask.Derived : 0);
+  const count = checkStatus(exports.checkpoint_begin(mask), 'begin a checkpoint');
+  let published = false;
+  try {
+    const blocks = new Map<number, ManifestBlock>(resident.manifest?.blocks);
+    const replaced: BlockName[] = [];
+    for (let from = 0; from < count; from += blocksPerWrite) {
+      const batch: StoredBlock[] = [];
+      for (let i = from; i < Math.min(count, from + blocksPerWrite); i++) {
+        const { block, bytes, hash } = copyOut(resident, i, buffers);
+        batch.push({ block, generation, bytes });
+        const former = blocks.get(block);
+        if (former !== undefined) replaced.push({ block, generation: former.generation });
+        blocks.set(block, { block, generation, usedBytes: bytes.length, checksum: hash });
+      }
+      await backend.writeBlocks(resident.entry.id, batch);
+      for (const { bytes } of batch) buffers.give(bytes);
+    }
+    const manifest = { epoch: 1, generation, logFrom, blocks };
+    const manifestBytes = encodeManifest(manifest, checksum);
+    await backend.publish(resident.entry.id, manifestBytes);
+    published = true;
+    resident.manifest = manifest;
+    resident.manifestBytes = manifestBytes;
+    resident.logBytes -= before.logBytes;
+    resident.changes -= before.changes;
+    if (withDerived) resident.unsavedLinks -= before.unsavedLinks;
+    await backend.drop(resident.entry.id, replaced, logFrom);
+  } finally {
+    exports.checkpoint_end(published ? 1 : 0);
+  }
+}
+
+function copyOut(resident: ResidentSpace, i: number, buffers: BlockBuffers): { block: number; bytes: Uint8Array; hash: bigint } {
+  const { instance } = resident.space;
+  const out = instance.scratch(16);
+  instance.exports.checkpoint_entry(i, out);
+  const [segment = 0, index = 0, address = 0, usedBytes = 0] = instance.u32(out, 4);
+  const hash = BigInt.asUintN(64, instance.exports.checksum64(address, usedBytes));
+  const bytes = buffers.take(usedBytes);
+  bytes.set(instance.bytes().subarray(address, address + usedBytes));
+  instance.exports.checkpoint_copied(i);
+  return { block: ((segment << 24) | index) >>> 0, bytes, hash };
+}

@@ -1,0 +1,338 @@
+/**
+ * A database: its catalog, the spaces in memory, and the order in which things happen to them.
+ *
+ * Rules
+ *  * A space is opened when it is first needed, and at most once at a time (`#opening`).
+ *  * Mutations go through the commit queue; reads go straight to the resident space, which holds only what is durable.
+ *  * Creating and deleting spaces, checkpoints of one space, and letting a space go exclude one another where they touch.
+ * One thread: between two awaits nothing else happens.
+ */
+
+import type { Durability, SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
+import { shibuDbError } from '../api/errors.ts';
+import { CoreInstance } from '../kernel/instance.ts';
+import { type Catalog, type CatalogEntry, decodeCatalog, emptyCatalog, encodeCatalog } from '../storage/catalog.ts';
+import type { Checksum } from '../storage/envelope.ts';
+import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
+import { CommitQueue } from './commit-queue.ts';
+import { Indexer } from './indexer.ts';
+import { blockBytes, dropOrphans, openResidentSpace, type ResidentSpace } from './resident-space.ts';
+import type { Environment } from './settings.ts';
+
+/** Everything about a new space except its number. */
+export type NewSpace = Omit<CatalogEntry, 'id'>;
+
+export class DatabaseEngine {
+  readonly #environment: Environment;
+  readonly #checksum: Checksum;
+  readonly #buffers: BlockBuffers = new BlockBuffers();
+  readonly #queue: CommitQueue;
+  readonly #indexer: Indexer;
+  readonly #residents: Map<number, ResidentSpace> = new Map();
+  readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
+  readonly #checkpoints: Map<number, Promise<void>> = new Map();
+  readonly #idleTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
+  #manifests: Map<number, Uint8Array>;
+  #catalog: Catalog;
+  /** Catalog changes run one after another. */
+  #catalogWork: Promise<unknown> = Promise.resolve();
+  #closing: Promise<void> | undefined;
+
+  private constructor(environment: Environment, checksum: Checksum, catalog: Catalog, manifests: ReadonlyMap<number, Uint8Array>) {
+    this.#environment = environment;
+    this.#checksum = checksum;
+    this.#catalog = catalog;
+    this.#manifests = new Map(manifests);
+    this.#queue = new CommitQueue(environment, checksum, (resident) => this.#applied(resident));
+    this.#indexer = new Indexer(environment, (resident) => this.#indexed(resident));
+  }
+
+  /** Reads the catalog and manifests; spaces are opened when they are needed. @throws CORRUPTION, VERSION_MISMATCH */
+  static async open(environment: Environment): Promise<DatabaseEngine> {
+    // An instance that holds no space: it only computes checksums.
+    const tool = new CoreInstance(environment.core);
+    tool.exports.arena_init(4096);
+    const checksum: Checksum = (bytes) => tool.checksum(bytes);
+    const { catalog, manifests } = await environment.backend.readState();
+    return new DatabaseEngine(
+      environment,
+      checksum,
+      catalog === undefined ? emptyCatalog : decodeCatalog(catalog, checksum),
+      manifests,
+    );
+  }
+
+  // --- catalog ----------------------------------------------------------------------------------------------------
+
+  listSpaces(): SpaceInfo[] {
+    this.#assertOpen();
+    return this.#catalog.spaces.map(publicInfo);
+  }
+
+  /** @throws SPACE_NOT_FOUND */
+  entryOf(name: string): CatalogEntry {
+    this.#assertOpen();
+    const entry = this.#catalog.spaces.find((space) => space.name === name);
+    if (entry !== undefined) return entry;
+    const names = this.#catalog.spaces.map((space) => space.name).join(', ');
+    throw shibuDbError('SPACE_NOT_FOUND', `There is no space "${name}"; there ${names === '' ? 'are none yet' : `is: ${names}`}`);
+  }
+
+  createSpace(space: NewSpace): Promise<void> {
+    return this.#changeCatalog(async () => {
+      if (this.#catalog.spaces.some(({ name }) => name === space.name)) {
+        throw shibuDbError('SPACE_EXISTS', `There is a space "${space.name}" already`);
+      }
+      const entry: CatalogEntry = { id: this.#catalog.nextId, ...space };
+      await this.#writeCatalog({ nextId: entry.id + 1, spaces: [...this.#catalog.spaces, entry] }, []);
+    });
+  }
+
+  deleteSpace(name: string): Promise<void> {
+    return this.#changeCatalog(async () => {
+      const entry = this.entryOf(name);
+      const spaces = this.#catalog.spaces.filter(({ id }) => id !== entry.id);
+      const former = this.#catalog;
+      // From here on nobody finds the space by name; what was submitted before still runs to its end.
+      this.#catalog = { ...former, spaces };
+      try {
+        await this.#quiet(entry.id);
+        await this.#writeCatalog(this.#catalog, [entry.id]);
+      } catch (error) {
+        this.#catalog = former;
+        throw error;
+      }
+      const resident = this.#residents.get(entry.id);
+      if (resident !== undefined) this.#letGo(resident);
+      this.#manifests.delete(entry.id);
+    });
+  }
+
+  #changeCatalog(change: () => Promise<void>): Promise<void> {
+    const work = this.#catalogWork.then(() => {
+      this.#assertOpen();
+      return change();
+    });
+    this.#catalogWork = work.catch(() => {});
+    return work;
+  }
+
+  async #writeCatalog(catalog: Catalog, removed: readonly number[]): Promise<void> {
+    await this.#environment.backend.writeCatalog(encodeCatalog(catalog, this.#checksum), removed);
+    this.#catalog = catalog;
+  }
+
+  // --- spaces -----------------------------------------------------------------------------------------------------
+
+  /** The space if it is in memory and well: what lets a read answer without waiting. */
+  residentNow(entry: CatalogEntry): ResidentSpace | undefined {
+    const resident = this.#residents.get(entry.id);
+    if (resident === undefined || resident.broken) return undefined;
+    resident.usedAtMs = this.#environment.now();
+    return resident;
+  }
+
+  /** The space, brought into memory if need be. @throws CORRUPTION, OUT_OF_MEMORY */
+  async resident(entry: CatalogEntry): Promise<ResidentSpace> {
+    const now = this.residentNow(entry);
+    if (now !== undefined) return now;
+    this.#assertOpen();
+    let opening = this.#opening.get(entry.id);
+    if (opening === undefined) {
+      opening = this.#bringIn(entry).finally(() => this.#opening.delete(entry.id));
+      this.#opening.set(entry.id, opening);
+    }
+    return opening;
+  }
+
+  async #bringIn(entry: CatalogEntry): Promise<ResidentSpace> {
+    const broken = this.#residents.get(entry.id);
+    if (broken !== undefined) {
+      // Whatever is still in the queue for it will be rejected; only then is its log complete.
+      await this.#quiet(entry.id);
+      this.#letGo(broken);
+    }
+    await this.#makeRoom();
+    const resident = await openResidentSpace(this.#environment, entry, this.#manifests.get(entry.id), this.#checksum);
+    resident.usedAtMs = this.#environment.now();
+    this.#residents.set(entry.id, resident);
+    this.#indexer.schedule(resident);
+    dropOrphans(this.#environment, resident).catch(() => {});
+    return resident;
+  }
+
+  /** Lets idle spaces go until one more fits. Those in use stay, whatever the limit says. */
+  async #makeRoom(): Promise<void> {
+    const { residentSpacesMax } = this.#environment.settings;
+    const idle = [...this.#residents.values()].sort((a, b) => a.usedAtMs - b.usedAtMs);
+    for (const resident of idle) {
+      if (this.#residents.size < residentSpacesMax) return;
+      if (resident.space.pending() > 0 || resident.scans.size > 0 || resident.broken) continue;
+      const usedAtMs = resident.usedAtMs;
+      await this.checkpoint(resident);
+      await this.#queue.idle();
+      if (resident.changes === 0 && resident.usedAtMs === usedAtMs) this.#letGo(resident);
+    }
+  }
+
+  #letGo(resident: ResidentSpace): void {
+    const { id } = resident.entry;
+    clearTimeout(this.#idleTimers.get(id));
+    this.#idleTimers.delete(id);
+    this.#indexer.forget(resident);
+    for (const scan of resident.scans) scan.lose();
+    resident.broken = true;
+    if (this.#residents.get(id) === resident) this.#residents.delete(id);
+    if (resident.manifest !== undefined) this.#keepManifest(resident);
+  }
+
+  /** Waits until nothing that was begun on the space is under way. */
+  async #quiet(id: number): Promise<void> {
+    await this.#opening.get(id)?.catch(() => {});
+    await this.#queue.idle();
+    await this.#checkpoints.get(id)?.catch(() => {});
+  }
+
+  // --- writes -----------------------------------------------------------------------------------------------------
+
+  /** Makes an operation durable, applies it, and resolves with its outcome. */
+  submit(resident: ResidentSpace, operation: Uint8Array, frames: number): Promise<boolean> {
+    this.#assertOpen();
+    return this.#queue.submit(resident, operation, frames);
+  }
+
+  #applied(resident: ResidentSpace): void {
+    this.#indexer.schedule(resident);
+    if (resident.logBytes >= this.#environment.settings.checkpointLogBytes) this.#checkpointQuietly(resident);
+    else this.#checkpointWhenIdle(resident);
+  }
+
+  #indexed(resident: ResidentSpace): void {
+    this.#checkpointWhenIdle(resident);
+  }
+
+  #checkpointWhenIdle(resident: ResidentSpace): void {
+    const { id } = resident.entry;
+    clearTimeout(this.#idleTimers.get(id));
+    if (this.#closing !== undefined) return;
+    const timer = setTimeout(() => {
+      // Links are cheap to make again: only many of them are worth a checkpoint of their own.
+      const worth = resident.logBytes > 2 * blockBytes || resident.unsavedLinks > 1000 || resident.durability === 'none';
+      if (worth && resident.space.pending() === 0) this.#checkpointQuietly(resident);
+    }, this.#environment.settings.checkpointIdleMs);
+    this.#idleTimers.set(id, timer);
+  }
+
+  /** A checkpoint nobody waits for: if it fails, the log still has everything, and the next write tries again. */
+  #checkpointQuietly(resident: ResidentSpace): void {
+    if (!this.#checkpoints.has(resident.entry.id)) this.checkpoint(resident).catch(() => {});
+  }
+
+  /** Stores what changed since the last checkpoint of a space; joins one that has not begun to freeze yet. */
+  async checkpoint(resident: ResidentSpace): Promise<void> {
+    const { id } = resident.entry;
+    while (this.#checkpoints.has(id)) await this.#checkpoints.get(id)?.catch(() => {});
+    if (resident.broken || (resident.changes === 0 && resident.unsavedLinks === 0)) return;
+    // While linking goes on, the graph's blocks change everywhere: they are stored when it is done, or when half of all
+    // links are new, so that a crash never costs more than as much again.
+    const linked = resident.space.count() - resident.space.pending();
+    const withDerived = resident.space.pending() === 0 || resident.unsavedLinks * 2 > linked;
+    const work = checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum)
+      .then(() => this.#keepManifest(resident))
+      .finally(() => this.#checkpoints.delete(id));
+    this.#checkpoints.set(id, work);
+    await work;
+  }
+
+  async checkpointAll(): Promise<void> {
+    for (const resident of [...this.#residents.values()]) await this.checkpoint(resident);
+  }
+
+  #keepManifest(resident: ResidentSpace): void {
+    const bytes = resident.manifestBytes;
+    if (bytes !== undefined) this.#manifests.set(resident.entry.id, bytes);
+  }
+
+  // --- facts ------------------------------------------------------------------------------------------------------
+
+  describe(resident: ResidentSpace): SpaceDescription {
+    const { entry, space } = resident;
+    const count = space.count();
+    const description: SpaceDescription = {
+      ...publicInfo(entry),
+      count,
+      memoryBytes: space.instance.exports.arena_frames_in_use() * blockBytes,
+      storedBytes: resident.storedBytes,
+    };
+    if (entry.engine === 'vector') {
+      const pending = space.pending();
+      description.index = { linked: count - Math.min(count, pending), pending };
+    }
+    return description;
+  }
+
+  async stats(): Promise<Stats> {
+    this.#assertOpen();
+    const residents = [...this.#residents.values()];
+    return {
+      name: this.#environment.name,
+      build: this.#environment.core.build,
+      storage: this.#environment.backend.kind,
+      residentSpaces: residents.length,
+      memoryBytes: residents.reduce((bytes, { space }) => bytes + space.instance.memoryBytes, 0),
+      ...(await this.#environment.backend.estimate()),
+    };
+  }
+
+  /** Resolves when the index knows every vector there was at the call. */
+  async waitForIndex(resident: ResidentSpace, onProgress: (done: number, total: number) => void, signal?: AbortSignal): Promise<void> {
+    const from = resident.linkedEver;
+    const total = resident.space.pending();
+    while (!resident.broken && resident.space.pending() > 0 && resident.linkedEver - from < total) {
+      signal?.throwIfAborted();
+      this.#assertOpen();
+      this.#indexer.schedule(resident);
+      await this.#indexer.nextSlice();
+      onProgress(Math.min(total, resident.linkedEver - from), total);
+    }
+  }
+
+  get snapshotBytesMax(): number {
+    return this.#environment.settings.snapshotBytesMax;
+  }
+
+  get groupBytesMax(): number {
+    return this.#environment.settings.groupBytesMax;
+  }
+
+  // --- end --------------------------------------------------------------------------------------------------------
+
+  close(): Promise<void> {
+    this.#closing ??= this.#shutDown();
+    return this.#closing;
+  }
+
+  async #shutDown(): Promise<void> {
+    for (const timer of this.#idleTimers.values()) clearTimeout(timer);
+    await this.#catalogWork;
+    await Promise.allSettled(this.#opening.values());
+    await this.#queue.idle();
+    await this.#indexer.stop();
+    // If a last checkpoint fails, the log has everything that was promised.
+    for (const resident of [...this.#residents.values()]) {
+      await this.checkpoint(resident).catch(() => {});
+      this.#letGo(resident);
+    }
+    this.#queue.close();
+    this.#environment.backend.close();
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw shibuDbError('CLOSED', `The database "${this.#environment.name}" is closed`);
+  }
+}
+
+function publicInfo(entry: CatalogEntry): SpaceInfo {
+  const { id: _id, efConstruction: _ef, seed: _seed, ...info } = entry;
+  return { ...info, durability: info.durability as Durability };
+}

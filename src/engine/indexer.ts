@@ -1,0 +1,85 @@
+/**
+ * Background linking: vectors are durable and exactly searchable as soon as they are acknowledged, and the index follows
+ * in slices that hold nobody up longer than `sliceMs`.
+ */
+
+import { nextTask } from '../base/next-task.ts';
+import type { ResidentSpace } from './resident-space.ts';
+import type { Environment } from './settings.ts';
+
+export class Indexer {
+  readonly #environment: Environment;
+  readonly #onIdle: (resident: ResidentSpace) => void;
+  readonly #queue: Set<ResidentSpace> = new Set();
+  readonly #watchers: Set<() => void> = new Set();
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  /** `onIdle` is told when a space has nothing left to link. */
+  constructor(environment: Environment, onIdle: (resident: ResidentSpace) => void) {
+    this.#environment = environment;
+    this.#onIdle = onIdle;
+  }
+
+  schedule(resident: ResidentSpace): void {
+    if (this.#stopped || resident.broken || resident.space.pending() === 0) return;
+    this.#queue.add(resident);
+    this.#running ??= this.#run();
+  }
+
+  forget(resident: ResidentSpace): void {
+    this.#queue.delete(resident);
+  }
+
+  /** Stops after the slice under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#queue.clear();
+    await this.#running;
+    this.#tell();
+  }
+
+  /** Resolves when another slice is done or linking ended. */
+  nextSlice(): Promise<void> {
+    if (this.#running === undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#watchers.add(resolve));
+  }
+
+  async #run(): Promise<void> {
+    await nextTask();
+    while (this.#queue.size > 0) {
+      for (const resident of [...this.#queue]) {
+        if (this.#queue.has(resident)) this.#slice(resident);
+        this.#tell();
+        await nextTask();
+      }
+    }
+    this.#running = undefined;
+    this.#tell();
+  }
+
+  #slice(resident: ResidentSpace): void {
+    const { now, settings } = this.#environment;
+    const end = now() + settings.sliceMs;
+    try {
+      let left = resident.space.pending();
+      while (left > 0 && now() < end) {
+        // A few at a time: one link costs tens of microseconds to a millisecond, by dimension and M.
+        const after = resident.space.maintain(4);
+        resident.unsavedLinks += left - after;
+        resident.linkedEver += left - after;
+        left = after;
+      }
+      if (left > 0) return;
+    } catch {
+      // Without memory for links the rest stays exactly searchable; the next write tries again.
+    }
+    this.#queue.delete(resident);
+    this.#onIdle(resident);
+  }
+
+  #tell(): void {
+    for (const resolve of this.#watchers) resolve();
+    this.#watchers.clear();
+  }
+}

@@ -1,0 +1,109 @@
+/** The two scans: what their options mean, and how they read a space chunk by chunk. */
+
+import type { ScanArguments } from '../api/calls.ts';
+import type { Entry, VectorEntry } from '../api/database.ts';
+import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
+import { cursorAt } from '../base/cursor.ts';
+import { encodeUtf8 } from '../base/text.ts';
+import type { KeyRange, KeyValueSpace } from '../space/key-value-space.ts';
+import { checkInt, checkString } from '../space/vector-ids.ts';
+import type { VectorSpace } from '../space/vector-space.ts';
+import type { CatalogEntry } from '../storage/catalog.ts';
+import { type ScanSource, SnapshotScan } from './snapshot-scan.ts';
+
+const noLimit = Number.POSITIVE_INFINITY;
+
+/** @throws INVALID_ARGUMENT */
+export function openEntryScan(options: ScanArguments, budgetBytes: number): (space: KeyValueSpace) => SnapshotScan<Entry> {
+  const limit = parseLimit(options.limit);
+  const range = parseRange(options);
+  return (space) => {
+    const source: ScanSource<Entry> = {
+      read(most) {
+        const entries = space.scan(range, most);
+        const last = entries.at(-1);
+        if (last !== undefined) continueBehind(range, encodeUtf8(last.key));
+        return entries;
+      },
+      bytesOf: ({ key, value }) => key.length + value.length,
+      cursorAt,
+    };
+    return new SnapshotScan(source, limit, budgetBytes);
+  };
+}
+
+function parseRange({ prefix, start, end, reverse, cursor }: ScanArguments): KeyRange {
+  if (prefix !== undefined && (start !== undefined || end !== undefined)) {
+    throw invalid('Got prefix together with start or end, expected one or the other');
+  }
+  if (reverse !== undefined && typeof reverse !== 'boolean') throw invalid(`Got ${shown(reverse)} for reverse, expected a boolean`);
+  const range: KeyRange = { start: new Uint8Array(0), startExclusive: false, end: undefined, reverse: reverse === true };
+  if (prefix !== undefined) {
+    range.start = encodeUtf8(wellFormedText(prefix, 'prefix'));
+    range.end = successor(range.start);
+  }
+  if (start !== undefined) range.start = encodeUtf8(wellFormedText(start, 'start'));
+  if (end !== undefined) range.end = encodeUtf8(wellFormedText(end, 'end'));
+  if (cursor !== undefined) continueBehind(range, encodeUtf8(parseCursor(cursor, 'k')));
+  return range;
+}
+
+/** Narrows a range to what comes behind `key` in its direction. */
+function continueBehind(range: KeyRange, key: Uint8Array): void {
+  if (range.reverse) {
+    range.end = key;
+  } else {
+    range.start = key;
+    range.startExclusive = true;
+  }
+}
+
+/** The least byte string above all that begin with `prefix`; `undefined` if there is none. */
+function successor(prefix: Uint8Array): Uint8Array | undefined {
+  let length = prefix.length;
+  while (length > 0 && prefix[length - 1] === 0xff) length--;
+  if (length === 0) return undefined;
+  const next = prefix.slice(0, length);
+  next[length - 1] = (next[length - 1] as number) + 1;
+  return next;
+}
+
+/** @throws INVALID_ARGUMENT */
+export function openVectorScan(
+  options: { limit?: number; cursor?: string },
+  entry: CatalogEntry,
+  budgetBytes: number,
+): (space: VectorSpace) => SnapshotScan<VectorEntry> {
+  const limit = parseLimit(options.limit);
+  let after = options.cursor === undefined ? undefined : parseIdCursor(options.cursor, entry);
+  return (space) => {
+    const source: ScanSource<VectorEntry> = {
+      read(most) {
+        const entries = space.scan(after, most);
+        const last = entries.at(-1);
+        if (last !== undefined) after = typeof last.id === 'number' ? BigInt(last.id) : last.id;
+        return entries;
+      },
+      bytesOf: ({ vector }) => vector.byteLength,
+      cursorAt,
+    };
+    return new SnapshotScan(source, limit, budgetBytes);
+  };
+}
+
+function parseIdCursor(cursor: string, entry: CatalogEntry): bigint | string {
+  if (entry.ids === 'string') return checkString(parseCursor(cursor, 's'));
+  const text = parseCursor(cursor, 'i');
+  if (!/^-?\d{1,19}$/.test(text)) throw invalid(`Got ${shown(cursor)} for cursor, expected one that a scan of this space gave`);
+  return checkInt(BigInt(text));
+}
+
+function parseCursor(cursor: unknown, kind: string): string {
+  const text = wellFormedText(cursor, 'cursor');
+  if (text[0] !== kind) throw invalid(`Got ${shown(cursor)} for cursor, expected one that a scan of this space gave`);
+  return text.slice(1);
+}
+
+function parseLimit(limit: number | undefined): number {
+  return limit === undefined ? noLimit : integerIn(limit, 0, Number.MAX_SAFE_INTEGER, 'limit');
+}

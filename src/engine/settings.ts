@@ -1,0 +1,37 @@
+/** What the engine is given from outside, and the numbers it works by. */
+
+import type { Core } from '../kernel/module.ts';
+import type { StorageBackend } from '../storage/backend.ts';
+
+export interface Environment {
+  readonly name: string;
+  readonly core: Core;
+  readonly backend: StorageBackend;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  readonly settings: Settings;
+}
+
+export interface Settings {
+  /** A space is checkpointed when its log has grown by so many bytes. */
+  readonly checkpointLogBytes: number;
+  /** … or when nothing was written for so long and there is something worth keeping. */
+  readonly checkpointIdleMs: number;
+  /** Upper bound of the operations' bytes in one group commit. */
+  readonly groupBytesMax: number;
+  /** A slice of background work: no call waits longer for it. */
+  readonly sliceMs: number;
+  /** Spaces kept in memory; idle ones beyond it are checkpointed and let go, least recently used first. */
+  readonly residentSpacesMax: number;
+  /** What an open scan may hold to stay a stable snapshot while others write. */
+  readonly snapshotBytesMax: number;
+}
+
+export const defaultSettings: Settings = {
+  checkpointLogBytes: 32 * 1024 * 1024,
+  checkpointIdleMs: 1500,
+  groupBytesMax: 16 * 1024 * 1024,
+  sliceMs: 8,
+  residentSpacesMax: 16,
+  snapshotBytesMax: 16 * 1024 * 1024,
+};

@@ -1,0 +1,85 @@
+/**
+ * `shibumi`: a vector and key-value database in the browser. Importing this module loads neither the engine nor WASM; it is
+ * safe under server-side rendering. `open` spawns the worker that does the work.
+ */
+
+import type { Database } from './api/database.ts';
+import { shibuDbError } from './api/errors.ts';
+import { invalid, shown } from './base/arguments.ts';
+import { DatabaseClient } from './client/database-client.ts';
+import { fromEnvelope, type WorkerOpenOptions } from './rpc/messages.ts';
+import { WorkerTransport } from './rpc/worker-transport.ts';
+
+export type * from './api/database.ts';
+export {
+  ConnectionError,
+  type ErrorCode,
+  type ErrorDetails,
+  isShibuDbError,
+  QueryError,
+  ShibuDbError,
+} from './api/errors.ts';
+
+export interface OpenOptions {
+  /** A worker you made from `shibumi/worker` yourself, for bundlers and policies that need it. Default: one is spawned. */
+  worker?: Worker;
+  /** The WASM core: its address, or compiled. Default: the file that ships with the package, best build for the browser. */
+  wasm?: URL | string | WebAssembly.Module;
+  /** Which build of the core to use. Default: `relaxed` where the browser has relaxed SIMD, else `simd128`. */
+  build?: 'simd128' | 'relaxed';
+  /** Where the data is kept; `memory` forgets it on close. Default `indexeddb`. */
+  storage?: 'indexeddb' | 'memory';
+  /** How long to wait for another page to let the database go, and for IndexedDB to open. Default 10000. */
+  openTimeoutMs?: number;
+}
+
+/**
+ * Opens a database, creating it if there is none.
+ *
+ * @throws LOCKED when another page keeps it, STORAGE_UNAVAILABLE without IndexedDB, UNSUPPORTED without WASM SIMD,
+ *   CORRUPTION, VERSION_MISMATCH
+ */
+export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
+  checkName(name);
+  const { worker, wasm, ...rest } = options;
+  const transport = new WorkerTransport(worker ?? spawnWorker());
+  const workerOptions: WorkerOpenOptions =
+    wasm === undefined ? rest : { ...rest, wasm: wasm instanceof URL ? wasm.href : wasm };
+  try {
+    const failure = await transport.endpoint((remote) => remote.open(name, workerOptions));
+    if (failure !== undefined) throw fromEnvelope(failure);
+  } catch (error) {
+    transport.release();
+    throw error;
+  }
+  return new DatabaseClient(transport);
+}
+
+/**
+ * Deletes a database and everything in it. Resolves when it is gone; there may have been none.
+ *
+ * @throws LOCKED while a page has it open
+ */
+export async function deleteDatabase(name: string, options: { worker?: Worker; timeoutMs?: number } = {}): Promise<void> {
+  checkName(name);
+  const transport = new WorkerTransport(options.worker ?? spawnWorker());
+  try {
+    const failure = await transport.endpoint((remote) => remote.deleteDatabase(name, options.timeoutMs ?? 10_000));
+    if (failure !== undefined) throw fromEnvelope(failure);
+  } finally {
+    transport.release();
+  }
+}
+
+function checkName(name: unknown): void {
+  if (typeof name !== 'string' || name.length === 0 || name.length > 255) {
+    throw invalid(`Got ${shown(name)} for the database's name, expected a string of 1 to 255 characters`);
+  }
+}
+
+function spawnWorker(): Worker {
+  if (typeof Worker === 'undefined') {
+    throw shibuDbError('UNSUPPORTED', 'This context has no Worker; in a page call open() after it has loaded in the browser');
+  }
+  return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'shibumi' });
+}

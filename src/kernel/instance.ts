@@ -1,0 +1,176 @@
+/**
+ * One instance of the core with its own memory: the typed border to wasm/exports*.cc.
+ *
+ * Rule for views: memory growth detaches every view, so take a view, use it, drop it; never keep one across a call into
+ * the core or across an `await`.
+ */
+
+import { shibuDbError } from '../api/errors.ts';
+import { assert } from '../base/assert.ts';
+import type { Core } from './module.ts';
+import { Status } from './status.ts';
+
+/** What the core exports. Addresses and counts are u32, statuses i32 (see status.ts). */
+export interface CoreExports {
+  abi_version(): number;
+  block_bytes(): number;
+  arena_init(framesMax: number): void;
+  scratch(bytes: number): number;
+  arena_hold(frames: number): number;
+  arena_frames_in_use(): number;
+  arena_segment_blocks(segment: number): number;
+  arena_dirty_blocks(groupMask: number): number;
+  block_adopt(segment: number, index: number): number;
+  block_drop(segment: number, index: number): number;
+  fault_segment(): number;
+  fault_index(): number;
+  checkpoint_begin(groupMask: number): number;
+  checkpoint_entry(entry: number, out: number): void;
+  checkpoint_copied(entry: number): void;
+  checkpoint_end(published: number): void;
+  checksum64(address: number, count: number): bigint;
+
+  kv_create(): number;
+  kv_open(deep: number): number;
+  kv_count(): number;
+  kv_bytes(): number;
+  kv_plan(keyLength: number, valueLength: number): number;
+  kv_put(key: number, keyLength: number, value: number, valueLength: number, flags: number): number;
+  kv_get(key: number, keyLength: number, out: number): number;
+  kv_read(key: number, keyLength: number, offset: number, out: number, length: number): number;
+  kv_delete(key: number, keyLength: number): number;
+  kv_scan(
+    start: number,
+    startLength: number,
+    startExclusive: number,
+    end: number,
+    endLength: number,
+    hasEnd: number,
+    reverse: number,
+    limit: number,
+    out: number,
+    outBytes: number,
+  ): number;
+
+  vec_create(
+    dimension: number,
+    metric: number,
+    index: number,
+    m: number,
+    efConstruction: number,
+    idKind: number,
+    seedLow: number,
+    seedHigh: number,
+  ): number;
+  vec_open(deep: number): number;
+  vec_plan(count: number, idBytes: number): number;
+  vec_insert(ids: number, vectors: number, count: number): number;
+  vec_insert_strings(idEnds: number, idBytes: number, vectors: number, count: number): number;
+  vec_delete(id: bigint): number;
+  vec_delete_string(id: number, length: number): number;
+  vec_get(id: bigint, out: number): number;
+  vec_get_string(id: number, length: number, out: number): number;
+  vec_count(): number;
+  vec_slots(): number;
+  vec_pending(): number;
+  vec_search(query: number, k: number, ef: number, outSlots: number, outDistances: number): number;
+  vec_range(query: number, radius: number, limit: number, outSlots: number, outDistances: number): number;
+  vec_ids(slots: number, count: number, out: number): number;
+  vec_id_string(slot: number): number;
+  vec_scan(hasCursor: number, after: bigint, limit: number, outSlots: number): number;
+  vec_scan_string(hasCursor: number, after: number, length: number, limit: number, outSlots: number): number;
+  vec_vector(slot: number): number;
+  vec_link(max: number): number;
+  vec_all_finite(address: number, count: number): number;
+}
+
+const abiVersion = 1;
+const wasmPageBytes = 65536;
+/** The module declares room for 4 GiB less a page; a runtime that refuses so large a reservation is asked for less. */
+const maximumPagesTried = [65535, 32768, 16384, 8192, 4096] as const;
+
+export class CoreInstance {
+  readonly exports: CoreExports;
+  readonly #memory: WebAssembly.Memory;
+  #u8: Uint8Array;
+
+  /** @throws OUT_OF_MEMORY when the runtime grants not even 256 MiB of address space */
+  constructor(core: Core) {
+    this.#memory = allocateMemory();
+    const instance = new WebAssembly.Instance(core.module, { env: { memory: this.#memory } });
+    // The shape is checked by the ABI version: the core is built from the same tree.
+    this.exports = instance.exports as unknown as CoreExports;
+    const version = this.exports.abi_version();
+    if (version !== abiVersion) {
+      throw shibuDbError('VERSION_MISMATCH', `Got a WASM core of ABI ${version}, expected ${abiVersion}`);
+    }
+    this.#u8 = new Uint8Array(this.#memory.buffer);
+  }
+
+  /** Bytes of linear memory this instance holds. */
+  get memoryBytes(): number {
+    return this.#memory.buffer.byteLength;
+  }
+
+  /** The whole memory as bytes; valid until the next call into the core. */
+  bytes(): Uint8Array {
+    if (this.#u8.buffer !== this.#memory.buffer) this.#u8 = new Uint8Array(this.#memory.buffer);
+    return this.#u8;
+  }
+
+  u32(address: number, count: number): Uint32Array {
+    return new Uint32Array(this.#memory.buffer, address, count);
+  }
+
+  f32(address: number, count: number): Float32Array {
+    return new Float32Array(this.#memory.buffer, address, count);
+  }
+
+  i64(address: number, count: number): BigInt64Array {
+    return new BigInt64Array(this.#memory.buffer, address, count);
+  }
+
+  /** A buffer for arguments and results, 16-byte aligned; its former contents are gone. */
+  scratch(bytes: number): number {
+    const address = this.exports.scratch(bytes) >>> 0;
+    if (address === 0) throw outOfMemory(`${bytes} bytes of scratch memory`);
+    return address;
+  }
+
+  /** XXH64 of bytes outside linear memory. */
+  checksum(bytes: Uint8Array): bigint {
+    const address = this.scratch(bytes.length);
+    this.bytes().set(bytes, address);
+    return BigInt.asUintN(64, this.exports.checksum64(address, bytes.length));
+  }
+}
+
+/** Turns a negative status into the error it stands for; passes the rest through. */
+export function checkStatus(status: number, call: string): number {
+  if (status >= 0) return status;
+  if (status === Status.OutOfMemory) throw outOfMemory(call);
+  if (status === Status.Corrupt) throw shibuDbError('CORRUPTION', `The stored image is damaged: found in ${call}`);
+  if (status === Status.Full) throw shibuDbError('OUT_OF_MEMORY', `The space is full: no slot is left for ${call}`);
+  assert(false, `${call} answered ${status}`);
+}
+
+function outOfMemory(what: string): Error {
+  return shibuDbError('OUT_OF_MEMORY', `Not enough WASM memory for ${what}; nothing was changed`);
+}
+
+function allocateMemory(): WebAssembly.Memory {
+  let refusal: unknown;
+  for (const maximum of maximumPagesTried) {
+    try {
+      return new WebAssembly.Memory({ initial: initialPages, maximum });
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      refusal = error;
+    }
+  }
+  const least = (maximumPagesTried.at(-1) ?? 0) * wasmPageBytes;
+  throw shibuDbError('OUT_OF_MEMORY', `The runtime refuses WASM memory of up to ${least} bytes`, { cause: refusal });
+}
+
+/** Static data and stack of the core; has to be at least what the module's import asks for. */
+const initialPages = 32;

@@ -1,0 +1,39 @@
+/**
+ * Choosing and compiling the core's WASM build. A build is named for what it needs; the choice is made here and nowhere
+ * else, by asking the engine itself whether it accepts an instruction, never by user agent.
+ */
+
+export type BuildName = 'simd128' | 'relaxed';
+
+/** A module that uses `i32x4.relaxed_dot_i8x16_i7x16_add_s`, written out by hand: (func (drop (…))). */
+const relaxedProbe = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 20, 1, 18, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65, 0, 253, 15,
+  253, 147, 2, 26, 11,
+]);
+
+/** A module that uses `i8x16.splat`. */
+const simdProbe = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 9, 1, 7, 0, 65, 0, 253, 15, 26, 11,
+]);
+
+/** The fastest build this runtime can run; `undefined` where there is no WASM SIMD at all. */
+export function supportedBuild(): BuildName | undefined {
+  if (WebAssembly.validate(relaxedProbe)) return 'relaxed';
+  return WebAssembly.validate(simdProbe) ? 'simd128' : undefined;
+}
+
+/** A compiled core and which build it is. */
+export interface Core {
+  readonly build: BuildName;
+  readonly module: WebAssembly.Module;
+}
+
+/** Compiles while it downloads; falls back to the whole bytes where a server sends another MIME type. */
+export async function compileCore(build: BuildName, url: URL | string): Promise<Core> {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`Got HTTP ${response.status} for ${url}, expected the WASM core`);
+  if (response.headers.get('content-type') === 'application/wasm') {
+    return { build, module: await WebAssembly.compileStreaming(response) };
+  }
+  return { build, module: await WebAssembly.compile(await response.arrayBuffer()) };
+}

@@ -1,0 +1,72 @@
+/**
+ * What travels between page and worker. Everything passes Comlink's wrap and expose; above it a *message* carries the calls
+ * of a tick, and its answer whatever replies are ready by then:
+ *
+ *   page   -> exchange({ requests, cancels })
+ *   worker -> replies, as soon as there is at least one, to any request of any message
+ *
+ * While calls are open, the page keeps one exchange waiting in the worker, so a slow call never holds up the answers of
+ * quick ones, and there is no message but the calls and their answers.
+ */
+
+import type { ArgumentsOf, Method } from '../api/calls.ts';
+import type { Progress } from '../api/database.ts';
+import { type ErrorCode, type ErrorDetails, isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
+
+export interface Request<M extends Method = Method> {
+  readonly id: number;
+  readonly method: M;
+  readonly args: ArgumentsOf<M>;
+  /** The caller wants progress replies. */
+  readonly progress: boolean;
+}
+
+export interface Message {
+  readonly requests: readonly Request[];
+  /** Requests whose signal fired. */
+  readonly cancels: readonly number[];
+}
+
+/** An error as plain data: Comlink alone would carry only name, message and stack. */
+export interface ErrorEnvelope {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: ErrorDetails;
+  readonly stack: string | undefined;
+}
+
+export type Reply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly error: ErrorEnvelope }
+  | { readonly id: number; readonly progress: Progress };
+
+/** What the worker offers over Comlink. */
+export interface WorkerEndpoint {
+  /** Opens the database. An error comes back as an envelope. */
+  open(name: string, options: WorkerOpenOptions): Promise<ErrorEnvelope | undefined>;
+  exchange(message: Message): Promise<Reply[]>;
+  deleteDatabase(name: string, timeoutMs: number): Promise<ErrorEnvelope | undefined>;
+}
+
+export interface WorkerOpenOptions {
+  readonly build?: 'simd128' | 'relaxed';
+  readonly storage?: 'indexeddb' | 'memory';
+  /** Where the core is, or the compiled core. Default: beside the worker. */
+  readonly wasm?: string | WebAssembly.Module;
+  readonly openTimeoutMs?: number;
+}
+
+export function toEnvelope(error: unknown): ErrorEnvelope {
+  if (isShibuDbError(error)) {
+    return { code: error.code, message: error.message, details: error.details, stack: error.stack };
+  }
+  const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
+  return { code: 'INTERNAL', message: `The engine failed: ${message}`, details: {}, stack };
+}
+
+/** The error rebuilt on the caller's side, of its own class, so that `instanceof` works there. */
+export function fromEnvelope({ code, message, details, stack }: ErrorEnvelope): ShibuDbError {
+  const error = shibuDbError(code, message, { details });
+  if (stack !== undefined) error.stack = `${error.stack}\n    in the worker: ${stack}`;
+  return error;
+}

@@ -1,0 +1,30 @@
+/**
+ * What the engine needs of a space, whichever its kind: plan, apply, open, and maintenance in slices.
+ *
+ * A space is synchronous and knows nothing of storage: it turns keys and ids into numbers for its core instance.
+ */
+
+import type { CoreInstance } from '../kernel/instance.ts';
+import type { OperationView } from './operation.ts';
+
+export interface Space {
+  readonly instance: CoreInstance;
+  /** Makes an empty image. */
+  create(): void;
+  /** Checks the image whose blocks have been adopted, and readies it. @throws CORRUPTION */
+  open(): void;
+  /**
+   * Applies one operation that was checked and for which memory is promised (`arena_hold`) or can still be had.
+   * Returns the outcome: whether a key or id was there, for those that ask.
+   */
+  apply(operation: OperationView): boolean;
+  /** Entries or vectors there are. */
+  count(): number;
+  /** Items whose derived data (index links) is still to be made. */
+  pending(): number;
+  /** Makes some of it; about `most` items. Returns how many remain. */
+  maintain(most: number): number;
+}
+
+/** Segments' group bits, for checkpoints (wasm/core/arena.h). */
+export const GroupMask = { Primary: 1, Derived: 2 } as const;

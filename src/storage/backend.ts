@@ -1,0 +1,66 @@
+/**
+ * Where bytes are kept: what every storage backend offers the engine. A backend sees bytes and names, never vectors or
+ * keys; whether the bytes are right is checked above it, by checksum.
+ *
+ * Every method that writes is one transaction: whole or not at all. A method rejects with a `ShibuDbError`
+ * (`QUOTA_EXCEEDED`, `STORAGE_FAILED`, `CLOSED`).
+ */
+
+/** Names one stored version of a block: `block` is segment << 24 | index, `generation` the checkpoint that wrote it. */
+export interface BlockName {
+  readonly block: number;
+  readonly generation: number;
+}
+
+export interface StoredBlock extends BlockName {
+  readonly bytes: Uint8Array;
+}
+
+/** One record of a space's write-ahead log. `sequence` grows by one from record to record. */
+export interface LogEntry {
+  readonly space: number;
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What is found when a database is opened. */
+export interface StoredState {
+  readonly catalog: Uint8Array | undefined;
+  readonly manifests: ReadonlyMap<number, Uint8Array>;
+}
+
+export interface StorageEstimate {
+  usageBytes?: number;
+  quotaBytes?: number;
+  persisted?: boolean;
+}
+
+export interface StorageBackend {
+  readonly kind: 'indexeddb' | 'memory';
+
+  readState(): Promise<StoredState>;
+  /** Bytes by block, in the order asked for; `undefined` where there is none. */
+  readBlocks(space: number, names: readonly BlockName[]): Promise<(Uint8Array | undefined)[]>;
+  /** The space's log records from `sequence` on, in order. */
+  readLog(space: number, sequence: number): Promise<LogEntry[]>;
+  /** Names of all stored blocks of a space: what no manifest names is an orphan of an interrupted checkpoint. */
+  listBlocks(space: number): Promise<BlockName[]>;
+
+  /** Appends to the logs of one or more spaces in one transaction; `flush` asks the platform to reach the disk. */
+  append(entries: readonly LogEntry[], flush: boolean): Promise<void>;
+  /** Asks the platform to bring to the disk whatever was appended without `flush`. */
+  flush(): Promise<void>;
+  /** Writes blocks under names that no manifest holds yet. Needs no flush: `publish` covers it. */
+  writeBlocks(space: number, blocks: readonly StoredBlock[]): Promise<void>;
+  /** Replaces the space's manifest, flushed. From here on the new blocks count. */
+  publish(space: number, manifest: Uint8Array): Promise<void>;
+  /** Drops blocks and the log records before `sequence`: what the published manifest no longer needs. */
+  drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void>;
+
+  /** Replaces the catalog and, in the same transaction, drops all of the spaces in `removed`. Flushed. */
+  writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void>;
+
+  estimate(): Promise<StorageEstimate>;
+  /** Waits for nothing: what is under way finishes or fails by itself. */
+  close(): void;
+}

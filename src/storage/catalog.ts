@@ -1,0 +1,40 @@
+/**
+ * The catalog: which spaces a database has. JSON inside an envelope (envelope.ts): it is small, read once, and its shape
+ * grows with every feature, which JSON takes more kindly than a fixed layout.
+ */
+
+import type { SpaceInfo } from '../api/database.ts';
+import { shibuDbError } from '../api/errors.ts';
+import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from './envelope.ts';
+
+/** A space's entry: its public facts, its number in storage (never used again), and how its index is made. */
+export interface CatalogEntry extends SpaceInfo {
+  readonly id: number;
+  readonly efConstruction?: number;
+  readonly seed?: number;
+}
+
+export interface Catalog {
+  /** Numbers below it are taken, also by spaces that are gone. */
+  readonly nextId: number;
+  readonly spaces: readonly CatalogEntry[];
+}
+
+export const emptyCatalog: Catalog = { nextId: 1, spaces: [] };
+
+export function encodeCatalog(catalog: Catalog, checksum: Checksum): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(catalog));
+  const buffer = new Uint8Array(envelopeHeaderBytes + text.length);
+  buffer.set(text, envelopeHeaderBytes);
+  return seal(buffer, EnvelopeKind.Catalog, checksum);
+}
+
+export function decodeCatalog(bytes: Uint8Array, checksum: Checksum): Catalog {
+  const payload = unseal(bytes, EnvelopeKind.Catalog, checksum, 'The catalog');
+  try {
+    // What passed the checksum was written by encodeCatalog.
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload)) as Catalog;
+  } catch (error) {
+    throw shibuDbError('CORRUPTION', 'The catalog is damaged: it is not JSON', { cause: error });
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * The frame around everything stored that is not a block: catalog, manifests, log records. docs/format.md has the grammar.
+ *
+ *   envelope := magic u32 "SHBM", version u16, kind u16, length u32, reserved u32, checksum u64, payload
+ *
+ * All little-endian. The checksum is XXH64 over the header with the checksum itself zero, then the payload: a flipped bit
+ * in the length or the kind is found too.
+ */
+
+import { shibuDbError } from '../api/errors.ts';
+
+export const EnvelopeKind = { Catalog: 1, Manifest: 2, Log: 3 } as const;
+type Kind = (typeof EnvelopeKind)[keyof typeof EnvelopeKind];
+
+/** XXH64, seed 0. Passed in: the core computes it. */
+export type Checksum = (bytes: Uint8Array) => bigint;
+
+export const envelopeHeaderBytes = 24;
+const magic = 0x4d424853;
+const formatVersion = 1;
+
+/** Fills the header of a buffer whose payload starts at `envelopeHeaderBytes`. */
+export function seal(buffer: Uint8Array, kind: Kind, checksum: Checksum): Uint8Array {
+  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  view.setUint32(0, magic, true);
+  view.setUint16(4, formatVersion, true);
+  view.setUint16(6, kind, true);
+  view.setUint32(8, buffer.length - envelopeHeaderBytes, true);
+  view.setUint32(12, 0, true);
+  view.setBigUint64(16, 0n, true);
+  view.setBigUint64(16, checksum(buffer), true);
+  return buffer;
+}
+
+/** The payload of a sealed buffer. @throws CORRUPTION, VERSION_MISMATCH; `what` names the thing in the message */
+export function unseal(buffer: Uint8Array, kind: Kind, checksum: Checksum, what: string): Uint8Array {
+  const damaged = (found: string): Error =>
+    shibuDbError('CORRUPTION', `${what} is damaged: ${found}`, { details: { what } });
+  if (buffer.length < envelopeHeaderBytes) throw damaged(`got ${buffer.length} bytes, expected at least ${envelopeHeaderBytes}`);
+  const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (view.getUint32(0, true) !== magic) throw damaged('the magic number is missing');
+  const version = view.getUint16(4, true);
+  if (version > formatVersion) {
+    throw shibuDbError('VERSION_MISMATCH', `${what} has format ${version}, this build reads up to ${formatVersion}`);
+  }
+  const length = view.getUint32(8, true);
+  if (length !== buffer.length - envelopeHeaderBytes) {
+    throw damaged(`got ${buffer.length - envelopeHeaderBytes} bytes of payload, expected ${length}`);
+  }
+  const expected = view.getBigUint64(16, true);
+  const copy = buffer.slice();
+  new DataView(copy.buffer).setBigUint64(16, 0n, true);
+  if (checksum(copy) !== expected) throw damaged('the checksum does not match');
+  if (view.getUint16(6, true) !== kind) throw damaged(`got kind ${view.getUint16(6, true)}, expected ${kind}`);
+  return buffer.subarray(envelopeHeaderBytes);
+}

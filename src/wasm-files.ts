@@ -1,0 +1,9 @@
+/** Where the builds of the core are, in a form that bundlers recognise and carry along. */
+
+import type { BuildName } from './kernel/module.ts';
+
+export function wasmFile(build: BuildName): URL {
+  return build === 'relaxed'
+    ? new URL('../build/wasm/shibumi-relaxed.wasm', import.meta.url)
+    : new URL('../build/wasm/shibumi-simd128.wasm', import.meta.url);
+}
