@@ -40,7 +40,7 @@ enum IdKind : u32 { kIntIds = 0, kStringIdKind = 1 };
 
 constexpr u32 kDimensionMax = 4096;
 constexpr u32 kSlotsMax = 1u << 30;
-constexpr u32 kMMin = 2, kMMax = 128;
+constexpr u32 kMMin = 2, kMMax = 256;
 constexpr u32 kEfConstructionMax = 4096;
 constexpr u64 kVectorMagic = 0x4345565542494853;  // "SHIBUVEC"
 constexpr u64 kGraphMagic = 0x4652475542494853;   // "SHIBUGRF"
