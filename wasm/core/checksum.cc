@@ -14,7 +14,7 @@ constexpr u64 kPrime5 = 0x27D4EB2F165667C5ull;
 u64 rotate_left(u64 value, u32 bits) { return (value << bits) | (value >> (64 - bits)); }
 
 template <class T>
-T load(const u8* bytes) {
+T word_at(const u8* bytes) {
   T value;
   __builtin_memcpy(&value, bytes, sizeof value);
   return value;
@@ -33,10 +33,10 @@ u64 checksum64(const u8* bytes, u32 count) {
     // Four independent lanes: the multiplications overlap.
     u64 a = kPrime1 + kPrime2, b = kPrime2, c = 0, d = 0 - kPrime1;
     for (; left >= 32; left -= 32, next += 32) {
-      a = round(a, load<u64>(next));
-      b = round(b, load<u64>(next + 8));
-      c = round(c, load<u64>(next + 16));
-      d = round(d, load<u64>(next + 24));
+      a = round(a, word_at<u64>(next));
+      b = round(b, word_at<u64>(next + 8));
+      c = round(c, word_at<u64>(next + 16));
+      d = round(d, word_at<u64>(next + 24));
     }
     hash = rotate_left(a, 1) + rotate_left(b, 7) + rotate_left(c, 12) + rotate_left(d, 18);
     hash = merge(merge(merge(merge(hash, a), b), c), d);
@@ -45,10 +45,10 @@ u64 checksum64(const u8* bytes, u32 count) {
   }
   hash += count;
   for (; left >= 8; left -= 8, next += 8) {
-    hash = rotate_left(hash ^ round(0, load<u64>(next)), 27) * kPrime1 + kPrime4;
+    hash = rotate_left(hash ^ round(0, word_at<u64>(next)), 27) * kPrime1 + kPrime4;
   }
   if (left >= 4) {
-    hash = rotate_left(hash ^ (load<u32>(next) * kPrime1), 23) * kPrime2 + kPrime3;
+    hash = rotate_left(hash ^ (word_at<u32>(next) * kPrime1), 23) * kPrime2 + kPrime3;
     left -= 4;
     next += 4;
   }
