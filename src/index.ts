@@ -60,11 +60,16 @@ export async function open(name: string, options: OpenOptions = {}): Promise<Dat
  *
  * @throws LOCKED while a page has it open
  */
-export async function deleteDatabase(name: string, options: { worker?: Worker; timeoutMs?: number } = {}): Promise<void> {
+export async function deleteDatabase(
+  name: string,
+  options: { worker?: Worker; timeoutMs?: number } = {},
+): Promise<void> {
   checkName(name);
   const transport = new WorkerTransport(options.worker ?? spawnWorker());
   try {
-    const failure = await transport.endpoint((remote) => remote.deleteDatabase(name, options.timeoutMs ?? 10_000));
+    const failure = await transport.endpoint((remote) =>
+      remote.deleteDatabase(name, options.timeoutMs ?? 10_000),
+    );
     if (failure !== undefined) throw fromEnvelope(failure);
   } finally {
     transport.release();
@@ -79,7 +84,10 @@ function checkName(name: unknown): void {
 
 function spawnWorker(): Worker {
   if (typeof Worker === 'undefined') {
-    throw shibuDbError('UNSUPPORTED', 'This context has no Worker; in a page call open() after it has loaded in the browser');
+    throw shibuDbError(
+      'UNSUPPORTED',
+      'This context has no Worker; in a page call open() after it has loaded in the browser',
+    );
   }
   return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'shibumi' });
 }

@@ -62,9 +62,17 @@ async function openSession(name: string, options: WorkerOpenOptions): Promise<Se
   compiling.catch(() => {});
   const release = inMemory ? () => {} : await takeLock(name, timeoutMs);
   try {
-    const backend: StorageBackend = inMemory ? new MemoryBackend() : await IndexedDbBackend.open(name, timeoutMs);
+    const backend: StorageBackend = inMemory
+      ? new MemoryBackend()
+      : await IndexedDbBackend.open(name, timeoutMs);
     const core = await compiling;
-    const engine = await DatabaseEngine.open({ name, core, backend, now: () => performance.now(), settings: defaultSettings });
+    const engine = await DatabaseEngine.open({
+      name,
+      core,
+      backend,
+      now: () => performance.now(),
+      settings: defaultSettings,
+    });
     // The page's session is the only one: closing it closes the engine and lets the database go.
     return new Session(engine, () => engine.close().finally(release));
   } catch (error) {
@@ -75,9 +83,13 @@ async function openSession(name: string, options: WorkerOpenOptions): Promise<Se
 
 async function loadCore({ build, wasm }: WorkerOpenOptions): Promise<Core> {
   const supported = supportedBuild();
-  if (supported === undefined) throw shibuDbError('UNSUPPORTED', 'This runtime has no WebAssembly SIMD, which Shibumi needs');
+  if (supported === undefined)
+    throw shibuDbError('UNSUPPORTED', 'This runtime has no WebAssembly SIMD, which Shibumi needs');
   if (build === 'relaxed' && supported !== 'relaxed') {
-    throw shibuDbError('UNSUPPORTED', 'This runtime has no relaxed SIMD; leave `build` out to take the best there is');
+    throw shibuDbError(
+      'UNSUPPORTED',
+      'This runtime has no relaxed SIMD; leave `build` out to take the best there is',
+    );
   }
   const name: BuildName = build ?? supported;
   if (wasm instanceof WebAssembly.Module) return { build: name, module: wasm };
@@ -96,7 +108,9 @@ async function takeLock(name: string, timeoutMs: number): Promise<() => void> {
         return held;
       })
       .catch((cause: unknown) => {
-        reject(shibuDbError('LOCKED', `The database "${name}" is in use by another page or worker`, { cause }));
+        reject(
+          shibuDbError('LOCKED', `The database "${name}" is in use by another page or worker`, { cause }),
+        );
       });
   });
 }

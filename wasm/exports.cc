@@ -23,7 +23,7 @@ SHIBUMI_EXPORT(arena_init) void export_arena_init(u32 frames_max) {
 /// A transient buffer of at least `bytes` bytes for arguments and results; 0 when memory is out. The former contents are
 /// lost when it has to grow, and its address changes: ask for everything a call needs at once.
 SHIBUMI_EXPORT(scratch) Addr export_scratch(u32 bytes) {
-  return scratch_buffer.ensure(bytes, false) ? scratch_buffer.address : 0;
+  return scratch_buffer.ensure(max_of(bytes, 16u), false) ? scratch_buffer.address : 0;
 }
 
 SHIBUMI_EXPORT(arena_hold) i32 export_arena_hold(u32 frames) { return hold(frames); }

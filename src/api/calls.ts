@@ -43,7 +43,10 @@ export interface ScanStep<Item> {
 
 /** Method name -> its arguments and its result. */
 export interface Calls {
-  createSpace: [{ name: string; engine: EngineKind; options: KeyValueSpaceOptions | VectorSpaceOptions }, undefined];
+  createSpace: [
+    { name: string; engine: EngineKind; options: KeyValueSpaceOptions | VectorSpaceOptions },
+    undefined,
+  ];
   deleteSpace: [{ name: string }, undefined];
   listSpaces: [Record<never, never>, SpaceInfo[]];
   useSpace: [{ name: string }, undefined];
@@ -60,8 +63,14 @@ export interface Calls {
   getVector: [InSpace & { id: VectorId }, Float32Array | undefined];
   deleteVector: [InSpace & { id: VectorId }, boolean];
   countVectors: [InSpace, number];
-  searchTopK: [InSpace & { query: VectorInput; k: number; efSearch?: number; includeVectors?: boolean }, SearchHit[]];
-  rangeSearch: [InSpace & { query: VectorInput; radius: number; limit?: number; includeVectors?: boolean }, SearchHit[]];
+  searchTopK: [
+    InSpace & { query: VectorInput; k: number; efSearch?: number; includeVectors?: boolean },
+    SearchHit[],
+  ];
+  rangeSearch: [
+    InSpace & { query: VectorInput; radius: number; limit?: number; includeVectors?: boolean },
+    SearchHit[],
+  ];
   waitForIndex: [InSpace, undefined];
   checkpoint: [Record<never, never>, undefined];
   stats: [Record<never, never>, Stats];

@@ -8,11 +8,13 @@ export function invalid(message: string): ShibuDbError {
 
 /** How a value is shown in a message: its kind and, where that is short, the value. Never the contents of data. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return value.length <= 40 ? JSON.stringify(value) : `a text of ${value.length} characters`;
+  if (typeof value === 'string')
+    return value.length <= 40 ? JSON.stringify(value) : `a text of ${value.length} characters`;
   if (typeof value === 'bigint') return `${value}n`;
   if (ArrayBuffer.isView(value)) return `a ${value.constructor.name} of ${value.byteLength} bytes`;
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'no class'})`;
+  if (typeof value === 'object' && value !== null)
+    return `an object (${value.constructor?.name ?? 'no class'})`;
   return String(value);
 }
 
@@ -23,7 +25,11 @@ export function integerIn(value: unknown, least: number, most: number, what: str
   return value;
 }
 
-export function oneOf<Choice extends string>(value: unknown, choices: readonly Choice[], what: string): Choice {
+export function oneOf<Choice extends string>(
+  value: unknown,
+  choices: readonly Choice[],
+  what: string,
+): Choice {
   if (!choices.includes(value as Choice)) {
     throw invalid(`Got ${shown(value)} for ${what}, expected one of ${choices.join(', ')}`);
   }

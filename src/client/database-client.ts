@@ -3,7 +3,13 @@
  * in a worker or elsewhere. It checks nothing that the session checks: bad input is refused where the data is.
  */
 
-import { type ArgumentsOf, callsThatReportPrefix, type Method, type ResultOf, type ScanStep } from '../api/calls.ts';
+import {
+  type ArgumentsOf,
+  callsThatReportPrefix,
+  type Method,
+  type ResultOf,
+  type ScanStep,
+} from '../api/calls.ts';
 import type {
   CallOptions,
   Database,
@@ -246,7 +252,9 @@ function pick(signal: AbortSignal | undefined, timeoutMs: number | undefined): C
 }
 
 /** Drops what is `undefined`, so that optional arguments stay absent on the wire. */
-function defined<Fields extends Record<string, unknown>>(fields: Fields): { [F in keyof Fields]?: Exclude<Fields[F], undefined> } {
+function defined<Fields extends Record<string, unknown>>(
+  fields: Fields,
+): { [F in keyof Fields]?: Exclude<Fields[F], undefined> } {
   const kept = Object.entries(fields).filter(([, value]) => value !== undefined);
   return Object.fromEntries(kept) as { [F in keyof Fields]?: Exclude<Fields[F], undefined> };
 }

@@ -13,7 +13,11 @@ export interface Deadline {
 
 const none: Deadline = { signal: undefined, expired: undefined, end() {} };
 
-export function deadlineOf(signal: AbortSignal | undefined, timeoutMs: number | undefined, call: string): Deadline {
+export function deadlineOf(
+  signal: AbortSignal | undefined,
+  timeoutMs: number | undefined,
+  call: string,
+): Deadline {
   if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs > 0)) {
     throw invalid(`Got ${shown(timeoutMs)} for timeoutMs, expected a number of milliseconds above 0`);
   }
@@ -34,7 +38,10 @@ export function deadlineOf(signal: AbortSignal | undefined, timeoutMs: number | 
   const timer =
     timeoutMs === undefined || timeoutMs === Number.POSITIVE_INFINITY
       ? undefined
-      : setTimeout(() => fail(shibuDbError('TIMEOUT', `${call} took longer than ${timeoutMs} ms`)), timeoutMs);
+      : setTimeout(
+          () => fail(shibuDbError('TIMEOUT', `${call} took longer than ${timeoutMs} ms`)),
+          timeoutMs,
+        );
   return {
     signal: controller.signal,
     expired,

@@ -30,7 +30,8 @@ export interface PreparedInsert {
 /** @throws INVALID_ARGUMENT: everything is checked before anything is written */
 export function prepareInsert(entry: CatalogEntry, ids: VectorIds, vectors: Float32Array): PreparedInsert {
   const dimension = entry.dimension ?? 0;
-  if (!(vectors instanceof Float32Array)) throw invalid(`Got ${shown(vectors)} for vectors, expected a packed Float32Array`);
+  if (!(vectors instanceof Float32Array))
+    throw invalid(`Got ${shown(vectors)} for vectors, expected a packed Float32Array`);
   if (!Array.isArray(ids) && !(ids instanceof BigInt64Array)) {
     throw invalid(`Got ${shown(ids)} for ids, expected an array or a BigInt64Array`);
   }

@@ -40,7 +40,11 @@ export async function checkpointSpace(
   const { exports } = resident.space.instance;
   const generation = (resident.manifest?.generation ?? 0) + 1;
   const logFrom = resident.nextSequence;
-  const before = { logBytes: resident.logBytes, changes: resident.changes, unsavedLinks: resident.unsavedLinks };
+  const before = {
+    logBytes: resident.logBytes,
+    changes: resident.changes,
+    unsavedLinks: resident.unsavedLinks,
+  };
   const mask = GroupMask.Primary | (withDerived ? GroupMask.Derived : 0);
   const count = checkStatus(exports.checkpoint_begin(mask), 'begin a checkpoint');
   let published = false;
@@ -74,7 +78,11 @@ export async function checkpointSpace(
   }
 }
 
-function copyOut(resident: ResidentSpace, i: number, buffers: BlockBuffers): { block: number; bytes: Uint8Array; hash: bigint } {
+function copyOut(
+  resident: ResidentSpace,
+  i: number,
+  buffers: BlockBuffers,
+): { block: number; bytes: Uint8Array; hash: bigint } {
   const { instance } = resident.space;
   const out = instance.scratch(16);
   instance.exports.checkpoint_entry(i, out);

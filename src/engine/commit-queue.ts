@@ -98,7 +98,8 @@ export class CommitQueue {
     // A flush covers every earlier record, of all spaces.
     if (flush) this.#flushed();
     for (const { space, bytes } of entries) {
-      const resident = group.find((waiting) => waiting.resident.entry.id === space)?.resident as ResidentSpace;
+      const resident = group.find((waiting) => waiting.resident.entry.id === space)
+        ?.resident as ResidentSpace;
       resident.nextSequence++;
       resident.logBytes += bytes.length;
     }
@@ -115,7 +116,13 @@ export class CommitQueue {
     } catch (cause) {
       // It is in the log: the space is opened again from there, where this operation counts.
       const name = resident.entry.name;
-      reject(shibuDbError('INTERNAL', `The write to space "${name}" is stored but its memory failed; the space is reopened`, { cause }));
+      reject(
+        shibuDbError(
+          'INTERNAL',
+          `The write to space "${name}" is stored but its memory failed; the space is reopened`,
+          { cause },
+        ),
+      );
     }
   }
 
@@ -137,7 +144,10 @@ export class CommitQueue {
 
   #flush(): void {
     // A failing flush is no news: what was promised for a crash of the browser holds, and the next one is tried again.
-    this.#environment.backend.flush().then(() => this.#flushed(), () => {});
+    this.#environment.backend.flush().then(
+      () => this.#flushed(),
+      () => {},
+    );
   }
 
   #flushed(): void {

@@ -11,7 +11,13 @@
 import type { Durability, SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
-import { type Catalog, type CatalogEntry, decodeCatalog, emptyCatalog, encodeCatalog } from '../storage/catalog.ts';
+import {
+  type Catalog,
+  type CatalogEntry,
+  decodeCatalog,
+  emptyCatalog,
+  encodeCatalog,
+} from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
 import { CommitQueue } from './commit-queue.ts';
@@ -38,7 +44,12 @@ export class DatabaseEngine {
   #catalogWork: Promise<unknown> = Promise.resolve();
   #closing: Promise<void> | undefined;
 
-  private constructor(environment: Environment, checksum: Checksum, catalog: Catalog, manifests: ReadonlyMap<number, Uint8Array>) {
+  private constructor(
+    environment: Environment,
+    checksum: Checksum,
+    catalog: Catalog,
+    manifests: ReadonlyMap<number, Uint8Array>,
+  ) {
     this.#environment = environment;
     this.#checksum = checksum;
     this.#catalog = catalog;
@@ -75,7 +86,10 @@ export class DatabaseEngine {
     const entry = this.#catalog.spaces.find((space) => space.name === name);
     if (entry !== undefined) return entry;
     const names = this.#catalog.spaces.map((space) => space.name).join(', ');
-    throw shibuDbError('SPACE_NOT_FOUND', `There is no space "${name}"; there ${names === '' ? 'are none yet' : `is: ${names}`}`);
+    throw shibuDbError(
+      'SPACE_NOT_FOUND',
+      `There is no space "${name}"; there ${names === '' ? 'are none yet' : `is: ${names}`}`,
+    );
   }
 
   createSpace(space: NewSpace): Promise<void> {
@@ -153,7 +167,12 @@ export class DatabaseEngine {
       this.#letGo(broken);
     }
     await this.#makeRoom();
-    const resident = await openResidentSpace(this.#environment, entry, this.#manifests.get(entry.id), this.#checksum);
+    const resident = await openResidentSpace(
+      this.#environment,
+      entry,
+      this.#manifests.get(entry.id),
+      this.#checksum,
+    );
     resident.usedAtMs = this.#environment.now();
     this.#residents.set(entry.id, resident);
     this.#indexer.schedule(resident);
@@ -217,7 +236,8 @@ export class DatabaseEngine {
     if (this.#closing !== undefined) return;
     const timer = setTimeout(() => {
       // Links are cheap to make again: only many of them are worth a checkpoint of their own.
-      const worth = resident.logBytes > 2 * blockBytes || resident.unsavedLinks > 1000 || resident.durability === 'none';
+      const worth =
+        resident.logBytes > 2 * blockBytes || resident.unsavedLinks > 1000 || resident.durability === 'none';
       if (worth && resident.space.pending() === 0) this.#checkpointQuietly(resident);
     }, this.#environment.settings.checkpointIdleMs);
     this.#idleTimers.set(id, timer);
@@ -285,7 +305,11 @@ export class DatabaseEngine {
   }
 
   /** Resolves when the index knows every vector there was at the call. */
-  async waitForIndex(resident: ResidentSpace, onProgress: (done: number, total: number) => void, signal?: AbortSignal): Promise<void> {
+  async waitForIndex(
+    resident: ResidentSpace,
+    onProgress: (done: number, total: number) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const from = resident.linkedEver;
     const total = resident.space.pending();
     while (!resident.broken && resident.space.pending() > 0 && resident.linkedEver - from < total) {
@@ -328,7 +352,8 @@ export class DatabaseEngine {
   }
 
   #assertOpen(): void {
-    if (this.#closing !== undefined) throw shibuDbError('CLOSED', `The database "${this.#environment.name}" is closed`);
+    if (this.#closing !== undefined)
+      throw shibuDbError('CLOSED', `The database "${this.#environment.name}" is closed`);
   }
 }
 

@@ -33,10 +33,20 @@ export function encodeLogRecord(
 }
 
 /** The operations' bytes. @throws CORRUPTION */
-export function decodeLogRecord(bytes: Uint8Array, space: number, sequence: number, checksum: Checksum, what: string): Uint8Array {
+export function decodeLogRecord(
+  bytes: Uint8Array,
+  space: number,
+  sequence: number,
+  checksum: Checksum,
+  what: string,
+): Uint8Array {
   const payload = unseal(bytes, EnvelopeKind.Log, checksum, what);
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  if (payload.length < fixedBytes || view.getUint32(0, true) !== space || view.getFloat64(8, true) !== sequence) {
+  if (
+    payload.length < fixedBytes ||
+    view.getUint32(0, true) !== space ||
+    view.getFloat64(8, true) !== sequence
+  ) {
     throw shibuDbError('CORRUPTION', `${what} is damaged: it belongs to another place in the log`);
   }
   return payload.subarray(fixedBytes);

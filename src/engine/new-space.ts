@@ -7,7 +7,15 @@ import type { NewSpace } from './database-engine.ts';
 
 const nameLengthMax = 255;
 const keyValueOptions = ['durability'] as const;
-const vectorOptions = ['dimension', 'indexType', 'metric', 'ids', 'efConstruction', 'seed', 'durability'] as const;
+const vectorOptions = [
+  'dimension',
+  'indexType',
+  'metric',
+  'ids',
+  'efConstruction',
+  'seed',
+  'durability',
+] as const;
 
 /** @throws INVALID_ARGUMENT */
 export function parseNewSpace(name: unknown, engine: unknown, options: unknown): NewSpace {
@@ -34,9 +42,11 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
 
 /** An option nobody knows is a typing error that would silently do nothing: it is refused. */
 function parseBag<Name extends string>(options: unknown, known: readonly Name[]): { [N in Name]?: unknown } {
-  if (typeof options !== 'object' || options === null) throw invalid(`Got ${shown(options)} for options, expected an object`);
+  if (typeof options !== 'object' || options === null)
+    throw invalid(`Got ${shown(options)} for options, expected an object`);
   const stranger = Object.keys(options).find((name) => !known.includes(name as Name));
-  if (stranger !== undefined) throw invalid(`Got option ${shown(stranger)}, expected only ${known.join(', ')}`);
+  if (stranger !== undefined)
+    throw invalid(`Got option ${shown(stranger)}, expected only ${known.join(', ')}`);
   return options;
 }
 
@@ -44,7 +54,8 @@ function parseDurability(value: unknown): Durability {
   if (typeof value === 'object' && value !== null) {
     const { everyOps, everyMs, ...rest } = value as { everyOps?: unknown; everyMs?: unknown };
     if (Object.keys(rest).length === 0 && (everyOps === undefined) !== (everyMs === undefined)) {
-      if (everyOps !== undefined) return { everyOps: integerIn(everyOps, 1, 1_000_000, 'durability.everyOps') };
+      if (everyOps !== undefined)
+        return { everyOps: integerIn(everyOps, 1, 1_000_000, 'durability.everyOps') };
       return { everyMs: integerIn(everyMs, 1, 3_600_000, 'durability.everyMs') };
     }
     throw invalid(`Got ${JSON.stringify(value)} for durability, expected { everyOps: n } or { everyMs: n }`);

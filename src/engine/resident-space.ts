@@ -78,9 +78,13 @@ export class ResidentSpace {
   /** Promises frames to an operation that will wait for the log. @throws OUT_OF_MEMORY, nothing changed */
   hold(frames: number): void {
     if (this.space.instance.exports.arena_hold(this.#heldFrames + frames) !== 0) {
-      throw shibuDbError('OUT_OF_MEMORY', `No memory is left for this write in space "${this.entry.name}"; nothing was changed`, {
-        details: { space: this.entry.name, memoryBytes: this.space.instance.memoryBytes },
-      });
+      throw shibuDbError(
+        'OUT_OF_MEMORY',
+        `No memory is left for this write in space "${this.entry.name}"; nothing was changed`,
+        {
+          details: { space: this.entry.name, memoryBytes: this.space.instance.memoryBytes },
+        },
+      );
     }
     this.#heldFrames += frames;
   }
@@ -129,7 +133,9 @@ export async function openResidentSpace(
   const space = makeSpace(entry, instance);
   const what = `space "${entry.name}"`;
   const manifest =
-    manifestBytes === undefined ? undefined : decodeManifest(manifestBytes, checksum, `The manifest of ${what}`);
+    manifestBytes === undefined
+      ? undefined
+      : decodeManifest(manifestBytes, checksum, `The manifest of ${what}`);
   if (manifest === undefined) {
     space.create();
   } else {
@@ -142,7 +148,12 @@ export async function openResidentSpace(
   return resident;
 }
 
-async function adoptBlocks(environment: Environment, entry: CatalogEntry, manifest: Manifest, instance: CoreInstance): Promise<void> {
+async function adoptBlocks(
+  environment: Environment,
+  entry: CatalogEntry,
+  manifest: Manifest,
+  instance: CoreInstance,
+): Promise<void> {
   const blocks = [...manifest.blocks.values()];
   const read = (from: number): Promise<(Uint8Array | undefined)[]> =>
     environment.backend.readBlocks(entry.id, blocks.slice(from, from + blocksPerRead));
@@ -151,12 +162,18 @@ async function adoptBlocks(environment: Environment, entry: CatalogEntry, manife
     const current = ahead;
     ahead = read(from + blocksPerRead);
     ahead.catch(() => {});
-    for (const [i, bytes] of (await current).entries()) adopt(entry, blocks[from + i] as ManifestBlock, bytes, instance);
+    for (const [i, bytes] of (await current).entries())
+      adopt(entry, blocks[from + i] as ManifestBlock, bytes, instance);
   }
   await ahead;
 }
 
-function adopt(entry: CatalogEntry, block: ManifestBlock, bytes: Uint8Array | undefined, instance: CoreInstance): void {
+function adopt(
+  entry: CatalogEntry,
+  block: ManifestBlock,
+  bytes: Uint8Array | undefined,
+  instance: CoreInstance,
+): void {
   const segment = block.block >>> 24;
   const index = block.block & 0xffffff;
   const damaged = (found: string): Error =>
@@ -169,7 +186,10 @@ function adopt(entry: CatalogEntry, block: ManifestBlock, bytes: Uint8Array | un
   }
   const address = instance.exports.block_adopt(segment, index) >>> 0;
   if (address === 0) {
-    throw shibuDbError('OUT_OF_MEMORY', `No memory is left to open space "${entry.name}" (${instance.memoryBytes} bytes used)`);
+    throw shibuDbError(
+      'OUT_OF_MEMORY',
+      `No memory is left to open space "${entry.name}" (${instance.memoryBytes} bytes used)`,
+    );
   }
   instance.bytes().set(bytes, address);
   if (BigInt.asUintN(64, instance.exports.checksum64(address, bytes.length)) !== block.checksum) {
@@ -182,16 +202,23 @@ async function replay(environment: Environment, resident: ResidentSpace, checksu
   for (const { sequence, bytes } of await environment.backend.readLog(entry.id, resident.nextSequence)) {
     const what = `Log record ${sequence} of space "${entry.name}"`;
     if (sequence !== resident.nextSequence) {
-      throw shibuDbError('CORRUPTION', `Log record ${resident.nextSequence} of space "${entry.name}" is missing`, {
-        details: { space: entry.name, record: resident.nextSequence },
-      });
+      throw shibuDbError(
+        'CORRUPTION',
+        `Log record ${resident.nextSequence} of space "${entry.name}" is missing`,
+        {
+          details: { space: entry.name, record: resident.nextSequence },
+        },
+      );
     }
     const operations = decodeLogRecord(bytes, entry.id, sequence, checksum, what);
     try {
       for (const operation of operationsIn(operations)) resident.apply(operation);
     } catch (error) {
       if (isShibuDbError(error)) throw error;
-      throw shibuDbError('CORRUPTION', `${what} cannot be applied`, { cause: error, details: { space: entry.name, record: sequence } });
+      throw shibuDbError('CORRUPTION', `${what} cannot be applied`, {
+        cause: error,
+        details: { space: entry.name, record: sequence },
+      });
     }
     resident.nextSequence++;
     resident.logBytes += bytes.length;
@@ -205,7 +232,9 @@ export async function dropOrphans(environment: Environment, resident: ResidentSp
   const orphans: BlockName[] = [];
   for (const name of await environment.backend.listBlocks(resident.entry.id)) {
     // What a checkpoint writes at this moment has a newer generation: it is not ours to judge.
-    if (name.generation <= generation && named?.get(name.block)?.generation !== name.generation) orphans.push(name);
+    if (name.generation <= generation && named?.get(name.block)?.generation !== name.generation)
+      orphans.push(name);
   }
-  if (orphans.length > 0) await environment.backend.drop(resident.entry.id, orphans, resident.manifest?.logFrom ?? 0);
+  if (orphans.length > 0)
+    await environment.backend.drop(resident.entry.id, orphans, resident.manifest?.logFrom ?? 0);
 }

@@ -14,7 +14,10 @@ import { type ScanSource, SnapshotScan } from './snapshot-scan.ts';
 const noLimit = Number.POSITIVE_INFINITY;
 
 /** @throws INVALID_ARGUMENT */
-export function openEntryScan(options: ScanArguments, budgetBytes: number): (space: KeyValueSpace) => SnapshotScan<Entry> {
+export function openEntryScan(
+  options: ScanArguments,
+  budgetBytes: number,
+): (space: KeyValueSpace) => SnapshotScan<Entry> {
   const limit = parseLimit(options.limit);
   const range = parseRange(options);
   return (space) => {
@@ -36,8 +39,14 @@ function parseRange({ prefix, start, end, reverse, cursor }: ScanArguments): Key
   if (prefix !== undefined && (start !== undefined || end !== undefined)) {
     throw invalid('Got prefix together with start or end, expected one or the other');
   }
-  if (reverse !== undefined && typeof reverse !== 'boolean') throw invalid(`Got ${shown(reverse)} for reverse, expected a boolean`);
-  const range: KeyRange = { start: new Uint8Array(0), startExclusive: false, end: undefined, reverse: reverse === true };
+  if (reverse !== undefined && typeof reverse !== 'boolean')
+    throw invalid(`Got ${shown(reverse)} for reverse, expected a boolean`);
+  const range: KeyRange = {
+    start: new Uint8Array(0),
+    startExclusive: false,
+    end: undefined,
+    reverse: reverse === true,
+  };
   if (prefix !== undefined) {
     range.start = encodeUtf8(wellFormedText(prefix, 'prefix'));
     range.end = successor(range.start);
@@ -94,13 +103,15 @@ export function openVectorScan(
 function parseIdCursor(cursor: string, entry: CatalogEntry): bigint | string {
   if (entry.ids === 'string') return checkString(parseCursor(cursor, 's'));
   const text = parseCursor(cursor, 'i');
-  if (!/^-?\d{1,19}$/.test(text)) throw invalid(`Got ${shown(cursor)} for cursor, expected one that a scan of this space gave`);
+  if (!/^-?\d{1,19}$/.test(text))
+    throw invalid(`Got ${shown(cursor)} for cursor, expected one that a scan of this space gave`);
   return checkInt(BigInt(text));
 }
 
 function parseCursor(cursor: unknown, kind: string): string {
   const text = wellFormedText(cursor, 'cursor');
-  if (text[0] !== kind) throw invalid(`Got ${shown(cursor)} for cursor, expected one that a scan of this space gave`);
+  if (text[0] !== kind)
+    throw invalid(`Got ${shown(cursor)} for cursor, expected one that a scan of this space gave`);
   return text.slice(1);
 }
 

@@ -5,15 +5,32 @@
  * A call answers without a promise where it can: a packed message of a thousand gets is then answered at once.
  */
 
-import type { ArgumentsOf, CallContext, Calls, InSpace, Method, ResultOf, ScanArguments, ScanStep } from '../api/calls.ts';
-import type { Entry, SearchHit, SpaceDescription, SpaceInfo, Stats, Value, VectorEntry } from '../api/database.ts';
+import type {
+  ArgumentsOf,
+  CallContext,
+  Calls,
+  InSpace,
+  Method,
+  ResultOf,
+  ScanArguments,
+  ScanStep,
+} from '../api/calls.ts';
+import type {
+  Entry,
+  SearchHit,
+  SpaceDescription,
+  SpaceInfo,
+  Stats,
+  Value,
+  VectorEntry,
+} from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
+import { encodeUtf8 } from '../base/text.ts';
 import { checkKey, deleteOperation, putOperation } from '../space/key-value-space.ts';
 import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
 import { checkId } from '../space/vector-ids.ts';
 import { checkVector, kMax } from '../space/vector-space.ts';
-import { encodeUtf8 } from '../base/text.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import { insertVectors, prepareInsert } from './bulk-insert.ts';
 import type { DatabaseEngine } from './database-engine.ts';
@@ -44,10 +61,16 @@ export class Session implements Handlers {
   }
 
   /** Runs a call by name. @throws what the call throws; INVALID_ARGUMENT for a name there is not */
-  call<M extends Method>(method: M, args: ArgumentsOf<M>, context: CallContext): ResultOf<M> | Promise<ResultOf<M>> {
-    if (this.#closed && method !== 'close') throw shibuDbError('CLOSED', `${method} was called after close()`);
+  call<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    context: CallContext,
+  ): ResultOf<M> | Promise<ResultOf<M>> {
+    if (this.#closed && method !== 'close')
+      throw shibuDbError('CLOSED', `${method} was called after close()`);
     const handler = callable.has(method) ? (this[method] as Handlers[M] | undefined) : undefined;
-    if (handler === undefined) throw invalid(`Got ${shown(method)} for a method, expected one of ${[...callable].join(', ')}`);
+    if (handler === undefined)
+      throw invalid(`Got ${shown(method)} for a method, expected one of ${[...callable].join(', ')}`);
     return handler.call(this, args, context);
   }
 
@@ -79,7 +102,9 @@ export class Session implements Handlers {
   async put({ space, key, value }: InSpace & { key: string; value: Value }): Promise<undefined> {
     const entry = this.#entry(space, 'key-value', 'put');
     const operation = putOperation(key, value);
-    await this.#write(entry, operation, (resident) => resident.keyValue.plan(Math.min(operation.length, 4096), operation.length));
+    await this.#write(entry, operation, (resident) =>
+      resident.keyValue.plan(Math.min(operation.length, 4096), operation.length),
+    );
   }
 
   get({ space, key }: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
@@ -103,7 +128,10 @@ export class Session implements Handlers {
 
   // --- scans ------------------------------------------------------------------------------------------------------
 
-  async scanVectorsOpen({ space, ...options }: InSpace & { limit?: number; cursor?: string }): Promise<number> {
+  async scanVectorsOpen({
+    space,
+    ...options
+  }: InSpace & { limit?: number; cursor?: string }): Promise<number> {
     const entry = this.#entry(space, 'vector', 'scanVectors');
     const source = openVectorScan(options, entry, this.#engine.snapshotBytesMax);
     const resident = await this.#engine.resident(entry);
@@ -111,7 +139,8 @@ export class Session implements Handlers {
   }
 
   #keepScan(scan: AnyScan, resident: ResidentSpace): number {
-    if (this.#scans.size >= scansMax) throw invalid(`${scansMax} scans are open already; finish or close some first`);
+    if (this.#scans.size >= scansMax)
+      throw invalid(`${scansMax} scans are open already; finish or close some first`);
     const id = this.#nextScan++;
     this.#scans.set(id, { scan, resident });
     resident.scans.add(scan as SnapshotScan<unknown>);
@@ -143,16 +172,24 @@ export class Session implements Handlers {
     const entry = this.#entry(space, 'vector', 'insertVector');
     const floats = checkVector(vector, entry.dimension ?? 0);
     const insert = prepareInsert(entry, [id], floats);
-    await this.#write(entry, insert.operation(0, 1), (resident) => resident.vectors.plan(1, insert.idBytes(0, 1)));
+    await this.#write(entry, insert.operation(0, 1), (resident) =>
+      resident.vectors.plan(1, insert.idBytes(0, 1)),
+    );
   }
 
-  async insertVectors({ space, ids, vectors }: ArgumentsOf<'insertVectors'>, context: CallContext): Promise<undefined> {
+  async insertVectors(
+    { space, ids, vectors }: ArgumentsOf<'insertVectors'>,
+    context: CallContext,
+  ): Promise<undefined> {
     const entry = this.#entry(space, 'vector', 'insertVectors');
     const insert = prepareInsert(entry, ids, vectors);
     await insertVectors(this.#engine, await this.#engine.resident(entry), insert, context);
   }
 
-  getVector({ space, id }: ArgumentsOf<'getVector'>): Float32Array | undefined | Promise<Float32Array | undefined> {
+  getVector({
+    space,
+    id,
+  }: ArgumentsOf<'getVector'>): Float32Array | undefined | Promise<Float32Array | undefined> {
     const entry = this.#entry(space, 'vector', 'getVector');
     const checked = checkId(id, entry.ids ?? 'int');
     return this.#read(entry, (resident) => resident.vectors.get(checked));
@@ -161,7 +198,8 @@ export class Session implements Handlers {
   deleteVector({ space, id }: ArgumentsOf<'deleteVector'>): Promise<boolean> {
     const entry = this.#entry(space, 'vector', 'deleteVector');
     const checked = checkId(id, entry.ids ?? 'int');
-    const operation = typeof checked === 'bigint' ? encodeDeleteInt(checked) : encodeDeleteString(encodeUtf8(checked));
+    const operation =
+      typeof checked === 'bigint' ? encodeDeleteInt(checked) : encodeDeleteString(encodeUtf8(checked));
     return this.#write(entry, operation, (resident) => resident.vectors.plan(1, 0));
   }
 
@@ -169,20 +207,37 @@ export class Session implements Handlers {
     return this.#read(this.#entry(space, 'vector', 'countVectors'), (resident) => resident.vectors.count());
   }
 
-  searchTopK({ space, query, k, efSearch, includeVectors }: ArgumentsOf<'searchTopK'>): SearchHit[] | Promise<SearchHit[]> {
+  searchTopK({
+    space,
+    query,
+    k,
+    efSearch,
+    includeVectors,
+  }: ArgumentsOf<'searchTopK'>): SearchHit[] | Promise<SearchHit[]> {
     const entry = this.#entry(space, 'vector', 'searchTopK');
     const floats = checkVector(query, entry.dimension ?? 0, 'query');
     integerIn(k, 1, kMax, 'k');
     const ef = efSearch === undefined ? Math.max(64, k) : integerIn(efSearch, 1, kMax, 'efSearch');
-    return this.#read(entry, (resident) => resident.vectors.searchTopK(floats, k, ef, includeVectors === true));
+    return this.#read(entry, (resident) =>
+      resident.vectors.searchTopK(floats, k, ef, includeVectors === true),
+    );
   }
 
-  rangeSearch({ space, query, radius, limit, includeVectors }: ArgumentsOf<'rangeSearch'>): SearchHit[] | Promise<SearchHit[]> {
+  rangeSearch({
+    space,
+    query,
+    radius,
+    limit,
+    includeVectors,
+  }: ArgumentsOf<'rangeSearch'>): SearchHit[] | Promise<SearchHit[]> {
     const entry = this.#entry(space, 'vector', 'rangeSearch');
     const floats = checkVector(query, entry.dimension ?? 0, 'query');
-    if (typeof radius !== 'number' || Number.isNaN(radius)) throw invalid(`Got ${shown(radius)} for radius, expected a number`);
+    if (typeof radius !== 'number' || Number.isNaN(radius))
+      throw invalid(`Got ${shown(radius)} for radius, expected a number`);
     const most = integerIn(limit ?? 10_000, 1, kMax, 'limit');
-    return this.#read(entry, (resident) => resident.vectors.rangeSearch(floats, radius, most, includeVectors === true));
+    return this.#read(entry, (resident) =>
+      resident.vectors.rangeSearch(floats, radius, most, includeVectors === true),
+    );
   }
 
   async waitForIndex({ space }: InSpace, { signal, onProgress }: CallContext): Promise<undefined> {
@@ -213,11 +268,17 @@ export class Session implements Handlers {
   #entry(space: string | undefined, engine: 'key-value' | 'vector', call: string): CatalogEntry {
     const name = space ?? this.#currentSpace;
     if (name === undefined) {
-      throw shibuDbError('NO_SPACE_SELECTED', `${call} needs a space: call useSpace(name) first or pass { space }`);
+      throw shibuDbError(
+        'NO_SPACE_SELECTED',
+        `${call} needs a space: call useSpace(name) first or pass { space }`,
+      );
     }
     const entry = this.#engine.entryOf(name);
     if (entry.engine !== engine) {
-      throw shibuDbError('WRONG_ENGINE', `${call} needs a ${engine} space, but "${name}" is a ${entry.engine} space`);
+      throw shibuDbError(
+        'WRONG_ENGINE',
+        `${call} needs a ${engine} space, but "${name}" is a ${entry.engine} space`,
+      );
     }
     return entry;
   }
@@ -227,10 +288,16 @@ export class Session implements Handlers {
     return resident === undefined ? this.#engine.resident(entry).then(read) : read(resident);
   }
 
-  #write(entry: CatalogEntry, operation: Uint8Array, plan: (resident: ResidentSpace) => number): Promise<boolean> {
+  #write(
+    entry: CatalogEntry,
+    operation: Uint8Array,
+    plan: (resident: ResidentSpace) => number,
+  ): Promise<boolean> {
     const resident = this.#engine.residentNow(entry);
     if (resident !== undefined) return this.#engine.submit(resident, operation, plan(resident));
-    return this.#engine.resident(entry).then((opened) => this.#engine.submit(opened, operation, plan(opened)));
+    return this.#engine
+      .resident(entry)
+      .then((opened) => this.#engine.submit(opened, operation, plan(opened)));
   }
 }
 

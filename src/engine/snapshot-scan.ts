@@ -42,9 +42,13 @@ export class SnapshotScan<Item> {
     this.#begun = true;
     if (this.#ahead.length === 0) {
       if (this.#lost) {
-        throw shibuDbError('SNAPSHOT_LOST', 'The space changed too much during the scan; go on with a new scan from the cursor', {
-          details: { cursor: this.#cursor },
-        });
+        throw shibuDbError(
+          'SNAPSHOT_LOST',
+          'The space changed too much during the scan; go on with a new scan from the cursor',
+          {
+            details: { cursor: this.#cursor },
+          },
+        );
       }
       this.#fill();
     }

@@ -149,8 +149,10 @@ export class CoreInstance {
 export function checkStatus(status: number, call: string): number {
   if (status >= 0) return status;
   if (status === Status.OutOfMemory) throw outOfMemory(call);
-  if (status === Status.Corrupt) throw shibuDbError('CORRUPTION', `The stored image is damaged: found in ${call}`);
-  if (status === Status.Full) throw shibuDbError('OUT_OF_MEMORY', `The space is full: no slot is left for ${call}`);
+  if (status === Status.Corrupt)
+    throw shibuDbError('CORRUPTION', `The stored image is damaged: found in ${call}`);
+  if (status === Status.Full)
+    throw shibuDbError('OUT_OF_MEMORY', `The space is full: no slot is left for ${call}`);
   assert(false, `${call} answered ${status}`);
 }
 
@@ -169,7 +171,9 @@ function allocateMemory(): WebAssembly.Memory {
     }
   }
   const least = (maximumPagesTried.at(-1) ?? 0) * wasmPageBytes;
-  throw shibuDbError('OUT_OF_MEMORY', `The runtime refuses WASM memory of up to ${least} bytes`, { cause: refusal });
+  throw shibuDbError('OUT_OF_MEMORY', `The runtime refuses WASM memory of up to ${least} bytes`, {
+    cause: refusal,
+  });
 }
 
 /** Static data and stack of the core; has to be at least what the module's import asks for. */

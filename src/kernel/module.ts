@@ -7,8 +7,8 @@ export type BuildName = 'simd128' | 'relaxed';
 
 /** A module that uses `i32x4.relaxed_dot_i8x16_i7x16_add_s`, written out by hand: (func (drop (…))). */
 const relaxedProbe = new Uint8Array([
-  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 20, 1, 18, 0, 65, 0, 253, 15, 65, 0, 253, 15, 65, 0, 253, 15,
-  253, 147, 2, 26, 11,
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 96, 0, 0, 3, 2, 1, 0, 10, 20, 1, 18, 0, 65, 0, 253, 15, 65, 0, 253,
+  15, 65, 0, 253, 15, 253, 147, 2, 26, 11,
 ]);
 
 /** A module that uses `i8x16.splat`. */

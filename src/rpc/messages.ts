@@ -11,7 +11,13 @@
 
 import type { ArgumentsOf, Method } from '../api/calls.ts';
 import type { Progress } from '../api/database.ts';
-import { type ErrorCode, type ErrorDetails, isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  isShibuDbError,
+  type ShibuDbError,
+  shibuDbError,
+} from '../api/errors.ts';
 
 export interface Request<M extends Method = Method> {
   readonly id: number;

@@ -22,7 +22,8 @@ export class SessionHost {
   }
 
   exchange({ requests, cancels }: Message): Promise<Reply[]> {
-    for (const id of cancels) this.#cancellations.get(id)?.abort(shibuDbError('ABORTED', 'The call was aborted'));
+    for (const id of cancels)
+      this.#cancellations.get(id)?.abort(shibuDbError('ABORTED', 'The call was aborted'));
     for (const request of requests) this.#start(request);
     // Only the newest message waits: an older one is answered with nothing and the page asks again if it needs to.
     this.#waiting?.(this.#take());
@@ -35,7 +36,9 @@ export class SessionHost {
   #start({ id, method, args, progress }: Request): void {
     const controller = new AbortController();
     this.#cancellations.set(id, controller);
-    const onProgress: CallContext['onProgress'] = progress ? (value) => this.#reply({ id, progress: value }) : undefined;
+    const onProgress: CallContext['onProgress'] = progress
+      ? (value) => this.#reply({ id, progress: value })
+      : undefined;
     try {
       const result = this.#callee.call(method, args as never, { signal: controller.signal, onProgress });
       if (!(result instanceof Promise)) {

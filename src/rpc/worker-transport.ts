@@ -114,7 +114,12 @@ export class WorkerTransport implements Transport {
   #refuse({ requests }: Message, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     for (const { id, method } of requests) {
-      this.#take(id)?.reject(shibuDbError('INVALID_ARGUMENT', `The arguments of ${method} cannot be sent to the worker: ${reason}`));
+      this.#take(id)?.reject(
+        shibuDbError(
+          'INVALID_ARGUMENT',
+          `The arguments of ${method} cannot be sent to the worker: ${reason}`,
+        ),
+      );
     }
     if (this.#open.size > 0) this.#schedule();
   }

@@ -6,7 +6,14 @@ import { assert } from '../base/assert.ts';
 import { encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
-import { dataView, encodeDelete, encodePut, OperationKind, type OperationView, ValueFlags } from './operation.ts';
+import {
+  dataView,
+  encodeDelete,
+  encodePut,
+  OperationKind,
+  type OperationView,
+  ValueFlags,
+} from './operation.ts';
 import type { Space } from './space.ts';
 
 export const keyBytesMax = 4096;
@@ -40,7 +47,8 @@ export function checkKey(key: unknown): string {
 export function putOperation(key: string, value: unknown): Uint8Array {
   const keyBytes = encodeUtf8(checkKey(key));
   if (value instanceof Uint8Array) return encodePut(keyBytes, checkSize(value), ValueFlags.Bytes);
-  if (typeof value !== 'string') throw invalid(`Got ${shown(value)} for value, expected a string or a Uint8Array`);
+  if (typeof value !== 'string')
+    throw invalid(`Got ${shown(value)} for value, expected a string or a Uint8Array`);
   return encodePut(keyBytes, checkSize(encodeUtf8(wellFormedText(value, 'value'))), ValueFlags.Text);
 }
 

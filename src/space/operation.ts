@@ -73,7 +73,11 @@ export function encodeInsertStrings(ids: readonly string[], vectors: Float32Arra
     end += writeUtf8(ids[i] as string, packed, end);
     ends[i] = end;
   }
-  const { bytes, view } = operation(OperationKind.InsertStrings, 0, 8 + ends.byteLength + end + vectors.byteLength);
+  const { bytes, view } = operation(
+    OperationKind.InsertStrings,
+    0,
+    8 + ends.byteLength + end + vectors.byteLength,
+  );
   view.setUint32(8, ids.length, true);
   view.setUint32(12, end, true);
   new Uint32Array(bytes.buffer, 16, ids.length).set(ends);
@@ -110,7 +114,11 @@ export function* operationsIn(bytes: Uint8Array): Generator<OperationView> {
   for (let at = 0; at < bytes.length; ) {
     const length = view.getUint32(at + 4, true);
     const start = at + operationHeaderBytes;
-    yield { kind: view.getUint8(at), flags: view.getUint8(at + 1), body: bytes.subarray(start, start + length) };
+    yield {
+      kind: view.getUint8(at),
+      flags: view.getUint8(at + 1),
+      body: bytes.subarray(start, start + length),
+    };
     at = start + align8(length);
   }
 }

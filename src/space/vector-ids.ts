@@ -14,18 +14,23 @@ export function checkInt(id: unknown): bigint {
   if (typeof id === 'number' && Number.isSafeInteger(id)) return BigInt(id);
   if (typeof id === 'bigint' && id >= int64Least && id <= int64Most) return id;
   if (typeof id === 'string') {
-    throw invalid(`Got the string ${shown(id)} for id, expected an integer; for string ids create the space with { ids: 'string' }`);
+    throw invalid(
+      `Got the string ${shown(id)} for id, expected an integer; for string ids create the space with { ids: 'string' }`,
+    );
   }
   throw invalid(`Got ${shown(id)} for id, expected a safe integer or a bigint of 64 bits`);
 }
 
 export function checkString(id: unknown): string {
   if (typeof id === 'number' || typeof id === 'bigint') {
-    throw invalid(`Got the number ${shown(id)} for id, expected a string; for integer ids create the space with { ids: 'int' }`);
+    throw invalid(
+      `Got the number ${shown(id)} for id, expected a string; for integer ids create the space with { ids: 'int' }`,
+    );
   }
   const text = wellFormedText(id, 'id');
   const length = text.length * 3 <= idBytesMax ? text.length : encodeUtf8(text).length;
-  if (length === 0 || length > idBytesMax) throw invalid(`Got an id of ${length} bytes, expected 1 to ${idBytesMax}`);
+  if (length === 0 || length > idBytesMax)
+    throw invalid(`Got an id of ${length} bytes, expected 1 to ${idBytesMax}`);
   return text;
 }
 

@@ -1,6 +1,14 @@
 /** A vector space: ids, originals, search. Over wasm/vector; distances become those of the contract here. */
 
-import type { IdKind, IndexType, Metric, MetricName, SearchHit, VectorEntry, VectorId } from '../api/database.ts';
+import type {
+  IdKind,
+  IndexType,
+  Metric,
+  MetricName,
+  SearchHit,
+  VectorEntry,
+  VectorId,
+} from '../api/database.ts';
 import { integerIn, invalid, oneOf, shown } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
 import { readUtf8, writeUtf8 } from '../base/text.ts';
@@ -40,7 +48,8 @@ export function parseMetric(name: unknown): Metric {
 export function parseIndexType(text: unknown): { indexType: IndexType; m: number } {
   if (text === 'Flat') return { indexType: 'Flat', m: 0 };
   const match = typeof text === 'string' ? /^HNSW(\d{1,4})$/.exec(text) : null;
-  if (match === null) throw invalid(`Got ${shown(text)} for indexType, expected Flat or HNSW followed by M, such as HNSW16`);
+  if (match === null)
+    throw invalid(`Got ${shown(text)} for indexType, expected Flat or HNSW followed by M, such as HNSW16`);
   return { indexType: text as IndexType, m: integerIn(Number(match[1]), 2, 256, 'M of indexType') };
 }
 
@@ -50,10 +59,12 @@ export function checkVector(vector: unknown, dimension: number, what = 'vector')
   if (!isFloats && !Array.isArray(vector)) {
     throw invalid(`Got ${shown(vector)} for ${what}, expected a Float32Array or an array of numbers`);
   }
-  if (vector.length !== dimension) throw invalid(`Got a ${what} of ${vector.length} components, expected ${dimension}`);
+  if (vector.length !== dimension)
+    throw invalid(`Got a ${what} of ${vector.length} components, expected ${dimension}`);
   if (!isFloats) {
     const wrong = vector.findIndex((component) => typeof component !== 'number');
-    if (wrong >= 0) throw invalid(`Got ${shown(vector[wrong])} at component ${wrong} of ${what}, expected a number`);
+    if (wrong >= 0)
+      throw invalid(`Got ${shown(vector[wrong])} at component ${wrong} of ${what}, expected a number`);
   }
   const floats = isFloats ? vector : Float32Array.from(vector);
   checkFinite(floats, dimension, what);
@@ -67,7 +78,9 @@ export function checkFinite(floats: Float32Array, dimension: number, what: strin
   if (sum === 0) return;
   const i = floats.findIndex((component) => !Number.isFinite(component));
   const row = floats.length > dimension ? ` of vector ${Math.floor(i / dimension)}` : '';
-  throw invalid(`Got ${floats[i]} at component ${i % dimension}${row} of ${what}, expected a finite 32-bit float`);
+  throw invalid(
+    `Got ${floats[i]} at component ${i % dimension}${row} of ${what}, expected a finite 32-bit float`,
+  );
 }
 
 export class VectorSpace implements Space {
@@ -136,7 +149,10 @@ export class VectorSpace implements Space {
         const bytes = this.instance.bytes();
         bytes.set(body.subarray(0, vectorsAt), address);
         bytes.set(body.subarray(vectorsAt), floatsAt);
-        checkStatus(exports.vec_insert_strings(address + 8, address + 8 + count * 4, floatsAt, count), 'insert vectors');
+        checkStatus(
+          exports.vec_insert_strings(address + 8, address + 8 + count * 4, floatsAt, count),
+          'insert vectors',
+        );
         return true;
       }
       case OperationKind.DeleteInt:
@@ -206,7 +222,8 @@ export class VectorSpace implements Space {
       // `+ 0` turns -0 into 0.
       hits.push({ id: ids[i] as VectorId, distance: sign * (distances[i] as number) + 0 });
     }
-    if (includeVectors) for (let i = 0; i < found; i++) (hits[i] as SearchHit).vector = this.#vectorAt(slots[i] as number);
+    if (includeVectors)
+      for (let i = 0; i < found; i++) (hits[i] as SearchHit).vector = this.#vectorAt(slots[i] as number);
     return hits;
   }
 

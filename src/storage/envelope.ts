@@ -36,12 +36,16 @@ export function seal(buffer: Uint8Array, kind: Kind, checksum: Checksum): Uint8A
 export function unseal(buffer: Uint8Array, kind: Kind, checksum: Checksum, what: string): Uint8Array {
   const damaged = (found: string): Error =>
     shibuDbError('CORRUPTION', `${what} is damaged: ${found}`, { details: { what } });
-  if (buffer.length < envelopeHeaderBytes) throw damaged(`got ${buffer.length} bytes, expected at least ${envelopeHeaderBytes}`);
+  if (buffer.length < envelopeHeaderBytes)
+    throw damaged(`got ${buffer.length} bytes, expected at least ${envelopeHeaderBytes}`);
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   if (view.getUint32(0, true) !== magic) throw damaged('the magic number is missing');
   const version = view.getUint16(4, true);
   if (version > formatVersion) {
-    throw shibuDbError('VERSION_MISMATCH', `${what} has format ${version}, this build reads up to ${formatVersion}`);
+    throw shibuDbError(
+      'VERSION_MISMATCH',
+      `${what} has format ${version}, this build reads up to ${formatVersion}`,
+    );
   }
   const length = view.getUint32(8, true);
   if (length !== buffer.length - envelopeHeaderBytes) {
@@ -51,6 +55,7 @@ export function unseal(buffer: Uint8Array, kind: Kind, checksum: Checksum, what:
   const copy = buffer.slice();
   new DataView(copy.buffer).setBigUint64(16, 0n, true);
   if (checksum(copy) !== expected) throw damaged('the checksum does not match');
-  if (view.getUint16(6, true) !== kind) throw damaged(`got kind ${view.getUint16(6, true)}, expected ${kind}`);
+  if (view.getUint16(6, true) !== kind)
+    throw damaged(`got kind ${view.getUint16(6, true)}, expected ${kind}`);
   return buffer.subarray(envelopeHeaderBytes);
 }

@@ -14,7 +14,14 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { assert } from '../base/assert.ts';
-import type { BlockName, LogEntry, StorageBackend, StorageEstimate, StoredBlock, StoredState } from './backend.ts';
+import type {
+  BlockName,
+  LogEntry,
+  StorageBackend,
+  StorageEstimate,
+  StoredBlock,
+  StoredState,
+} from './backend.ts';
 
 interface Schema extends DBSchema {
   state: { key: string | [string, number]; value: Uint8Array };
@@ -41,13 +48,18 @@ export class IndexedDbBackend implements StorageBackend {
     this.#db = db;
     // Another context wants to delete or upgrade: holding on would block it for ever.
     db.addEventListener('versionchange', () => this.#end('it was deleted or upgraded by another page'));
-    db.addEventListener('close', () => this.#end('the browser closed it, for example because its data was cleared'));
+    db.addEventListener('close', () =>
+      this.#end('the browser closed it, for example because its data was cleared'),
+    );
   }
 
   /** @throws STORAGE_UNAVAILABLE where there is no IndexedDB or the browser refuses it; TIMEOUT when it does not answer */
   static async open(name: string, timeoutMs: number): Promise<IndexedDbBackend> {
     if (typeof indexedDB === 'undefined') {
-      throw shibuDbError('STORAGE_UNAVAILABLE', 'This context has no IndexedDB; open with { storage: "memory" } to go without');
+      throw shibuDbError(
+        'STORAGE_UNAVAILABLE',
+        'This context has no IndexedDB; open with { storage: "memory" } to go without',
+      );
     }
     const opening = openDB<Schema>(indexedDbName(name), layoutVersion, {
       upgrade(db) {
@@ -84,7 +96,8 @@ export class IndexedDbBackend implements StorageBackend {
         tx.done,
       ]);
       const manifests = new Map<number, Uint8Array>();
-      for (const [i, key] of keys.entries()) manifests.set((key as [string, number])[1], values[i] as Uint8Array);
+      for (const [i, key] of keys.entries())
+        manifests.set((key as [string, number])[1], values[i] as Uint8Array);
       return { catalog, manifests };
     });
   }
@@ -123,13 +136,17 @@ export class IndexedDbBackend implements StorageBackend {
 
   flush(): Promise<void> {
     // A strict transaction flushes all earlier ones of the database; one that writes nothing might flush nothing.
-    return this.#write('flush', ['state'], true, (tx) => [tx.objectStore('state').put(new Uint8Array(1), 'flush')]);
+    return this.#write('flush', ['state'], true, (tx) => [
+      tx.objectStore('state').put(new Uint8Array(1), 'flush'),
+    ]);
   }
 
   writeBlocks(space: number, blocks: readonly StoredBlock[]): Promise<void> {
     return this.#write('writeBlocks', ['blocks'], false, (tx) => {
       const store = tx.objectStore('blocks');
-      return blocks.map(({ block, generation, bytes }) => store.put(exact(bytes), [space, block, generation]));
+      return blocks.map(({ block, generation, bytes }) =>
+        store.put(exact(bytes), [space, block, generation]),
+      );
     });
   }
 
@@ -182,7 +199,8 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   async #run<Result>(action: string, body: () => Promise<Result>): Promise<Result> {
-    if (this.#closed !== undefined) throw shibuDbError('CLOSED', `The storage connection is closed: ${this.#closed}`);
+    if (this.#closed !== undefined)
+      throw shibuDbError('CLOSED', `The storage connection is closed: ${this.#closed}`);
     try {
       return await body();
     } catch (error) {
@@ -215,7 +233,13 @@ export async function deleteIndexedDb(name: string, timeoutMs: number): Promise<
   await new Promise<void>((resolve, reject) => {
     const request = indexedDB.deleteDatabase(indexedDbName(name));
     const timer = setTimeout(
-      () => reject(shibuDbError('TIMEOUT', `IndexedDB did not delete "${name}" within ${timeoutMs} ms; is it open elsewhere?`)),
+      () =>
+        reject(
+          shibuDbError(
+            'TIMEOUT',
+            `IndexedDB did not delete "${name}" within ${timeoutMs} ms; is it open elsewhere?`,
+          ),
+        ),
       timeoutMs,
     );
     request.onsuccess = () => {
@@ -234,11 +258,21 @@ function exact(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-function storageError(error: unknown, action: string, code: 'STORAGE_FAILED' | 'STORAGE_UNAVAILABLE'): ShibuDbError {
+function storageError(
+  error: unknown,
+  action: string,
+  code: 'STORAGE_FAILED' | 'STORAGE_UNAVAILABLE',
+): ShibuDbError {
   const name = error instanceof DOMException ? error.name : '';
   if (name === 'QuotaExceededError') {
-    return shibuDbError('QUOTA_EXCEEDED', `The browser's storage quota is used up (${action}); nothing was written`, { cause: error });
+    return shibuDbError(
+      'QUOTA_EXCEEDED',
+      `The browser's storage quota is used up (${action}); nothing was written`,
+      { cause: error },
+    );
   }
   const reason = error instanceof Error ? error.message : String(error);
-  return shibuDbError(code, `IndexedDB failed in ${action}: ${name === '' ? '' : `${name}: `}${reason}`, { cause: error });
+  return shibuDbError(code, `IndexedDB failed in ${action}: ${name === '' ? '' : `${name}: `}${reason}`, {
+    cause: error,
+  });
 }

@@ -57,7 +57,10 @@ export function decodeManifest(bytes: Uint8Array, checksum: Checksum, what: stri
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const count = payload.length >= fixedBytes ? view.getUint32(16, true) : -1;
   if (payload.length !== fixedBytes + count * entryBytes) {
-    throw shibuDbError('CORRUPTION', `${what} is damaged: ${payload.length} bytes do not hold ${count} blocks`);
+    throw shibuDbError(
+      'CORRUPTION',
+      `${what} is damaged: ${payload.length} bytes do not hold ${count} blocks`,
+    );
   }
   const blocks = new Map<number, ManifestBlock>();
   for (let at = fixedBytes; at < payload.length; at += entryBytes) {

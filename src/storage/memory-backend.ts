@@ -1,7 +1,14 @@
 /** A backend in plain memory: for tests, for measuring the engine without a disk, and where there is no IndexedDB. */
 
 import { shibuDbError } from '../api/errors.ts';
-import type { BlockName, LogEntry, StorageBackend, StorageEstimate, StoredBlock, StoredState } from './backend.ts';
+import type {
+  BlockName,
+  LogEntry,
+  StorageBackend,
+  StorageEstimate,
+  StoredBlock,
+  StoredState,
+} from './backend.ts';
 
 interface StoredSpace {
   manifest: Uint8Array | undefined;
@@ -38,7 +45,8 @@ export class MemoryBackend implements StorageBackend {
   async readState(): Promise<StoredState> {
     const disk = this.#open();
     const manifests = new Map<number, Uint8Array>();
-    for (const [id, space] of disk.spaces) if (space.manifest !== undefined) manifests.set(id, space.manifest);
+    for (const [id, space] of disk.spaces)
+      if (space.manifest !== undefined) manifests.set(id, space.manifest);
     return { catalog: disk.catalog, manifests };
   }
 
