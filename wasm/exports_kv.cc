@@ -49,7 +49,7 @@ SHIBUMI_EXPORT(kv_plan) u32 export_kv_plan(u32 key_len, u32 value_len) {
 /// sum of theirs, because they share pages.
 SHIBUMI_EXPORT(kv_plan_many) u32 export_kv_plan_many(u32 count, f64 bytes) {
   if (!kv_space.ready() || !(bytes >= 0 && bytes < 4294967296.0)) return 0;
-  const TreeNeed need = kv_space.tree().bound_many(count, static_cast<u64>(bytes));
+  const TreeNeed need = kv_space.tree().bound_total(count, static_cast<u64>(bytes));
   return need.new_blocks + need.touched_blocks;
 }
 

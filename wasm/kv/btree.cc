@@ -194,7 +194,7 @@ TreeNeed Btree::bound(u32 count, u32 key_bytes, u32 value_bytes) const {
   return bound_pages(segment_, count, count * cell_bytes, count * pages, count * whole_blocks);
 }
 
-TreeNeed Btree::bound_many(u32 count, u64 payload_bytes) const {
+TreeNeed Btree::bound_total(u32 count, u64 payload_bytes) const {
   // Values with pages of their own are longer than this, and waste less than two pages each.
   constexpr u64 kOverflowBytesMin = kCellBytesMax - kCellHeaderBytes;
   const u64 pages = (payload_bytes >> kPageShift) + 2 * (payload_bytes / kOverflowBytesMin);

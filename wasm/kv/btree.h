@@ -101,7 +101,7 @@ class Btree {
   /// `count` puts or removals of at most these lengths each.
   TreeNeed bound(u32 count, u32 key_bytes, u32 value_bytes) const;
   /// `count` puts or removals with `payload_bytes` bytes of keys and values together.
-  TreeNeed bound_many(u32 count, u64 payload_bytes) const;
+  TreeNeed bound_total(u32 count, u64 payload_bytes) const;
 
   constexpr SegmentId segment() const { return segment_; }
 
