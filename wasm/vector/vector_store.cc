@@ -1,7 +1,6 @@
 #include "vector_store.h"
 
 #include "../index/flat.h"
-#include "../kv/btree_page.h"
 
 namespace shibumi {
 
@@ -146,29 +145,14 @@ u32 string_blocks(u32 count, u64 bytes) {
 
 }  // namespace
 
-/// What `count` puts into the id tree take, by its splits: a page that was there may split once, one made by a split only
-/// after it is filled from at most five eighths again (a cell is an eighth of a page at most). The tree's own bound is a
-/// page or two a put, whatever its keys: 300 MB for 10,000 ids. Ids in an order that splits unevenly may pass this one;
-/// insert_one then reserves what is missing as it comes.
-TreeNeed VectorStore::tree_need(u32 count, u32 key_bytes) const {
-  TreeNeed need = tree_.bound(count, key_bytes, sizeof(u32));
-  const u64 cell_bytes = key_bytes + 24;
-  if (cell_bytes * 8 > kPageBytes) return need;
-  const u64 split_blocks = 4 * count * cell_bytes / kBlockBytes + 2;
-  need.new_blocks = min_of(need.new_blocks, segments[kIdTree].block_count + static_cast<u32>(split_blocks));
-  return need;
-}
-
 /// Everything that can fail, before anything is written.
 Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
   const VectorSuperblock& super = meta_read();
-  u32 key_bytes = 8;
-  u64 all_bytes = 0;
+  u64 all_bytes = 8ull * count;
   if (slots_.id_kind == kStringIdKind) {
     for (u32 i = 0; i < count; i++) {
       const u32 start = i == 0 ? 0 : ids.string_ends[i - 1];
       if (ids.string_ends[i] < start || ids.string_ends[i] - start > kKeyBytesMax) return kInvalid;
-      key_bytes = max_of(key_bytes, ids.string_ends[i] - start);
     }
     all_bytes = ids.string_ends[count - 1];
   }
@@ -180,7 +164,7 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
   const u32 slots_after = super.slot_count + fresh;
   if (!slots_.mark_bytes.ensure(slots_after, true)) return kOutOfMemory;
   if (index_ == kHnsw && !graph_.reserve_queue(count)) return kOutOfMemory;
-  const TreeNeed tree = tree_need(count, key_bytes);
+  const TreeNeed tree = tree_.bound_total(count, all_bytes + 4ull * count);
   const u32 strings = slots_.id_kind == kStringIdKind ? string_blocks(count, all_bytes) : 0;
   const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) + strings;
   // The superblock; the records of reused and of freed slots; the block where strings go on.
@@ -203,6 +187,8 @@ Status VectorStore::insert(const IdBatch& ids, const f32* vectors, u32 count) {
 void VectorStore::insert_one(Bytes key, const f32* vector) {
   TreePlan plan;
   check(tree_.plan_put(key, sizeof(u32), plan) == kOk);
+  // What was reserved for the batch is enough for a tree as it was then; what this id needs of it as it is now costs
+  // nothing to make sure of.
   const u32 slots_after = meta_read().slot_count + 1;
   const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) + 1;
   check(reserve(appended + plan.need.new_blocks, plan.need.touched_blocks + 5) == kOk);
@@ -250,8 +236,8 @@ Status VectorStore::remove(Bytes key) {
 }
 
 u32 VectorStore::plan(u32 count, u32 id_bytes) const {
-  const u32 longest = slots_.id_kind == kIntIds ? 8 : min_of(id_bytes, kKeyBytesMax);
-  const TreeNeed tree = tree_need(count, longest);
+  const u64 key_bytes = slots_.id_kind == kIntIds ? 8ull * count : id_bytes;
+  const TreeNeed tree = tree_.bound_total(count, key_bytes + 4ull * count);
   const u32 strings = slots_.id_kind == kIntIds ? 0 : string_blocks(count, id_bytes);
   const u32 slot_blocks = count / slots_.records.per_block + 2;
   const u32 row_blocks = count / rows_.records.per_block + 2;

@@ -83,7 +83,6 @@ class VectorStore {
   static VectorSuperblock& meta();
 
   void define(const VectorSuperblock& super);
-  TreeNeed tree_need(u32 count, u32 key_bytes) const;
   Status reserve_insert(const IdBatch& ids, u32 count);
   void insert_one(Bytes key, const f32* vector);
   u32 take_slot(VectorSuperblock& super);
