@@ -10,7 +10,6 @@ import { checkInts, checkStrings } from '../space/vector-ids.ts';
 import { checkFinite } from '../space/vector-space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { DatabaseEngine } from './database-engine.ts';
-import type { ResidentSpace } from './resident-space.ts';
 
 /** Bytes of vectors in one chunk: the grain of atomicity, progress and abort. */
 const chunkBytes = 1024 * 1024;
@@ -64,7 +63,7 @@ export function prepareInsert(entry: CatalogEntry, ids: VectorIds, vectors: Floa
 /** Writes chunk after chunk, some at a time. @throws with `details.acknowledged`: how many, from the first, are stored */
 export async function insertVectors(
   engine: DatabaseEngine,
-  resident: ResidentSpace,
+  entry: CatalogEntry,
   insert: PreparedInsert,
   { signal, onProgress }: CallContext,
 ): Promise<void> {
@@ -83,8 +82,13 @@ export async function insertVectors(
       if (inFlight.length >= chunksInFlight) await settleOldest();
       if (signal?.aborted) throw signal.reason;
       const to = Math.min(count, from + chunkRows);
-      const frames = resident.vectors.plan(to - from, insert.idBytes(from, to));
-      inFlight.push({ to, written: engine.submit(resident, insert.operation(from, to), frames) });
+      const idBytes = insert.idBytes(from, to);
+      const written = engine.submit(entry, insert.operation(from, to), ({ vectors }) =>
+        vectors.plan(to - from, idBytes),
+      );
+      // Observed below; until then a failure must not count as unhandled.
+      written.catch(() => {});
+      inFlight.push({ to, written });
     }
     while (inFlight.length > 0) await settleOldest();
   } catch (error) {

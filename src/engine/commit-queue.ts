@@ -74,7 +74,8 @@ export class CommitQueue {
     return this.#waiting.splice(0, count);
   }
 
-  async #commit(group: Waiting[]): Promise<void> {
+  async #commit(taken: Waiting[]): Promise<void> {
+    const group = taken.filter((waiting) => this.#stillGood(waiting));
     const bySpace = Map.groupBy(group, ({ resident }) => resident);
     const entries: LogEntry[] = [];
     let flush = false;
@@ -105,6 +106,19 @@ export class CommitQueue {
     }
     for (const waiting of group) this.#apply(waiting);
     for (const resident of bySpace.keys()) this.#onApplied(resident);
+  }
+
+  /** An operation whose space's memory failed before it was logged: nothing of it is stored. */
+  #stillGood({ resident, reject }: Waiting): boolean {
+    if (!resident.broken) return true;
+    const name = resident.entry.name;
+    reject(
+      shibuDbError(
+        'INTERNAL',
+        `The memory of space "${name}" failed; nothing was written, the call may be repeated`,
+      ),
+    );
+    return false;
   }
 
   #apply({ resident, operation, frames, resolve, reject }: Waiting): void {

@@ -214,10 +214,26 @@ export class DatabaseEngine {
 
   // --- writes -----------------------------------------------------------------------------------------------------
 
-  /** Makes an operation durable, applies it, and resolves with its outcome. */
-  submit(resident: ResidentSpace, operation: Uint8Array, frames: number): Promise<boolean> {
-    this.#assertOpen();
-    return this.#queue.submit(resident, operation, frames);
+  /**
+   * Makes an operation durable, applies it, and resolves with its outcome. `plan` gives the frames it may need. Never keeps
+   * a resident across an await: the one that is there when the operation is queued is the only one that may number records.
+   *
+   * @throws SPACE_NOT_FOUND when the space was deleted meanwhile, OUT_OF_MEMORY
+   */
+  submit(
+    entry: CatalogEntry,
+    operation: Uint8Array,
+    plan: (resident: ResidentSpace) => number,
+  ): Promise<boolean> {
+    if (this.entryOf(entry.name).id !== entry.id) {
+      throw shibuDbError(
+        'SPACE_NOT_FOUND',
+        `The space "${entry.name}" was deleted and created anew meanwhile`,
+      );
+    }
+    const resident = this.residentNow(entry);
+    if (resident !== undefined) return this.#queue.submit(resident, operation, plan(resident));
+    return this.resident(entry).then(() => this.submit(entry, operation, plan));
   }
 
   #applied(resident: ResidentSpace): void {

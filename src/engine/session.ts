@@ -183,7 +183,7 @@ export class Session implements Handlers {
   ): Promise<undefined> {
     const entry = this.#entry(space, 'vector', 'insertVectors');
     const insert = prepareInsert(entry, ids, vectors);
-    await insertVectors(this.#engine, await this.#engine.resident(entry), insert, context);
+    await insertVectors(this.#engine, entry, insert, context);
   }
 
   getVector({
@@ -288,16 +288,12 @@ export class Session implements Handlers {
     return resident === undefined ? this.#engine.resident(entry).then(read) : read(resident);
   }
 
-  #write(
+  async #write(
     entry: CatalogEntry,
     operation: Uint8Array,
     plan: (resident: ResidentSpace) => number,
   ): Promise<boolean> {
-    const resident = this.#engine.residentNow(entry);
-    if (resident !== undefined) return this.#engine.submit(resident, operation, plan(resident));
-    return this.#engine
-      .resident(entry)
-      .then((opened) => this.#engine.submit(opened, operation, plan(opened)));
+    return this.#engine.submit(entry, operation, plan);
   }
 }
 

@@ -130,7 +130,8 @@ export class IndexedDbBackend implements StorageBackend {
   append(entries: readonly LogEntry[], flush: boolean): Promise<void> {
     return this.#write('append', ['log'], flush, (tx) => {
       const log = tx.objectStore('log');
-      return entries.map((entry) => log.put(exact(entry.bytes), [entry.space, entry.sequence]));
+      // `add`, not `put`: no record is ever written over, whatever goes wrong above.
+      return entries.map((entry) => log.add(exact(entry.bytes), [entry.space, entry.sequence]));
     });
   }
 
