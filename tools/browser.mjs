@@ -94,7 +94,10 @@ function playwrightBrowsers() {
     }[String(process.platform)] ??
     path.join(homedir(), '.cache/ms-playwright');
   const binaries = ['chrome', 'chrome.exe', 'Chromium', 'Google Chrome for Testing', 'headless_shell'];
-  return globSync(binaries.map((name) => `chromium*/**/${name}`), { cwd: cache })
+  return globSync(
+    binaries.map((name) => `chromium*/**/${name}`),
+    { cwd: cache },
+  )
     .sort()
     .reverse()
     .map((file) => path.join(cache, file));
@@ -106,7 +109,11 @@ function playwrightBrowsers() {
  */
 function run(command, args, env = process.env) {
   console.log(`> ${[command, ...args].join(' ')}`);
-  const { status, error } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'], env, timeout: 600_000 });
+  const { status, error } = spawnSync(command, args, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    env,
+    timeout: 600_000,
+  });
   if (status !== 0) console.log(`${command} failed: ${error?.message ?? `status ${status}`}`);
 }
 

@@ -62,7 +62,12 @@ const flags = [
  *   (default build/wasm/); `force`: compile even when nothing changed.
  * @throws {Error} with the compiler's messages.
  */
-export async function buildWasm({ source = path.join(root, 'wasm'), out, force = false, log = console.log } = {}) {
+export async function buildWasm({
+  source = path.join(root, 'wasm'),
+  out,
+  force = false,
+  log = console.log,
+} = {}) {
   const target = out ?? path.join(root, 'build', 'wasm');
   const files = readSources(source);
   const unit = listSources(files)
@@ -85,7 +90,9 @@ export async function buildWasm({ source = path.join(root, 'wasm'), out, force =
       replaceFile(module, wasm);
       replaceFile(stamp, key);
       const seconds = ((performance.now() - started) / 1000).toFixed(1);
-      log(`${variant.name}.wasm: ${wasm.length} bytes, ${gzipSync(wasm).length} gzipped, built in ${seconds} s`);
+      log(
+        `${variant.name}.wasm: ${wasm.length} bytes, ${gzipSync(wasm).length} gzipped, built in ${seconds} s`,
+      );
     }),
   );
 }
@@ -100,10 +107,15 @@ function compileInWorker(job) {
     const worker = new Worker(new URL(import.meta.url), { workerData: job, stdout: true });
     worker.on('message', (/** @type {CompileResult} */ { wasm, messages }) => {
       if (wasm !== undefined) resolve(wasm);
-      else reject(new Error(`${job.variant.name}.wasm does not compile:\n${messages}${uniqueNamesHint(messages)}`));
+      else
+        reject(
+          new Error(`${job.variant.name}.wasm does not compile:\n${messages}${uniqueNamesHint(messages)}`),
+        );
     });
     worker.on('error', reject);
-    worker.on('exit', (code) => reject(new Error(`The compiler of ${job.variant.name}.wasm stopped with ${code}`)));
+    worker.on('exit', (code) =>
+      reject(new Error(`The compiler of ${job.variant.name}.wasm stopped with ${code}`)),
+    );
   });
 }
 
@@ -126,10 +138,16 @@ async function compile({ variant, files }) {
       [...flags, ...variant.flags, 'unit.cc', '-o', 'out.wasm'],
       // A copy: the tool hands back the tree it was given.
       structuredClone(files),
-      { stderr: (bytes) => void (messages += bytes === null ? '' : decoder.decode(bytes)) },
+      {
+        stderr(bytes) {
+          if (bytes !== null) messages += decoder.decode(bytes);
+        },
+      },
     );
     const wasm = tree?.['out.wasm'];
-    return wasm instanceof Uint8Array ? { wasm, messages } : { messages: `${messages}\nNo module was written.` };
+    return wasm instanceof Uint8Array
+      ? { wasm, messages }
+      : { messages: `${messages}\nNo module was written.` };
   } catch (error) {
     if (error instanceof Exit) return { messages: messages || error.message };
     throw error;
@@ -160,7 +178,9 @@ function readSources(folder) {
  */
 function listSources(tree, prefix = '') {
   return Object.entries(tree)
-    .flatMap(([name, entry]) => (typeof entry === 'string' ? [prefix + name] : listSources(entry, `${prefix}${name}/`)))
+    .flatMap(([name, entry]) =>
+      typeof entry === 'string' ? [prefix + name] : listSources(entry, `${prefix}${name}/`),
+    )
     .filter((name) => name.endsWith('.cc'))
     .sort();
 }

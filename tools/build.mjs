@@ -41,7 +41,13 @@ async function bundleEntries() {
     transform: { target: 'es2022' },
     plugins: [{ name: 'files-beside', transform: pointBeside }],
   });
-  await bundle.write({ dir: dist, format: 'esm', chunkFileNames: '[name].js', comments: true, sourcemap: false });
+  await bundle.write({
+    dir: dist,
+    format: 'esm',
+    chunkFileNames: '[name].js',
+    comments: true,
+    sourcemap: false,
+  });
   await bundle.close();
 }
 
@@ -51,13 +57,22 @@ async function bundleEntries() {
  */
 function pointBeside(code) {
   return code
-    .replace(/new URL\((['"])[^'"]*\/([\w-]+)\.ts\1, import\.meta\.url\)/g, "new URL('./$2.js', import.meta.url)")
-    .replace(/new URL\((['"])[^'"]*\/([\w-]+\.wasm)\1, import\.meta\.url\)/g, "new URL('./$2', import.meta.url)");
+    .replace(
+      /new URL\((['"])[^'"]*\/([\w-]+)\.ts\1, import\.meta\.url\)/g,
+      "new URL('./$2.js', import.meta.url)",
+    )
+    .replace(
+      /new URL\((['"])[^'"]*\/([\w-]+\.wasm)\1, import\.meta\.url\)/g,
+      "new URL('./$2', import.meta.url)",
+    );
 }
 
 function writeDeclarations() {
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
-  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+    cwd: root,
+    stdio: 'inherit',
+  });
   if (status !== 0) throw new Error('tsc could not write the declarations');
   // tsc rewrites the extension of imports in JavaScript only.
   for (const file of globSync('**/*.d.ts', { cwd: dist }).map((name) => path.join(dist, name))) {

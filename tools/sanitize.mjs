@@ -32,7 +32,8 @@ const flags = [
  */
 export function runSanitized() {
   const compiler = findCompiler();
-  if (compiler === undefined) return { outcome: 'skipped', output: 'no C++20 compiler with sanitizers found' };
+  if (compiler === undefined)
+    return { outcome: 'skipped', output: 'no C++20 compiler with sanitizers found' };
   const sources = globSync('wasm/**/*.cc', { cwd: root }).sort();
   const key = createHash('sha256').update(JSON.stringify([compiler, flags]));
   for (const file of globSync('wasm/**/*.{cc,h}', { cwd: root }).sort()) {
@@ -43,7 +44,8 @@ export function runSanitized() {
     mkdirSync(path.dirname(binary), { recursive: true });
     // Under another name first, so that a stopped compilation leaves nothing that looks finished.
     const built = run(compiler.command, [...flags, ...sources, '-o', `${binary}.${process.pid}`]);
-    if (built.status !== 0) return { outcome: 'failed', output: `${compiler.command} failed:\n${built.output}` };
+    if (built.status !== 0)
+      return { outcome: 'failed', output: `${compiler.command} failed:\n${built.output}` };
     renameSync(`${binary}.${process.pid}`, binary);
   }
   const tested = run(binary, []);
@@ -58,7 +60,10 @@ function findCompiler() {
   try {
     for (const command of [process.env.CXX, 'c++', 'g++', 'clang++']) {
       if (!command) continue;
-      const built = spawnSync(command, [...flags, '-x', 'c++', '-', '-o', probe], { input: source, cwd: root });
+      const built = spawnSync(command, [...flags, '-x', 'c++', '-', '-o', probe], {
+        input: source,
+        cwd: root,
+      });
       if (built.status !== 0 || spawnSync(probe).status !== 0) continue;
       return { command, version: spawnSync(command, ['--version'], { encoding: 'utf8' }).stdout };
     }
@@ -73,7 +78,12 @@ function findCompiler() {
  * @param {string[]} args
  */
 function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26, timeout: 300_000 });
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 26,
+    timeout: 300_000,
+  });
   const ending = result.error?.message ?? (result.signal === null ? '' : `stopped by ${result.signal}`);
   return { status: result.status, output: result.stdout + result.stderr + ending };
 }

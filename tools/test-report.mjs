@@ -64,7 +64,8 @@ export class TestReport {
     if (passed && name === file) return this.fail(this.#relative(file), 'The file holds no test.');
     if (skip !== undefined || todo !== undefined) {
       this.#skipped++;
-      const reason = [skip, todo].find((text) => typeof text === 'string' && text !== '') ?? 'no reason given';
+      const reason =
+        [skip, todo].find((text) => typeof text === 'string' && text !== '') ?? 'no reason given';
       console.log(`  ﹣ ${name} (skipped: ${reason})`);
     } else if (passed) {
       this.#passed++;

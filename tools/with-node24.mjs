@@ -28,7 +28,9 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
   process.on(signal, () => child.kill(signal));
 }
 child.on('error', (error) => fail(`${node} does not start: ${error.message}`));
-child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
+child.on('exit', (code, signal) =>
+  process.exit(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+);
 
 function findNode24() {
   if (isNode24(nodeBinary)) return nodeBinary;
