@@ -1,0 +1,243 @@
+/** The key-value core through its border, in both builds: the native tests' basics on the modules that ship. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CoreInstance } from '../../src/kernel/instance.ts';
+import type { BuildName } from '../../src/kernel/module.ts';
+import { makeInstance } from './core.ts';
+
+const builds: readonly BuildName[] = ['simd128', 'relaxed'];
+const missing = 1 << 30;
+const remove = 1 << 29;
+const entryHeaderBytes = 12;
+const bufferBytes = 64 * 1024;
+
+interface KvBatchExports {
+  kv_get_batch(keys: number, keysBytes: number, count: number, out: number, outBytes: number): number;
+  kv_apply_batch(entries: number, bytes: number, count: number, out: number): number;
+  kv_plan_many(count: number, bytes: number): number;
+}
+
+/** Keys and values as binary strings: one character a byte, so that comparing them is comparing bytes. */
+class Core {
+  readonly instance: CoreInstance;
+  constructor(build: BuildName) {
+    this.instance = makeInstance(build, 4000);
+    assert.equal(this.instance.exports.kv_create(), 0);
+  }
+
+  get batches(): KvBatchExports {
+    return this.instance.exports as unknown as KvBatchExports;
+  }
+
+  /** Writes strings one after another into scratch memory with `room` more bytes behind; returns their addresses. */
+  write(parts: readonly string[], room = 16): { at: number[]; out: number } {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    let next = this.instance.scratch(length + room + 16);
+    const at = parts.map((part) => {
+      this.instance.bytes().set(Buffer.from(part, 'latin1'), next);
+      next += part.length;
+      return next - part.length;
+    });
+    return { at, out: (next + 15) & ~15 };
+  }
+
+  put(key: string, value: string, flags = 0): number {
+    const [keyAt = 0, valueAt = 0] = this.write([key, value]).at;
+    return this.instance.exports.kv_put(keyAt, key.length, valueAt, value.length, flags);
+  }
+
+  get(key: string): string | undefined {
+    const { at, out } = this.write([key]);
+    const keyAt = at[0] as number;
+    const status = this.instance.exports.kv_get(keyAt, key.length, out);
+    if (status === 1) return undefined;
+    assert.equal(status, 0);
+    const [address = 0, length = 0] = this.instance.u32(out, 2);
+    if (address !== 0) return this.text(address, length);
+    const large = this.write([key], length);
+    assert.equal(this.instance.exports.kv_read(large.at[0] as number, key.length, 0, large.out, length), 0);
+    return this.text(large.out, length);
+  }
+
+  delete(key: string): number {
+    return this.instance.exports.kv_delete(this.write([key]).at[0] as number, key.length);
+  }
+
+  scan(
+    start: string,
+    after: boolean,
+    end: string | undefined,
+    reverse: boolean,
+    limit = 1e9,
+  ): [string, string][] {
+    const { at, out } = this.write([start, end ?? ''], bufferBytes);
+    const [startAt = 0, endAt = 0] = at;
+    const bounds = [
+      startAt,
+      start.length,
+      Number(after),
+      endAt,
+      end?.length ?? 0,
+      Number(end !== undefined),
+    ] as const;
+    const count = this.instance.exports.kv_scan(...bounds, Number(reverse), limit, out, bufferBytes);
+    assert.ok(count >= 0);
+    return this.entries(out, count);
+  }
+
+  entries(out: number, count: number): [string, string][] {
+    const view = new DataView(this.instance.bytes().buffer);
+    const entries: [string, string][] = [];
+    for (let at = out; entries.length < count; ) {
+      const keyLength = view.getUint32(at, true);
+      const valueLength = view.getUint32(at + 4, true);
+      const absent = (view.getUint32(at + 8, true) & missing) !== 0;
+      const keyAt = at + entryHeaderBytes;
+      entries.push([
+        this.text(keyAt, keyLength),
+        absent ? 'missing' : this.text(keyAt + keyLength, valueLength),
+      ]);
+      at = keyAt + ((keyLength + valueLength + 3) & ~3);
+    }
+    return entries;
+  }
+
+  text(address: number, length: number): string {
+    return Buffer.from(this.instance.bytes().subarray(address, address + length)).toString('latin1');
+  }
+}
+
+function makeRandom(seed: number): (limit: number) => number {
+  let state = seed;
+  return (limit) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
+
+function keyOf(i: number): string {
+  if (i % 5 === 0) return `user:${String(i).padStart(10, '0')}`;
+  if (i % 5 === 1) return `${'\xff'.repeat(1 + (i % 9))}${i}`;
+  if (i % 5 === 2) return `${i}${'\0'.repeat(1 + (i % 4))}`;
+  if (i % 97 === 3) return `${i}`.padEnd(4096, 'k');
+  return `${i}`;
+}
+
+for (const build of builds) {
+  test(`${build}: puts, gets, deletes and scans agree with a sorted model`, () => {
+    const core = new Core(build);
+    const model = new Map<string, string>();
+    const random = makeRandom(7);
+    for (let i = 0; i < 20_000; i++) {
+      const key = keyOf(random(2000));
+      if (random(10) < 6) {
+        const value = String.fromCharCode(97 + (i % 26)).repeat(
+          random(100) === 0 ? random(40_000) : random(200),
+        );
+        assert.equal(core.put(key, value), model.has(key) ? 0 : 1);
+        model.set(key, value);
+      } else {
+        assert.equal(core.delete(key), model.delete(key) ? 0 : 1);
+      }
+      const other = keyOf(random(2000));
+      assert.equal(core.get(other), model.get(other));
+    }
+    assert.equal(core.instance.exports.kv_count(), model.size);
+    assert.equal(core.instance.exports.kv_open(1), 0);
+
+    const sorted = [...model].sort(([a], [b]) => (a < b ? -1 : 1));
+    const walk = (reverse: boolean): [string, string][] => {
+      const all: [string, string][] = [];
+      for (;;) {
+        const last = all.at(-1)?.[0];
+        const chunk = reverse
+          ? core.scan('', false, last, true)
+          : core.scan(last ?? '', last !== undefined, undefined, false);
+        if (chunk.length === 0) return all;
+        all.push(...chunk);
+      }
+    };
+    assert.deepEqual(walk(false), sorted);
+    assert.deepEqual(walk(true), sorted.toReversed());
+    const prefixed = sorted.filter(([key]) => key.startsWith('user:00000011'));
+    assert.ok(prefixed.length > 5);
+    assert.deepEqual(core.scan('user:00000011', false, 'user:00000012', false), prefixed);
+    assert.deepEqual(
+      core.scan('user:00000011', false, 'user:00000012', true, 3),
+      prefixed.toReversed().slice(0, 3),
+    );
+
+    for (const key of model.keys()) assert.equal(core.delete(key), 0);
+    assert.equal(core.instance.exports.kv_count(), 0);
+    assert.equal(core.instance.exports.kv_bytes(), 0);
+    assert.deepEqual(core.scan('', false, undefined, false), []);
+  });
+
+  test(`${build}: batches apply and answer in order`, () => {
+    const core = new Core(build);
+    const pack = (key: string, value: string, flags: number): string => {
+      const header = Buffer.from(Uint32Array.of(key.length, value.length, flags).buffer).toString('latin1');
+      return header + (key + value).padEnd((key.length + value.length + 3) & ~3, '\0');
+    };
+    const operations = [
+      pack('a', '1', 0),
+      pack('bb', '22', 1),
+      pack('a', '333', 0),
+      pack('bb', '', remove),
+    ].join('');
+    const applied = core.write([operations]);
+    assert.equal(core.batches.kv_apply_batch(applied.at[0] as number, operations.length, 4, applied.out), 4);
+    assert.deepEqual([...core.instance.u32(applied.out, 2)], [0, operations.length]);
+
+    const keys = ['bb', 'a']
+      .map((key) => `${String.fromCharCode(key.length)}\0\0\0${key.padEnd(4, '\0')}`)
+      .join('');
+    const asked = core.write([keys], bufferBytes);
+    const answered = core.batches.kv_get_batch(asked.at[0] as number, keys.length, 2, asked.out, bufferBytes);
+    assert.equal(answered, 2);
+    assert.deepEqual(core.entries(asked.out, 2), [
+      ['', 'missing'],
+      ['', '333'],
+    ]);
+  });
+
+  test(`${build}: many waiting mutations are promised less memory together than one by one`, () => {
+    const core = new Core(build);
+    for (let i = 0; i < 5000; i++) core.put(`key ${i}`, 'v'.repeat(100));
+    const one = core.instance.exports.kv_plan(20, 100);
+    const together = core.batches.kv_plan_many(10_000, 10_000 * 120);
+    assert.ok(one >= 2 && one < 20, `one put: ${one} frames`);
+    assert.ok(together < 200, `10,000 puts: ${together} frames`);
+  });
+
+  test(`${build}: an absent block is named and the call repeated after it is adopted`, () => {
+    const core = new Core(build);
+    const { exports } = core.instance;
+    for (let i = 0; i < 20_000; i++) core.put(`key ${i}`, `value ${i}`);
+    const stored = new Map<number, Uint8Array>();
+    const count = exports.checkpoint_begin(3);
+    for (let i = 0; i < count; i++) {
+      const { out } = core.write([]);
+      exports.checkpoint_entry(i, out);
+      const [segment, index = 0, address = 0, used = 0] = core.instance.u32(out, 4);
+      if (segment === 1) stored.set(index, core.instance.bytes().slice(address, address + used));
+      exports.checkpoint_copied(i);
+    }
+    exports.checkpoint_end(1);
+    assert.ok(stored.size >= 3);
+    for (const index of stored.keys()) assert.equal(exports.block_drop(1, index), 0);
+
+    const { at, out } = core.write(['key 777']);
+    const fetched: number[] = [];
+    while (exports.kv_get(at[0] as number, 7, out) === 2) {
+      assert.equal(exports.fault_segment(), 1);
+      const index = exports.fault_index();
+      const address = exports.block_adopt(1, index) >>> 0;
+      core.instance.bytes().set(stored.get(index) as Uint8Array, address);
+      fetched.push(index);
+    }
+    assert.ok(fetched.length >= 1 && fetched.length <= 3 && fetched.length < stored.size);
+    assert.equal(core.get('key 777'), 'value 777');
+  });
+}
