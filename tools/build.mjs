@@ -1,6 +1,8 @@
 // Builds the package into dist/: `npm run build`.
 //
-//   index.js, worker.js   one file an entry, what they share in chunks beside them; dependencies stay imports
+//   index.js, worker.js   one file an entry, what they share in a chunk beside them
+//   licenses.txt          of the packages inside them: comlink and idb are bundled, because a page without a bundler
+//                         has no way to resolve a worker's imports (import maps do not reach workers)
 //   *.d.ts                by tsc
 //   shibumi-*.wasm        the core; the worker fetches the one that the browser can run
 //
@@ -23,6 +25,7 @@ try {
   await buildWasm();
   await bundleEntries();
   writeDeclarations();
+  writeLicenses();
   for (const module of globSync('build/wasm/*.wasm', { cwd: root })) {
     copyFileSync(path.join(root, module), path.join(dist, path.basename(module)));
   }
@@ -36,7 +39,6 @@ async function bundleEntries() {
   const bundle = await rolldown({
     cwd: root,
     input: { index: 'src/index.ts', worker: 'src/worker.ts' },
-    external: Object.keys(dependencies),
     platform: 'browser',
     transform: { target: 'es2022' },
     plugins: [{ name: 'files-beside', transform: pointBeside }],
@@ -79,6 +81,15 @@ function writeDeclarations() {
     const text = readFileSync(file, 'utf8');
     writeFileSync(file, text.replace(/((?:from|import)\s*\(?\s*)(['"])(\.[^'"]*)\.ts\2/g, '$1$2$3.js$2'));
   }
+}
+
+function writeLicenses() {
+  const texts = Object.keys(dependencies).map((name) => {
+    const [license] = globSync('LICENSE*', { cwd: path.join(root, 'node_modules', name) });
+    if (license === undefined) throw new Error(`${name} has no licence file`);
+    return `${name}\n\n${readFileSync(path.join(root, 'node_modules', name, license), 'utf8')}`;
+  });
+  writeFileSync(path.join(dist, 'licenses.txt'), texts.join('\n'));
 }
 
 function printSizes() {

@@ -80,5 +80,5 @@ function isHeavy(file) {
 
 /** @param {string} file */
 function needsBrowser(file) {
-  return ['bench', 'browser', 'crash', 'demo'].includes(file.split(path.sep)[1] ?? '');
+  return ['bench', 'browser', 'crash', 'demo', 'package'].includes(file.split(path.sep)[1] ?? '');
 }

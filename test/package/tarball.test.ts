@@ -1,0 +1,159 @@
+// The package as it is published: packed, unpacked into an empty project, and used there. By a page that has no
+// bundler, by a strict compiler, and by a server that only imports it.
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
+
+const root = path.resolve(import.meta.dirname, '../..');
+const project = mkdtempSync(path.join(tmpdir(), 'shibumi-package-'));
+const installed = path.join(project, 'node_modules/shibumi');
+let packed: string[] = [];
+
+before(() => {
+  const report = run('npm', ['pack', '--json', '--pack-destination', project], root);
+  // The build prints before it.
+  const [tarball] = JSON.parse(report.slice(report.indexOf('[\n'))) as [
+    { filename: string; files: { path: string }[] },
+  ];
+  packed = tarball.files.map((file) => file.path);
+  mkdirSync(installed, { recursive: true });
+  run(
+    'tar',
+    ['-xzf', path.join(project, tarball.filename), '--strip-components=1', '-C', installed],
+    project,
+  );
+  for (const name of ['comlink', 'idb']) {
+    symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name));
+  }
+  writeFileSync(path.join(project, 'package.json'), '{ "type": "module" }');
+});
+
+after(() => rmSync(project, { recursive: true }));
+
+test('the tarball carries entries, types, both WASM builds and licences, and no sources of the project', () => {
+  for (const file of [
+    'dist/index.js',
+    'dist/index.d.ts',
+    'dist/worker.js',
+    'dist/worker.d.ts',
+    'dist/shibumi-simd128.wasm',
+    'dist/shibumi-relaxed.wasm',
+    'dist/licenses.txt',
+    'LICENSE',
+    'package.json',
+  ]) {
+    assert.ok(packed.includes(file), `${file} is missing from ${packed.join(', ')}`);
+  }
+  for (const file of packed) assert.doesNotMatch(file, /^(src|test|wasm|tools|demo|build)\//);
+});
+
+test('the main entry, as built, loads neither engine nor WASM', () => {
+  const loaded = new Set(['index.js']);
+  for (const file of loaded) {
+    const text = readFileSync(path.join(installed, 'dist', file), 'utf8');
+    assert.doesNotMatch(text, /\.wasm|indexedDB/, file);
+    for (const [, specifier = ''] of text.matchAll(/^import\b[^'"]*['"]([^'"]+)['"]/gm)) {
+      assert.match(
+        specifier,
+        /^\.\//,
+        `${file} imports ${specifier}, which a page without a bundler cannot resolve`,
+      );
+      loaded.add(path.basename(specifier));
+    }
+  }
+});
+
+test('a strict consumer compiles against the declarations', () => {
+  writeFileSync(
+    path.join(project, 'consumer.ts'),
+    `import { open, type Database, type SearchHit } from 'shibumi';
+     import 'shibumi/worker';
+     const db: Database = await open('notes');
+     await db.createSpace('words', 'vector', { dimension: 3 });
+     const hits: SearchHit[] = await db.searchTopK(new Float32Array(3), 5, { space: 'words' });
+     export const nearest: number | undefined = hits[0]?.distance;
+     // @ts-expect-error a space's engine is one of two words
+     await db.createSpace('wrong', 'graph');\n`,
+  );
+  const options = [
+    '--noEmit',
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--skipLibCheck',
+    'false',
+    '--types',
+    '',
+  ];
+  const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
+  for (const resolution of [
+    ['--module', 'nodenext'],
+    ['--module', 'esnext', '--moduleResolution', 'bundler'],
+  ]) {
+    run(process.execPath, [tsc, ...options, ...resolution, '--target', 'esnext', 'consumer.ts'], project);
+  }
+});
+
+test('importing the main entry outside a browser does nothing, and open() says what is missing', () => {
+  writeFileSync(
+    path.join(project, 'server.js'),
+    `import { open, ShibuDbError } from 'shibumi';
+     try { await open('notes'); } catch (error) { console.log(error instanceof ShibuDbError, error.code); }\n`,
+  );
+  assert.equal(run(process.execPath, ['server.js'], project), 'true UNSUPPORTED\n');
+});
+
+test('a page without a bundler opens a database, stores and searches', async (t) => {
+  const executablePath = findBrowser();
+  if (executablePath === undefined) return t.skip(howToInstall);
+  const server = createServer((request, response) => {
+    const name = path.basename(request.url ?? '');
+    if (name === '') return response.setHeader('content-type', 'text/html').end('<!doctype html>');
+    if (!packed.includes(`dist/${name}`)) return response.writeHead(404).end();
+    const type = name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
+    response.setHeader('content-type', type).end(readFileSync(path.join(installed, 'dist', name)));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const browser = await chromium.launch({ executablePath, args: launchFlags });
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    const result = await page.evaluate(async () => {
+      const main = '/index.js';
+      const { open } = (await import(main)) as typeof import('../../src/index.ts');
+      const db = await open('packed');
+      await db.createSpace('settings', 'key-value');
+      await db.put('colour', 'green', { space: 'settings' });
+      await db.createSpace('points', 'vector', { dimension: 2 });
+      await db.insertVectors([1, 2], new Float32Array([0, 0, 3, 4]), { space: 'points' });
+      const hits = await db.searchTopK([0, 1], 2, { space: 'points' });
+      const colour = await db.get('colour', { space: 'settings' });
+      await db.close();
+      return { colour, hits: hits.map(({ id, distance }) => ({ id, distance })) };
+    });
+    assert.deepEqual(result, {
+      colour: 'green',
+      hits: [
+        { id: 1, distance: 1 },
+        { id: 2, distance: 18 },
+      ],
+    });
+  } finally {
+    await browser.close();
+    server.close();
+  }
+});
+
+/** Runs a command to its end and returns what it wrote. @throws with its messages where it failed */
+function run(command: string, args: string[], cwd: string): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  assert.ok(status === 0, `${command} ${args.join(' ')} failed: ${error?.message ?? ''}\n${stdout}${stderr}`);
+  return stdout;
+}
