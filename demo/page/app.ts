@@ -3,7 +3,7 @@
  * line true. Everything that lasts is in the library; the page can be thrown away at any moment.
  */
 
-import { type Database, deleteDatabase, open } from 'shibumi';
+import { type Database, deleteDatabase, isShibuDbError, open } from 'shibumi';
 import { Importer, type ImportProgress, type ImportReport } from '../library/importer.ts';
 import { Library } from '../library/library.ts';
 import type { DocumentRecord } from '../library/records.ts';
@@ -21,6 +21,8 @@ import type { EmbedderChoice, Settings } from './settings.ts';
 
 /** Lists and status follow an import at this pace; the progress bar follows every chunk. */
 const REFRESH_EVERY_MS = 250;
+/** A page being reloaded lets go at once; another tab that has the notes open should be named soon. */
+const OPEN_TIMEOUT_MS = 4000;
 
 export class App {
   readonly #settings: Settings;
@@ -45,8 +47,12 @@ export class App {
     window.addEventListener('unhandledrejection', (event) => this.#showError(event.reason));
     const startedMs = performance.now();
     try {
-      const { database, build } = this.#settings;
-      const db = await open(database, build === undefined ? {} : { build });
+      const { database, storage, build } = this.#settings;
+      const db = await open(database, {
+        openTimeoutMs: OPEN_TIMEOUT_MS,
+        ...(storage === undefined ? {} : { storage }),
+        ...(build === undefined ? {} : { build }),
+      });
       const { library, lost } = await Library.open(db);
       this.#openMs = performance.now() - startedMs;
       for (const name of lost) {
@@ -59,6 +65,7 @@ export class App {
     } catch (error) {
       byId('status', HTMLElement).textContent = 'Not started.';
       this.#showError(error, { label: 'Try again', run: () => location.reload() });
+      if (isShibuDbError(error) && error.code === 'STORAGE_UNAVAILABLE') this.#offerMemory();
     }
   }
 
@@ -174,6 +181,16 @@ export class App {
     } catch (error) {
       this.#showError(error, { label: 'Reload', run: () => location.reload() });
     }
+  }
+
+  /** A browser that stores nothing can still search, for as long as the page is open. */
+  #offerMemory(): void {
+    const address = new URL(location.href);
+    address.searchParams.set('storage', 'memory');
+    this.#messages.show({
+      text: 'You can use it all the same; everything is forgotten when the page closes.',
+      action: { label: 'Use without storing', run: () => location.assign(address) },
+    });
   }
 
   #showMatching(matching: Matching): void {

@@ -3,6 +3,7 @@
  *
  *     ?db=notes            name of the database (default `notes`)
  *     ?index=Flat          index type of new vector spaces (default `HNSW16`)
+ *     ?storage=memory      where data is kept: `indexeddb` (default) or `memory`, forgotten with the page
  *     ?build=simd128       WASM build (default: the best the browser has)
  *     ?embedder=words      `words` or `minilm` (default: what was used last, else what the machine can have)
  */
@@ -14,6 +15,7 @@ export type EmbedderChoice = 'words' | 'minilm';
 export interface Settings {
   readonly database: string;
   readonly indexType: IndexType;
+  readonly storage: 'indexeddb' | 'memory' | undefined;
   readonly build: 'simd128' | 'relaxed' | undefined;
   readonly embedder: EmbedderChoice | undefined;
   /** What the address said that could not be understood, in plain words. */
@@ -39,6 +41,7 @@ export function readSettings(search: string): Settings {
         /^(Flat|HNSW([2-9]|\d{2}|1\d{2}|2[0-4]\d|25[0-6]))$/,
         'Flat or HNSW2 to HNSW256',
       ) ?? 'HNSW16',
+    storage: choose('storage', /^(indexeddb|memory)$/, 'indexeddb or memory'),
     build: choose('build', /^(simd128|relaxed)$/, 'simd128 or relaxed'),
     embedder: choose('embedder', /^(words|minilm)$/, 'words or minilm'),
     problems,
