@@ -82,10 +82,8 @@ export async function insertVectors(
       if (inFlight.length >= chunksInFlight) await settleOldest();
       if (signal?.aborted) throw signal.reason;
       const to = Math.min(count, from + chunkRows);
-      const idBytes = insert.idBytes(from, to);
-      const written = engine.submit(entry, insert.operation(from, to), ({ vectors }) =>
-        vectors.plan(to - from, idBytes),
-      );
+      const need = { count: to - from, bytes: insert.idBytes(from, to) };
+      const written = engine.submit(entry, insert.operation(from, to), need);
       // Observed below; until then a failure must not count as unhandled.
       written.catch(() => {});
       inFlight.push({ to, written });

@@ -7,6 +7,7 @@
 import type { Durability } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { type OperationView, operationsIn } from '../space/operation.ts';
+import type { Need } from '../space/space.ts';
 import type { LogEntry } from '../storage/backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { encodeLogRecord } from './log-record.ts';
@@ -16,7 +17,7 @@ import type { Environment } from './settings.ts';
 interface Waiting {
   readonly resident: ResidentSpace;
   readonly operation: Uint8Array;
-  readonly frames: number;
+  readonly need: Need;
   readonly resolve: (outcome: boolean) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -43,10 +44,10 @@ export class CommitQueue {
   }
 
   /** Resolves with the operation's outcome when it is as durable as its space promises, and applied. */
-  submit(resident: ResidentSpace, operation: Uint8Array, frames: number): Promise<boolean> {
-    resident.hold(frames);
+  submit(resident: ResidentSpace, operation: Uint8Array, need: Need): Promise<boolean> {
+    resident.hold(need);
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resident, operation, frames, resolve, reject });
+      this.#waiting.push({ resident, operation, need, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -90,8 +91,8 @@ export class CommitQueue {
     try {
       if (entries.length > 0) await this.#environment.backend.append(entries, flush);
     } catch (error) {
-      for (const { resident, frames, reject } of group) {
-        resident.release(frames);
+      for (const { resident, need, reject } of group) {
+        resident.release(need);
         reject(error);
       }
       return;
@@ -121,8 +122,8 @@ export class CommitQueue {
     return false;
   }
 
-  #apply({ resident, operation, frames, resolve, reject }: Waiting): void {
-    resident.release(frames);
+  #apply({ resident, operation, need, resolve, reject }: Waiting): void {
+    resident.release(need);
     try {
       if (resident.broken) throw new Error('an earlier operation failed while it was applied');
       const [view] = operationsIn(operation);

@@ -11,6 +11,7 @@
 import type { Durability, SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
+import type { Need } from '../space/space.ts';
 import {
   type Catalog,
   type CatalogEntry,
@@ -215,16 +216,12 @@ export class DatabaseEngine {
   // --- writes -----------------------------------------------------------------------------------------------------
 
   /**
-   * Makes an operation durable, applies it, and resolves with its outcome. `plan` gives the frames it may need. Never keeps
-   * a resident across an await: the one that is there when the operation is queued is the only one that may number records.
+   * Makes an operation durable, applies it, and resolves with its outcome. Never keeps a resident across an await: the one
+   * that is there when the operation is queued is the only one that may number records.
    *
    * @throws SPACE_NOT_FOUND when the space was deleted meanwhile, OUT_OF_MEMORY
    */
-  submit(
-    entry: CatalogEntry,
-    operation: Uint8Array,
-    plan: (resident: ResidentSpace) => number,
-  ): Promise<boolean> {
+  submit(entry: CatalogEntry, operation: Uint8Array, need: Need): Promise<boolean> {
     if (this.entryOf(entry.name).id !== entry.id) {
       throw shibuDbError(
         'SPACE_NOT_FOUND',
@@ -232,8 +229,8 @@ export class DatabaseEngine {
       );
     }
     const resident = this.residentNow(entry);
-    if (resident !== undefined) return this.#queue.submit(resident, operation, plan(resident));
-    return this.resident(entry).then(() => this.submit(entry, operation, plan));
+    if (resident !== undefined) return this.#queue.submit(resident, operation, need);
+    return this.resident(entry).then(() => this.submit(entry, operation, need));
   }
 
   #applied(resident: ResidentSpace): void {

@@ -12,7 +12,7 @@ import { assert } from '../base/assert.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import { KeyValueSpace } from '../space/key-value-space.ts';
 import { type OperationView, operationsIn } from '../space/operation.ts';
-import type { Space } from '../space/space.ts';
+import type { Need, Space } from '../space/space.ts';
 import { VectorSpace } from '../space/vector-space.ts';
 import type { BlockName } from '../storage/backend.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
@@ -46,7 +46,7 @@ export class ResidentSpace {
   usedAtMs = 0;
   broken = false;
   readonly scans: Set<SnapshotScan<unknown>> = new Set();
-  #heldFrames = 0;
+  #held: Need = { count: 0, bytes: 0 };
 
   constructor(entry: CatalogEntry, space: Space, manifest: Manifest | undefined) {
     this.entry = entry;
@@ -75,23 +75,23 @@ export class ResidentSpace {
     return this.space;
   }
 
-  /** Promises frames to an operation that will wait for the log. @throws OUT_OF_MEMORY, nothing changed */
-  hold(frames: number): void {
-    if (this.space.instance.exports.arena_hold(this.#heldFrames + frames) !== 0) {
+  /** Promises memory to an operation that will wait for the log. @throws OUT_OF_MEMORY, nothing changed */
+  hold(need: Need): void {
+    const wanted = { count: this.#held.count + need.count, bytes: this.#held.bytes + need.bytes };
+    // All that waits is bounded together: operations share blocks, so the sum of their bounds would be far too much.
+    if (this.space.instance.exports.arena_hold(this.space.plan(wanted)) !== 0) {
       throw shibuDbError(
         'OUT_OF_MEMORY',
         `No memory is left for this write in space "${this.entry.name}"; nothing was changed`,
-        {
-          details: { space: this.entry.name, memoryBytes: this.space.instance.memoryBytes },
-        },
+        { details: { space: this.entry.name, memoryBytes: this.space.instance.memoryBytes } },
       );
     }
-    this.#heldFrames += frames;
+    this.#held = wanted;
   }
 
-  release(frames: number): void {
-    this.#heldFrames -= frames;
-    this.space.instance.exports.arena_hold(this.#heldFrames);
+  release(need: Need): void {
+    this.#held = { count: this.#held.count - need.count, bytes: this.#held.bytes - need.bytes };
+    this.space.instance.exports.arena_hold(this.space.plan(this.#held));
   }
 
   apply(operation: OperationView): boolean {

@@ -29,6 +29,7 @@ import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { checkKey, deleteOperation, putOperation } from '../space/key-value-space.ts';
 import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
+import type { Need } from '../space/space.ts';
 import { checkId } from '../space/vector-ids.ts';
 import { checkVector, kMax } from '../space/vector-space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
@@ -102,9 +103,7 @@ export class Session implements Handlers {
   async put({ space, key, value }: InSpace & { key: string; value: Value }): Promise<undefined> {
     const entry = this.#entry(space, 'key-value', 'put');
     const operation = putOperation(key, value);
-    await this.#write(entry, operation, (resident) =>
-      resident.keyValue.plan(Math.min(operation.length, 4096), operation.length),
-    );
+    await this.#write(entry, operation, { count: 1, bytes: operation.length });
   }
 
   get({ space, key }: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
@@ -116,7 +115,7 @@ export class Session implements Handlers {
   delete({ space, key }: InSpace & { key: string }): Promise<boolean> {
     const entry = this.#entry(space, 'key-value', 'delete');
     const operation = deleteOperation(key);
-    return this.#write(entry, operation, (resident) => resident.keyValue.plan(operation.length, 0));
+    return this.#write(entry, operation, { count: 1, bytes: operation.length });
   }
 
   async scanOpen({ space, ...options }: InSpace & ScanArguments): Promise<number> {
@@ -172,9 +171,7 @@ export class Session implements Handlers {
     const entry = this.#entry(space, 'vector', 'insertVector');
     const floats = checkVector(vector, entry.dimension ?? 0);
     const insert = prepareInsert(entry, [id], floats);
-    await this.#write(entry, insert.operation(0, 1), (resident) =>
-      resident.vectors.plan(1, insert.idBytes(0, 1)),
-    );
+    await this.#write(entry, insert.operation(0, 1), { count: 1, bytes: insert.idBytes(0, 1) });
   }
 
   async insertVectors(
@@ -200,7 +197,7 @@ export class Session implements Handlers {
     const checked = checkId(id, entry.ids ?? 'int');
     const operation =
       typeof checked === 'bigint' ? encodeDeleteInt(checked) : encodeDeleteString(encodeUtf8(checked));
-    return this.#write(entry, operation, (resident) => resident.vectors.plan(1, 0));
+    return this.#write(entry, operation, { count: 1, bytes: operation.length });
   }
 
   countVectors({ space }: InSpace): number | Promise<number> {
@@ -288,12 +285,9 @@ export class Session implements Handlers {
     return resident === undefined ? this.#engine.resident(entry).then(read) : read(resident);
   }
 
-  async #write(
-    entry: CatalogEntry,
-    operation: Uint8Array,
-    plan: (resident: ResidentSpace) => number,
-  ): Promise<boolean> {
-    return this.#engine.submit(entry, operation, plan);
+  /** Asynchronous, so that what `submit` throws at once becomes a rejection like everything else. */
+  async #write(entry: CatalogEntry, operation: Uint8Array, need: Need): Promise<boolean> {
+    return this.#engine.submit(entry, operation, need);
   }
 }
 

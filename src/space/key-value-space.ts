@@ -14,7 +14,7 @@ import {
   type OperationView,
   ValueFlags,
 } from './operation.ts';
-import type { Space } from './space.ts';
+import type { Need, Space } from './space.ts';
 
 export const keyBytesMax = 4096;
 export const valueBytesMax: number = 64 * 1024 * 1024;
@@ -90,9 +90,8 @@ export class KeyValueSpace implements Space {
     return 0;
   }
 
-  /** Upper bound of the frames a put or delete of this size may need. */
-  plan(keyLength: number, valueLength: number): number {
-    return checkStatus(this.instance.exports.kv_plan(keyLength, valueLength), 'plan a write');
+  plan({ count, bytes }: Need): number {
+    return count === 0 ? 0 : this.instance.exports.kv_plan_many(count, bytes) >>> 0;
   }
 
   apply({ kind, flags, body }: OperationView): boolean {

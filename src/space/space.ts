@@ -7,12 +7,20 @@
 import type { CoreInstance } from '../kernel/instance.ts';
 import type { OperationView } from './operation.ts';
 
+/** What operations may need, added up: how many keys or vectors they touch, and the bytes of those (vectors: of their ids). */
+export interface Need {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 export interface Space {
   readonly instance: CoreInstance;
   /** Makes an empty image. */
   create(): void;
   /** Checks the image whose blocks have been adopted, and readies it. @throws CORRUPTION */
   open(): void;
+  /** Upper bound of the frames that operations which need so much together may take. */
+  plan(need: Need): number;
   /**
    * Applies one operation that was checked and for which memory is promised (`arena_hold`) or can still be had.
    * Returns the outcome: whether a key or id was there, for those that ask.

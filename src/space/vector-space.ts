@@ -15,7 +15,7 @@ import { readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { dataView, OperationKind, type OperationView } from './operation.ts';
-import type { Space } from './space.ts';
+import type { Need, Space } from './space.ts';
 import { toPublicId } from './vector-ids.ts';
 
 export const dimensionMax = 4096;
@@ -125,9 +125,8 @@ export class VectorSpace implements Space {
     return checkStatus(this.instance.exports.vec_link(most), 'link vectors');
   }
 
-  /** Upper bound of the frames an insert of so many may need. */
-  plan(count: number, idBytes: number): number {
-    return this.instance.exports.vec_plan(count, idBytes) >>> 0;
+  plan({ count, bytes }: Need): number {
+    return count === 0 ? 0 : this.instance.exports.vec_plan(count, bytes) >>> 0;
   }
 
   apply({ kind, body }: OperationView): boolean {
