@@ -45,7 +45,6 @@ export class CommitQueue {
 
   /** Resolves with the operation's outcome when it is as durable as its space promises, and applied. */
   submit(resident: ResidentSpace, operation: Uint8Array, need: Need): Promise<boolean> {
-    resident.hold(need);
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resident, operation, need, resolve, reject });
       this.#running ??= this.#run();
@@ -67,63 +66,72 @@ export class CommitQueue {
   #takeGroup(): Waiting[] {
     let bytes = 0;
     let count = 0;
+    const { groupBytesMax, groupOperationsMax } = this.#environment.settings;
     for (const { operation } of this.#waiting) {
       bytes += operation.length;
-      if (count > 0 && bytes > this.#environment.settings.groupBytesMax) break;
+      if (count > 0 && (bytes > groupBytesMax || count === groupOperationsMax)) break;
       count++;
     }
     return this.#waiting.splice(0, count);
   }
 
   async #commit(taken: Waiting[]): Promise<void> {
-    const group = taken.filter((waiting) => this.#stillGood(waiting));
-    const bySpace = Map.groupBy(group, ({ resident }) => resident);
+    const bySpace = Map.groupBy(taken, ({ resident }) => resident);
+    for (const [resident, waiting] of bySpace) {
+      const held = this.#hold(resident, waiting);
+      if (held.length === 0) bySpace.delete(resident);
+      else bySpace.set(resident, held);
+    }
     const entries: LogEntry[] = [];
     let flush = false;
-    for (const [resident, waiting] of bySpace) {
-      if (resident.durability === 'none') continue;
-      const operations = waiting.map(({ operation }) => operation);
-      const sequence = resident.nextSequence;
-      const bytes = encodeLogRecord(resident.entry.id, sequence, operations, this.#checksum);
-      entries.push({ space: resident.entry.id, sequence, bytes });
-      flush = this.#wantsFlush(resident, operations.length) || flush;
-    }
     try {
+      for (const [resident, waiting] of bySpace) {
+        if (resident.durability === 'none') continue;
+        const operations = waiting.map(({ operation }) => operation);
+        const sequence = resident.nextSequence;
+        const bytes = encodeLogRecord(resident.entry.id, sequence, operations, this.#checksum);
+        entries.push({ space: resident.entry.id, sequence, bytes });
+        flush = this.#wantsFlush(resident, operations.length) || flush;
+      }
       if (entries.length > 0) await this.#environment.backend.append(entries, flush);
     } catch (error) {
-      for (const { resident, need, reject } of group) {
-        resident.release(need);
-        reject(error);
+      for (const [resident, waiting] of bySpace) {
+        resident.release();
+        for (const { reject } of waiting) reject(error);
       }
       return;
     }
     // A flush covers every earlier record, of all spaces.
     if (flush) this.#flushed();
-    for (const { space, bytes } of entries) {
-      const resident = group.find((waiting) => waiting.resident.entry.id === space)
-        ?.resident as ResidentSpace;
-      resident.nextSequence++;
-      resident.logBytes += bytes.length;
+    for (const [resident, waiting] of bySpace) {
+      const bytes = entries.find(({ space }) => space === resident.entry.id)?.bytes.length ?? 0;
+      if (bytes > 0) resident.nextSequence++;
+      resident.logBytes += bytes;
+      resident.release();
+      for (const each of waiting) this.#apply(each);
+      this.#onApplied(resident);
     }
-    for (const waiting of group) this.#apply(waiting);
-    for (const resident of bySpace.keys()) this.#onApplied(resident);
   }
 
-  /** An operation whose space's memory failed before it was logged: nothing of it is stored. */
-  #stillGood({ resident, reject }: Waiting): boolean {
-    if (!resident.broken) return true;
-    const name = resident.entry.name;
-    reject(
-      shibuDbError(
-        'INTERNAL',
-        `The memory of space "${name}" failed; nothing was written, the call may be repeated`,
-      ),
-    );
-    return false;
+  /** Promises memory to the operations of one space and returns those that got it; the others fail, nothing changed. */
+  #hold(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
+    const { name } = resident.entry;
+    if (resident.broken) {
+      const message = `The memory of space "${name}" failed; nothing was written, the call may be repeated`;
+      for (const { reject } of waiting) reject(shibuDbError('INTERNAL', message));
+      return [];
+    }
+    // All together: they share blocks, so that the sum of what each may need alone would be far too much.
+    if (resident.hold(sumOf(waiting))) return waiting;
+    const held: Waiting[] = [];
+    for (const each of waiting) {
+      if (resident.hold(sumOf([...held, each]))) held.push(each);
+      else each.reject(outOfMemory(resident));
+    }
+    return held;
   }
 
-  #apply({ resident, operation, need, resolve, reject }: Waiting): void {
-    resident.release(need);
+  #apply({ resident, operation, resolve, reject }: Waiting): void {
     try {
       if (resident.broken) throw new Error('an earlier operation failed while it was applied');
       const [view] = operationsIn(operation);
@@ -174,4 +182,26 @@ export class CommitQueue {
   close(): void {
     this.#flushed();
   }
+}
+
+function sumOf(waiting: readonly Waiting[]): Need {
+  let count = 0;
+  let bytes = 0;
+  for (const { need } of waiting) {
+    count += need.count;
+    bytes += need.bytes;
+  }
+  return { count, bytes };
+}
+
+function outOfMemory(resident: ResidentSpace): Error {
+  const { name } = resident.entry;
+  const { memoryBytes } = resident.space.instance;
+  return shibuDbError(
+    'OUT_OF_MEMORY',
+    `No memory is left for this write in space "${name}"; nothing was changed`,
+    {
+      details: { space: name, memoryBytes },
+    },
+  );
 }

@@ -10,6 +10,7 @@ import type { Durability, IndexType } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { assert } from '../base/assert.ts';
 import { CoreInstance } from '../kernel/instance.ts';
+import { Status } from '../kernel/status.ts';
 import { KeyValueSpace } from '../space/key-value-space.ts';
 import { type OperationView, operationsIn } from '../space/operation.ts';
 import type { Need, Space } from '../space/space.ts';
@@ -46,7 +47,6 @@ export class ResidentSpace {
   usedAtMs = 0;
   broken = false;
   readonly scans: Set<SnapshotScan<unknown>> = new Set();
-  #held: Need = { count: 0, bytes: 0 };
 
   constructor(entry: CatalogEntry, space: Space, manifest: Manifest | undefined) {
     this.entry = entry;
@@ -75,23 +75,17 @@ export class ResidentSpace {
     return this.space;
   }
 
-  /** Promises memory to an operation that will wait for the log. @throws OUT_OF_MEMORY, nothing changed */
-  hold(need: Need): void {
-    const wanted = { count: this.#held.count + need.count, bytes: this.#held.bytes + need.bytes };
-    // All that waits is bounded together: operations share blocks, so the sum of their bounds would be far too much.
-    if (this.space.instance.exports.arena_hold(this.space.plan(wanted)) !== 0) {
-      throw shibuDbError(
-        'OUT_OF_MEMORY',
-        `No memory is left for this write in space "${this.entry.name}"; nothing was changed`,
-        { details: { space: this.entry.name, memoryBytes: this.space.instance.memoryBytes } },
-      );
-    }
-    this.#held = wanted;
+  /**
+   * Promises memory to operations that are about to wait for the log; one group at a time. False, and nothing promised,
+   * when it cannot be had.
+   */
+  hold(need: Need): boolean {
+    return this.space.instance.exports.arena_hold(this.space.plan(need)) === Status.Ok;
   }
 
-  release(need: Need): void {
-    this.#held = { count: this.#held.count - need.count, bytes: this.#held.bytes - need.bytes };
-    this.space.instance.exports.arena_hold(this.space.plan(this.#held));
+  /** Gives the promised memory to whoever asks next: the operations themselves, when they are applied. */
+  release(): void {
+    this.space.instance.exports.arena_hold(0);
   }
 
   apply(operation: OperationView): boolean {

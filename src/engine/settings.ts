@@ -19,6 +19,8 @@ export interface Settings {
   readonly checkpointIdleMs: number;
   /** Upper bound of the operations' bytes in one group commit. */
   readonly groupBytesMax: number;
+  /** … and of their number: memory is promised to all of them before the group is written. */
+  readonly groupOperationsMax: number;
   /** A slice of background work: no call waits longer for it. */
   readonly sliceMs: number;
   /** Spaces kept in memory; idle ones beyond it are checkpointed and let go, least recently used first. */
@@ -31,6 +33,7 @@ export const defaultSettings: Settings = {
   checkpointLogBytes: 32 * 1024 * 1024,
   checkpointIdleMs: 1500,
   groupBytesMax: 16 * 1024 * 1024,
+  groupOperationsMax: 4096,
   sliceMs: 8,
   residentSpacesMax: 16,
   snapshotBytesMax: 16 * 1024 * 1024,

@@ -45,22 +45,25 @@ export function checkKey(key: unknown): string {
 
 /** Encodes a put as an operation. @throws INVALID_ARGUMENT */
 export function putOperation(key: string, value: unknown): Uint8Array {
-  const keyBytes = encodeUtf8(checkKey(key));
-  if (value instanceof Uint8Array) return encodePut(keyBytes, checkSize(value), ValueFlags.Bytes);
+  checkKey(key);
+  if (value instanceof Uint8Array) {
+    checkSize(value.length);
+    return encodePut(key, value, ValueFlags.Bytes);
+  }
   if (typeof value !== 'string')
     throw invalid(`Got ${shown(value)} for value, expected a string or a Uint8Array`);
-  return encodePut(keyBytes, checkSize(encodeUtf8(wellFormedText(value, 'value'))), ValueFlags.Text);
+  wellFormedText(value, 'value');
+  if (value.length * 3 > valueBytesMax) checkSize(encodeUtf8(value).length);
+  return encodePut(key, value, ValueFlags.Text);
 }
 
 export function deleteOperation(key: string): Uint8Array {
-  return encodeDelete(encodeUtf8(checkKey(key)));
+  return encodeDelete(checkKey(key));
 }
 
-function checkSize(value: Uint8Array): Uint8Array {
-  if (value.length > valueBytesMax) {
-    throw invalid(`Got a value of ${value.length} bytes, expected at most ${valueBytesMax}`);
-  }
-  return value;
+function checkSize(bytes: number): void {
+  if (bytes > valueBytesMax)
+    throw invalid(`Got a value of ${bytes} bytes, expected at most ${valueBytesMax}`);
 }
 
 export class KeyValueSpace implements Space {

@@ -39,20 +39,64 @@ function operation(kind: number, flags: number, bodyBytes: number): { bytes: Uin
   return { bytes, view };
 }
 
-export function encodePut(key: Uint8Array, value: Uint8Array, flags: number): Uint8Array {
-  const { bytes, view } = operation(OperationKind.Put, flags, 8 + key.length + value.length);
-  view.setUint32(8, key.length, true);
-  view.setUint32(12, value.length, true);
-  bytes.set(key, 16);
-  bytes.set(value, 16 + key.length);
-  return bytes;
+/**
+ * Small operations are cut from a slab: a buffer of its own for each would cost more to allocate and collect than
+ * everything else about a write. A slab lives as long as the operations in it.
+ */
+const slabBytes = 64 * 1024;
+let slab = new Uint8Array(slabBytes);
+let slabUsed = 0;
+
+/** Zeroed room for an operation of at most `bytes`, to be cut to size by `cut`. */
+function room(bytes: number): Uint8Array {
+  if (bytes > slabBytes / 4) return new Uint8Array(bytes);
+  if (slabUsed + bytes > slabBytes) {
+    slab = new Uint8Array(slabBytes);
+    slabUsed = 0;
+  }
+  return slab.subarray(slabUsed);
 }
 
-export function encodeDelete(key: Uint8Array): Uint8Array {
-  const { bytes, view } = operation(OperationKind.Delete, 0, 4 + key.length);
-  view.setUint32(8, key.length, true);
-  bytes.set(key, 12);
-  return bytes;
+/** Fills the header of an operation whose body is `bodyBytes` long and takes it off the slab. */
+function cut(bytes: Uint8Array, kind: number, flags: number, bodyBytes: number): Uint8Array {
+  const length = operationHeaderBytes + align8(bodyBytes);
+  bytes[0] = kind;
+  bytes[1] = flags;
+  writeU32(bytes, 4, bodyBytes);
+  if (bytes.buffer === slab.buffer) slabUsed += length;
+  return bytes.subarray(0, length);
+}
+
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
+/** Requires: well-formed texts. */
+export function encodePut(key: string, value: string | Uint8Array, flags: number): Uint8Array {
+  const valueRoom = typeof value === 'string' ? value.length * 3 : value.length;
+  const bytes = room(operationHeaderBytes + 16 + key.length * 3 + valueRoom);
+  const keyLength = writeUtf8(key, bytes, 16);
+  let valueLength: number;
+  if (typeof value === 'string') {
+    valueLength = writeUtf8(value, bytes, 16 + keyLength);
+  } else {
+    bytes.set(value, 16 + keyLength);
+    valueLength = value.length;
+  }
+  writeU32(bytes, 8, keyLength);
+  writeU32(bytes, 12, valueLength);
+  return cut(bytes, OperationKind.Put, flags, 8 + keyLength + valueLength);
+}
+
+/** Requires: a well-formed text. */
+export function encodeDelete(key: string): Uint8Array {
+  const bytes = room(operationHeaderBytes + 12 + key.length * 3);
+  const keyLength = writeUtf8(key, bytes, 12);
+  writeU32(bytes, 8, keyLength);
+  return cut(bytes, OperationKind.Delete, 0, 4 + keyLength);
 }
 
 export function encodeInsertInts(ids: BigInt64Array, vectors: Float32Array): Uint8Array {
