@@ -7,6 +7,9 @@ namespace {
 constexpr u32 kNoSlot = ~0u;
 constexpr bool kKeepPrunedBack = true;
 
+/// Where fetch_ahead leaves what it read, so that no compiler drops the loads.
+volatile u32 fetched;
+
 /// SplitMix64's finalizer (Steele, Lea, Flood 2014).
 u64 mix(u64 x) {
   x += 0x9e3779b97f4a7c15ull;
@@ -260,6 +263,19 @@ Hnsw::Near Hnsw::descend(const Probe& query, u32 level, u32 skip) const {
   return at_entry;
 }
 
+/// WASM has no prefetch, but a load whose value goes nowhere in particular does the same: the first lines of each row
+/// that is about to be measured (from there on the machine sees the stream), and the list that comes next if none of
+/// these rows is nearer. At 100k x 384 16% more queries; all lines of all rows gave nothing.
+inline void Hnsw::fetch_ahead(const f32* const* rows, u32 count, u32 level) const {
+  const u32 last = rows_->dimension - 1, second = min_of(16u, last), third = min_of(32u, last);
+  u32 seen = pool_.cursor < pool_.size ? list(slot_of(pool_.entries[pool_.cursor]), level)[0] : 0;
+  for (u32 i = 0; i < count; i++) {
+    const u32* values = reinterpret_cast<const u32*>(rows[i]);
+    seen ^= values[0] ^ values[second] ^ values[third];
+  }
+  fetched = seen;
+}
+
 /// Algorithm 2: leaves what it found in pool_. Requires: ensure_pool(ef), a new epoch (a slot already marked with it is
 /// left out).
 void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level) {
@@ -279,20 +295,23 @@ void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level) {
   visit(from.slot);
   pool_.insert(from.distance, from.slot, is_hit(from.slot));
   u32 some[2 * kMMax];
+  const f32* rows[2 * kMMax];
   for (u32 slot; pool_.next(slot);) {
     const u32* links = list(slot, level);
     u32 count = 0;
     for (u32 i = 0; i < links_max && links[i] != 0; i++) {
       const u32 neighbour = links[i] - 1;
-      if (visit(neighbour)) some[count++] = neighbour;
+      if (!visit(neighbour)) continue;
+      some[count] = neighbour;
+      rows[count++] = rows_->row(neighbour);
     }
+    if (count == 0) continue;
+    fetch_ahead(rows, count, level);
+    for (u32 i = count; i % 4 != 0; i++) rows[i] = rows[count - 1];
     for (u32 i = 0; i < count; i += 4) {
-      const u32 n = min_of(4u, count - i);
-      const f32* rows[4];
       f32 distances[4];
-      for (u32 j = 0; j < 4; j++) rows[j] = rows_->row(some[i + min_of(j, n - 1)]);
-      rows_->distance_x4(query, rows, distances);
-      for (u32 j = 0; j < n; j++) {
+      rows_->distance_x4(query, rows + i, distances);
+      for (u32 j = 0; j < min_of(4u, count - i); j++) {
         if (distances[j] < pool_.bound) pool_.insert(distances[j], some[i + j], is_hit(some[i + j]));
       }
     }

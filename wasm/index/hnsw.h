@@ -88,6 +88,7 @@ class Hnsw {
   void next_epoch();
   Near greedy(const Probe& query, Near from, u32 level, u32 skip) const;
   Near descend(const Probe& query, u32 level, u32 skip) const;
+  void fetch_ahead(const f32* const* rows, u32 count, u32 level) const;
   void search_level(const Probe& query, Near from, u32 ef, u32 level);
 
   u32 select(const Near* candidates, u32 count, u32 most, bool keep_pruned, u32* chosen) const;
