@@ -4,6 +4,8 @@
  * text alone and never on what else is stored. Words of other languages pass through unchanged.
  */
 
+import { COMMON_WORD_GROUPS } from './common-words.ts';
+
 /** Function words: they say how a sentence is built, not what it is about. */
 const STOP_WORDS: ReadonlySet<string> = new Set(
   (
@@ -22,44 +24,20 @@ const STOP_WORDS: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/**
- * Content words that turn up in texts about anything, by stem, commonest group first. A Zipf curve gives
- * their weights: a word of group g is taken to stand in far more documents than a word in no group.
- */
-const COMMON_GROUPS: readonly string[] = [
-  'use make time first two new way work know take see come good need want like also look find give think say tell ' +
-    'people year day thing part case number give mean',
-  'problem present result show effect give general different obtain determin method consider various provid value ' +
-    'include made high low large small point long great order form set type kind possible certain help keep put start ' +
-    'end place right left back change call try ask seem feel turn run move live believe hold bring happen write sit ' +
-    'stand lose pay meet continue learn lead understand watch follow stop create speak read allow add spend grow open ' +
-    'walk offer remember appear buy wait serve send expect build stay fall cut reach remain suggest raise pass sell ' +
-    'require report decide pull three four five ten second third last next early late big little old young important ' +
-    'public bad same able main best better several given using used useful simple available particular similar',
-  'study discuss describe develop investigate compare comparison relat measure test data condition base detail ' +
-    'information example question reason fact world life hand state system program group country school family ' +
-    'student company month week area book word business issue side house service friend power hour game line member ' +
-    'law car city community name president team minute idea body parent face level office door health person art war ' +
-    'history party morning approach purpose analysis increase decrease reduce effort extent basis term range total ' +
-    'exist apply application concern involve depend correspond indicate discussion paper author section note page ' +
-    'figure table list current previous specific complete full final initial actual respect regard attempt',
-];
-
+/** Stem -> group, the commonest group where a stem is in several. */
 const COMMON: ReadonlyMap<string, number> = new Map(
-  COMMON_GROUPS.flatMap((group, index) =>
-    group.split(' ').map((word) => [stem(word), index] as const),
-  ).reverse(),
+  COMMON_WORD_GROUPS.flatMap((group, index) => group.map((word) => [stem(word), index] as const)).reverse(),
 );
 
-/** ln(N / df) with N the documents of an imagined large collection and df what such a word stands in. */
-const GROUP_IDF: readonly number[] = [1.5, 2.2, 3];
-const RARE_IDF = 5;
+/** ln(N / df) with N the documents of a large mixed collection and df those that such a word stands in. */
+const GROUP_IDF: readonly number[] = [2.3, 3.5, 4.6];
+const RARE_IDF = 7;
 
 export function isStopWord(word: string): boolean {
   return STOP_WORDS.has(word);
 }
 
-/** The inverse document frequency expected of a stem in English at large, 1.5 to 5. */
+/** The inverse document frequency expected of a stem in English at large, 2.3 to 7. */
 export function priorIdf(stemmed: string): number {
   const group = COMMON.get(stemmed);
   return group === undefined ? RARE_IDF : (GROUP_IDF[group] ?? RARE_IDF);

@@ -8,10 +8,12 @@
  * `frequency ** TERM_EXPONENT` times, brought to unit length.
  *
  * The sign vectors are a random projection (Achlioptas 2003) of the space with one axis per feature, made
- * from a hash of the feature and a fixed seed instead of being stored. It costs a cosine noise of
- * 1/sqrt(384) = 0.05, which is what limits the ranking: on Cranfield nDCG@10 of the same features is 0.33
- * unprojected. That is why term frequency is hardly damped here (BM25's k1 = 1.2 loses 0.04): a passage's
- * few repeated words must stand out of the noise of its many single ones.
+ * from a hash of the feature and a fixed seed instead of being stored. It costs every cosine a noise of
+ * 1/sqrt(384) = 0.05, which decides the weights: a passage's few telling words must stand out of the noise of its
+ * many others. So IDF counts on both sides of the dot product, and term frequency is damped less than in BM25
+ * (k1 = 1.2 loses 0.04 of nDCG@10 on Cranfield; unprojected the same features reach 0.33, here 0.30). And a passage
+ * of a hundred words is found by one rare word where one of two hundred is not: of words that stand in at most three of
+ * some 3,000 passages, 79 % find one of theirs among the first ten, against 58 % at two hundred words.
  *
  * Invariant: changing anything that moves a vector changes `id`, so old and new never share a space.
  */
@@ -24,9 +26,7 @@ const SEED = 0x5b1b0;
 const GRAM_LENGTH = 4;
 /** A word's n-grams together weigh this much of the word itself. */
 const GRAM_WEIGHT = 1.1;
-const TERM_EXPONENT = 0.75;
-/** On both sides of the dot product: together they weigh a match by IDF once, as BM25 does. */
-const IDF_EXPONENT = 0.5;
+const TERM_EXPONENT = 0.6;
 const BATCH_SIZE = 64;
 /** 16,384 word vectors are 25 MB; Zipf's law makes more of them hardly ever useful. */
 const CACHED_WORDS_MAX = 16_384;
@@ -98,7 +98,7 @@ function addSigns(target: Float32Array, feature: string, weight: number): void {
 
 function wordVector(term: string): Float32Array {
   const vector = new Float32Array(DIMENSION);
-  const scale = priorIdf(term) ** IDF_EXPONENT;
+  const scale = priorIdf(term);
   addSigns(vector, term, scale);
   // The mark ties the first n-gram to the word's start: a word half typed already finds its passages.
   const marked = `^${term}`;

@@ -1,7 +1,7 @@
 /**
  * Cutting a text or Markdown file into passages to embed and show.
  *
- * A passage is some 80 to 200 words that stay under one heading: enough to mean something alone, short enough
+ * A passage is some 70 to 140 words that stay under one heading: enough to mean something alone, short enough
  * that one vector can stand for it. Neighbours that a long paragraph was cut into share their border sentence, so
  * that a thought cut in two is whole in one of them. Short sections that follow each other are joined.
  *
@@ -25,8 +25,8 @@ export interface Passage {
 export type TextFormat = 'markdown' | 'plain';
 
 /** From this size on a passage ends with its paragraph; short sections are joined up to it. */
-const WORDS_ENOUGH = 120;
-const WORDS_MAX = 200;
+const WORDS_ENOUGH = 70;
+const WORDS_MAX = 140;
 /** Longer border sentences are not repeated: the overlap must stay small beside the passage. */
 const OVERLAP_WORDS_MAX = 40;
 /** Code without line breaks is cut into pieces of about this many characters. */

@@ -36,11 +36,11 @@ test('a skipped heading level does not confuse the path', () => {
   );
 });
 
-test('a long paragraph is cut at sentences, neighbours share one, none exceeds 200 words', () => {
+test('a long paragraph is cut at sentences, neighbours share one, none exceeds 140 words', () => {
   const passages = plain(sentences(0, 60));
   assert.ok(passages.length >= 3);
   for (const { text } of passages) {
-    assert.ok(countWords(text) <= 200, `${countWords(text)} words`);
+    assert.ok(countWords(text) <= 140, `${countWords(text)} words`);
     assert.match(text, /^Sentence .* stops\.$/s);
   }
   for (let i = 1; i < passages.length; i++) {
@@ -136,7 +136,7 @@ test('one huge line is cut into passages in linear time', () => {
   const startedMs = performance.now();
   const passages = [...plain('a'.repeat(4_000_000)), ...markdown(`# ${'*word '.repeat(400_000)}\n===`)];
   assert.ok(passages.length > 2000);
-  for (const { text } of passages) assert.ok(text.length <= 2500, `${text.length} characters`);
+  for (const { text } of passages) assert.ok(text.length <= 1700, `${text.length} characters`);
   assert.ok(performance.now() - startedMs < 5000, 'took over five seconds');
 });
 
