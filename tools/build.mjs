@@ -1,6 +1,7 @@
 // Builds the package into dist/: `npm run build`.
 //
 //   index.js, worker.js   one file an entry, what they share in a chunk beside them
+//   node.js               for Node, Bun and Deno; shares nothing with the two, so that they stay as small as they are
 //   licenses.txt          of the packages inside them: comlink and idb are bundled, because a page without a bundler
 //                         has no way to resolve a worker's imports (import maps do not reach workers)
 //   *.d.ts                by tsc
@@ -23,7 +24,8 @@ const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json')
 try {
   rmSync(dist, { recursive: true, force: true });
   await buildWasm();
-  await bundleEntries();
+  await bundleEntries({ index: 'src/index.ts', worker: 'src/worker.ts' }, 'browser');
+  await bundleEntries({ node: 'src/node.ts' }, 'node');
   writeDeclarations();
   writeLicenses();
   for (const module of globSync('build/wasm/*.wasm', { cwd: root })) {
@@ -35,11 +37,15 @@ try {
   process.exitCode = 1;
 }
 
-async function bundleEntries() {
+/**
+ * @param {Record<string, string>} input
+ * @param {'browser' | 'node'} platform
+ */
+async function bundleEntries(input, platform) {
   const bundle = await rolldown({
     cwd: root,
-    input: { index: 'src/index.ts', worker: 'src/worker.ts' },
-    platform: 'browser',
+    input,
+    platform,
     transform: { target: 'es2022' },
     plugins: [{ name: 'files-beside', transform: pointBeside }],
   });
@@ -71,11 +77,10 @@ function pointBeside(code) {
 
 function writeDeclarations() {
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc');
-  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
-    cwd: root,
-    stdio: 'inherit',
-  });
-  if (status !== 0) throw new Error('tsc could not write the declarations');
+  for (const project of ['tsconfig.build.json', 'tsconfig.node.json']) {
+    const { status } = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, stdio: 'inherit' });
+    if (status !== 0) throw new Error(`tsc could not write the declarations of ${project}`);
+  }
   // tsc rewrites the extension of imports in JavaScript only.
   for (const file of globSync('**/*.d.ts', { cwd: dist }).map((name) => path.join(dist, name))) {
     const text = readFileSync(file, 'utf8');

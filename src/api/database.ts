@@ -168,7 +168,7 @@ export interface Stats {
   /** The WASM build in use. */
   build: 'simd128' | 'relaxed';
   /** Where the data is kept. */
-  storage: 'indexeddb' | 'memory';
+  storage: 'indexeddb' | 'memory' | 'files';
   /** Spaces whose data is in memory now. */
   residentSpaces: number;
   memoryBytes: number;

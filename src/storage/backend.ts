@@ -36,7 +36,7 @@ export interface StorageEstimate {
 }
 
 export interface StorageBackend {
-  readonly kind: 'indexeddb' | 'memory';
+  readonly kind: 'indexeddb' | 'memory' | 'files';
 
   readState(): Promise<StoredState>;
   /** Bytes by block, in the order asked for; `undefined` where there is none. */

@@ -9,7 +9,7 @@
 
 import { shibuDbError } from '../api/errors.ts';
 
-export const EnvelopeKind = { Catalog: 1, Manifest: 2, Log: 3 } as const;
+export const EnvelopeKind = { Catalog: 1, Manifest: 2, Log: 3, BlockIndex: 4 } as const;
 type Kind = (typeof EnvelopeKind)[keyof typeof EnvelopeKind];
 
 /** XXH64, seed 0. Passed in: the core computes it. */

@@ -1,0 +1,67 @@
+/**
+ * `shibumi/node`: the same database in Node (22 or newer), Bun and Deno. The engine runs in this process, a folder keeps the
+ * data. Large bulk work (a search over many vectors, linking) takes its time on this thread, in slices where it can.
+ */
+
+import type { Database } from './api/database.ts';
+import { integerIn, invalid, shown } from './base/arguments.ts';
+import { DatabaseClient } from './client/database-client.ts';
+import { DirectTransport } from './node/direct-transport.ts';
+import { deleteFolder, openSession } from './node/open-engine.ts';
+
+export type * from './api/database.ts';
+export {
+  ConnectionError,
+  type ErrorCode,
+  type ErrorDetails,
+  isShibuDbError,
+  QueryError,
+  ShibuDbError,
+} from './api/errors.ts';
+
+export interface OpenOptions {
+  /** Which build of the core to use. Default: `relaxed` where the runtime has relaxed SIMD, else `simd128`. */
+  build?: 'simd128' | 'relaxed';
+  /** The WASM core: its file, or compiled. Default: the file that ships with the package. */
+  wasm?: URL | string | WebAssembly.Module;
+  /** Where the data is kept; `memory` forgets it on close. Default `files`. */
+  storage?: 'files' | 'memory';
+  /** Whether to make a database where there is none. Default true; false: `STORAGE_UNAVAILABLE`. */
+  create?: boolean;
+  /** How long to wait for another process to let the database go. Default 0: `LOCKED` at once. */
+  openTimeoutMs?: number;
+}
+
+/**
+ * Opens the database in the folder `path`, making both if they are not there. One process at a time can have it open; the
+ * lock of a process that died is taken over.
+ *
+ * @throws LOCKED while it is open here or in another process (`details.pid` says in which), STORAGE_UNAVAILABLE when the
+ *   folder cannot be used, CORRUPTION, VERSION_MISMATCH, UNSUPPORTED without WASM SIMD
+ */
+export async function open(path: string, options: OpenOptions = {}): Promise<Database> {
+  checkPath(path);
+  checkTimeout(options.openTimeoutMs);
+  return new DatabaseClient(new DirectTransport(await openSession(path, options)));
+}
+
+/**
+ * Deletes the database in the folder `path`, and the folder if nothing else is in it. There may have been none.
+ *
+ * @throws LOCKED while it is open
+ */
+export async function deleteDatabase(path: string, options: { timeoutMs?: number } = {}): Promise<void> {
+  checkPath(path);
+  checkTimeout(options.timeoutMs);
+  await deleteFolder(path, options.timeoutMs ?? 0);
+}
+
+function checkPath(path: unknown): void {
+  if (typeof path !== 'string' || path.length === 0 || path.includes('\0')) {
+    throw invalid(`Got ${shown(path)} for the database's path, expected the path of a folder`);
+  }
+}
+
+function checkTimeout(timeoutMs: unknown): void {
+  if (timeoutMs !== undefined) integerIn(timeoutMs, 0, 2 ** 31 - 1, 'the time to wait, in milliseconds,');
+}

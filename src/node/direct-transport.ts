@@ -1,0 +1,78 @@
+/**
+ * Client and session in one process: a call is a call. What the caller passed is the caller's again as soon as the call
+ * returns, as it would be behind a worker, so whatever is read later is copied, or taken over when it is handed over.
+ */
+
+import type { ArgumentsOf, CallContext, Method, ResultOf } from '../api/calls.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { invalid } from '../base/arguments.ts';
+import type { Transport, TransportOptions } from '../client/transport.ts';
+import type { Session } from '../engine/session.ts';
+
+/** Calls whose session reads arrays after its first wait. All others have encoded theirs by then. */
+const readsLater: ReadonlySet<Method> = new Set<Method>(['insertVectors', 'searchTopK', 'rangeSearch']);
+
+export class DirectTransport implements Transport {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async call<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    { signal, onProgress, transfer }: TransportOptions,
+  ): Promise<ResultOf<M>> {
+    try {
+      const owned = readsLater.has(method) ? takeOver(args, transfer) : args;
+      return await this.#session.call(method, owned, { signal, onProgress: shielded(onProgress) });
+    } catch (error) {
+      if (isShibuDbError(error)) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw shibuDbError('INTERNAL', `The engine failed: ${reason}`, { cause: error });
+    }
+  }
+
+  release(): void {
+    // Closing the session has freed everything.
+  }
+}
+
+function takeOver<Args extends object>(args: Args, transfer: readonly ArrayBuffer[] = []): Args {
+  if (transfer.length > 0) return handOver(args, transfer);
+  const entries = Object.entries(args).map(([name, value]) => {
+    if (Array.isArray(value)) return [name, [...value]];
+    return [name, isTypedArray(value) ? value.slice() : value];
+  });
+  return Object.fromEntries(entries) as Args;
+}
+
+function handOver<Args extends object>(args: Args, transfer: readonly ArrayBuffer[]): Args {
+  try {
+    return structuredClone(args, { transfer: [...transfer] });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw invalid(`The arguments cannot be handed over: ${reason}`);
+  }
+}
+
+function isTypedArray(value: unknown): value is Float32Array | BigInt64Array {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView);
+}
+
+/** What a caller's callback throws is the caller's business, not the engine's. */
+function shielded(onProgress: CallContext['onProgress']): CallContext['onProgress'] {
+  return (
+    onProgress &&
+    ((progress) => {
+      try {
+        onProgress(progress);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    })
+  );
+}

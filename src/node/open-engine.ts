@@ -1,0 +1,141 @@
+/** Puts an engine together in this process: the core's build, a folder with its lock or plain memory, a session. */
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { fileURLToPath } from 'node:url';
+import { shibuDbError } from '../api/errors.ts';
+import { oneOf } from '../base/arguments.ts';
+import { DatabaseEngine } from '../engine/database-engine.ts';
+import { Session } from '../engine/session.ts';
+import { defaultSettings, type Settings } from '../engine/settings.ts';
+import { CoreInstance } from '../kernel/instance.ts';
+import { type BuildName, type Core, supportedBuild } from '../kernel/module.ts';
+import type { StorageBackend } from '../storage/backend.ts';
+import type { Checksum } from '../storage/envelope.ts';
+import { MemoryBackend } from '../storage/memory-backend.ts';
+import { wasmFile } from '../wasm-files.ts';
+import { FileBackend, holdsDatabase, removeDatabase } from './file-backend.ts';
+import { fileError, nodeFileSystem, reasonOf } from './file-system.ts';
+import { lockFolder } from './folder-lock.ts';
+
+export interface EngineOptions {
+  readonly build?: BuildName;
+  readonly wasm?: URL | string | WebAssembly.Module;
+  readonly storage?: 'files' | 'memory';
+  readonly create?: boolean;
+  readonly openTimeoutMs?: number;
+  readonly settings?: Partial<Settings>;
+}
+
+export async function openSession(place: string, options: EngineOptions): Promise<Session> {
+  checkRuntime();
+  const core = await loadCore(options);
+  const storage = oneOf(options.storage ?? 'files', ['files', 'memory'], 'storage');
+  if (storage === 'memory') return startSession(place, core, new MemoryBackend(), options, async () => {});
+  const folder = path.resolve(place);
+  await makeFolder(folder, options.create ?? true);
+  const lock = await takeLock(folder, options.openTimeoutMs ?? 0);
+  let backend: FileBackend | undefined;
+  const release = async (): Promise<void> => {
+    await backend?.closed();
+    lock.release();
+  };
+  try {
+    backend = await FileBackend.open(folder, checksumOf(core));
+    return await startSession(place, core, backend, options, release);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** Removes a database; there may have been none. */
+export async function deleteFolder(place: string, timeoutMs: number): Promise<void> {
+  const folder = path.resolve(place);
+  if (!(await nodeFileSystem.list(folder).catch(() => [])).length) return;
+  const lock = await takeLock(folder, timeoutMs);
+  try {
+    await removeDatabase(folder);
+  } catch (error) {
+    throw fileError(error, 'deleteDatabase', folder);
+  } finally {
+    lock.release();
+  }
+  // Only an empty folder goes: what else is in it is not ours.
+  await nodeFileSystem.removeEmptyFolder(folder).catch(() => {});
+}
+
+async function startSession(
+  name: string,
+  core: Core,
+  backend: StorageBackend,
+  options: EngineOptions,
+  release: () => Promise<void>,
+): Promise<Session> {
+  const engine = await DatabaseEngine.open({
+    name,
+    core,
+    backend,
+    now: () => performance.now(),
+    settings: { ...defaultSettings, ...options.settings },
+  });
+  return new Session(engine, () => engine.close().finally(release));
+}
+
+function checkRuntime(): void {
+  if (typeof Promise.withResolvers === 'function' && typeof Map.groupBy === 'function') return;
+  throw shibuDbError(
+    'UNSUPPORTED',
+    `shibumi/node needs Node 22 or newer, Bun or Deno; got Node ${process.versions.node}`,
+  );
+}
+
+async function makeFolder(folder: string, create: boolean): Promise<void> {
+  try {
+    if (!create && !(await holdsDatabase(folder))) {
+      throw shibuDbError('STORAGE_UNAVAILABLE', `There is no database in ${folder}`, {
+        details: { path: folder },
+      });
+    }
+    await nodeFileSystem.makeFolder(folder);
+  } catch (error) {
+    throw fileError(error, 'open', folder);
+  }
+}
+
+async function takeLock(folder: string, timeoutMs: number): ReturnType<typeof lockFolder> {
+  try {
+    return await lockFolder(folder, timeoutMs);
+  } catch (error) {
+    throw fileError(error, 'open', folder);
+  }
+}
+
+/** XXH64 by an instance of the core that holds no space. */
+export function checksumOf(core: Core): Checksum {
+  const instance = new CoreInstance(core);
+  instance.exports.arena_init(4096);
+  return (bytes) => instance.checksum(bytes);
+}
+
+/** @throws UNSUPPORTED without the SIMD that the build needs, or when the file cannot be read */
+export async function loadCore({ build, wasm }: Pick<EngineOptions, 'build' | 'wasm'>): Promise<Core> {
+  if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
+  const supported = supportedBuild();
+  if (supported === undefined || (build === 'relaxed' && supported !== 'relaxed')) {
+    const missing = supported === undefined ? 'WebAssembly SIMD, which Shibumi needs' : 'relaxed SIMD';
+    throw shibuDbError('UNSUPPORTED', `This runtime has no ${missing}`);
+  }
+  const name = build ?? supported;
+  if (wasm instanceof WebAssembly.Module) return { build: name, module: wasm };
+  const source = wasm ?? wasmFile(name);
+  const file = source instanceof URL || source.startsWith('file:') ? fileURLToPath(source) : source;
+  try {
+    return { build: name, module: await WebAssembly.compile(await readFile(file)) };
+  } catch (cause) {
+    throw shibuDbError('UNSUPPORTED', `The WASM core cannot be loaded from ${file}: ${reasonOf(cause)}`, {
+      cause,
+    });
+  }
+}
