@@ -54,6 +54,14 @@ export interface Calls {
   put: [InSpace & { key: string; value: Value }, undefined];
   get: [InSpace & { key: string }, Value | undefined];
   delete: [InSpace & { key: string }, boolean];
+  exists: [InSpace & { key: string }, boolean];
+  size: [InSpace, number];
+  clear: [InSpace, undefined];
+  increment: [InSpace & { key: string; by: number | bigint }, number | bigint];
+  putIf: [InSpace & { key: string; value: Value; expected: Value | undefined }, boolean];
+  putMany: [InSpace & { entries: readonly Entry[] }, undefined];
+  getMany: [InSpace & { keys: readonly string[] }, (Value | undefined)[]];
+  deleteMany: [InSpace & { keys: readonly string[] }, number];
   scanOpen: [InSpace & ScanArguments, number];
   scanVectorsOpen: [InSpace & { limit?: number; cursor?: string }, number];
   scanNext: [{ scan: number }, ScanStep<Entry | VectorEntry>];

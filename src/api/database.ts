@@ -190,6 +190,28 @@ export interface SpaceCalls {
   get(key: string, options?: CallOptions): Promise<Value | undefined>;
   /** Whether there was something to delete. */
   delete(key: string, options?: CallOptions): Promise<boolean>;
+  exists(key: string, options?: CallOptions): Promise<boolean>;
+  /** Number of keys. */
+  size(options?: CallOptions): Promise<number>;
+  /** Deletes every key, at once or not at all, and gives their memory back. */
+  clear(options?: CallOptions): Promise<void>;
+  /**
+   * Adds `by` (default 1, may be negative) to the decimal integer stored under `key` and resolves with the sum. A missing
+   * key counts as 0. Atomic, whoever else writes. The sum is a number where that is exact, else a bigint.
+   * @throws NOT_A_NUMBER when something else is stored there, OVERFLOW past 64 bits; nothing is changed
+   */
+  increment(key: string, by?: number | bigint, options?: CallOptions): Promise<number | bigint>;
+  /**
+   * Stores `value` only if the key's value is `expected` (same type, same contents); `undefined` expects that there is none.
+   * Resolves with whether it was stored. Atomic.
+   */
+  putIf(key: string, value: Value, expected: Value | undefined, options?: CallOptions): Promise<boolean>;
+  /** Stores all or none. @throws INVALID_ARGUMENT when keys and values have more than 16 MiB together */
+  putMany(entries: readonly Entry[], options?: CallOptions): Promise<void>;
+  /** The values in the order of the keys, all of one moment. @throws INVALID_ARGUMENT past 16 MiB of keys or values */
+  getMany(keys: readonly string[], options?: CallOptions): Promise<(Value | undefined)[]>;
+  /** Deletes all or none; resolves with how many there were. */
+  deleteMany(keys: readonly string[], options?: CallOptions): Promise<number>;
   /**
    * Entries in the order of their keys' UTF-8 bytes. A stable snapshot: what is written after the first item was asked
    * for is not seen, within a budget of 16 MiB; beyond it the scan ends with `SNAPSHOT_LOST` and a cursor in `details`.

@@ -13,6 +13,8 @@ export type ErrorCode =
   | 'SPACE_EXISTS'
   | 'WRONG_ENGINE'
   | 'UNSUPPORTED'
+  | 'NOT_A_NUMBER'
+  | 'OVERFLOW'
   | 'ABORTED'
   | 'TIMEOUT'
   | 'SNAPSHOT_LOST'
@@ -63,6 +65,8 @@ const queryCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SPACE_EXISTS',
   'WRONG_ENGINE',
   'UNSUPPORTED',
+  'NOT_A_NUMBER',
+  'OVERFLOW',
 ]);
 const connectionCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CLOSED',

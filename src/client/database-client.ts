@@ -109,6 +109,38 @@ class SpaceClient implements SpaceCalls {
     return this.caller.call('delete', { space: this.#space(options), key }, options);
   }
 
+  exists(key: string, options?: CallOptions): Promise<boolean> {
+    return this.caller.call('exists', { space: this.#space(options), key }, options);
+  }
+
+  size(options?: CallOptions): Promise<number> {
+    return this.caller.call('size', { space: this.#space(options) }, options);
+  }
+
+  clear(options?: CallOptions): Promise<void> {
+    return this.caller.call('clear', { space: this.#space(options) }, options);
+  }
+
+  increment(key: string, by: number | bigint = 1, options?: CallOptions): Promise<number | bigint> {
+    return this.caller.call('increment', { space: this.#space(options), key, by }, options);
+  }
+
+  putIf(key: string, value: Value, expected: Value | undefined, options?: CallOptions): Promise<boolean> {
+    return this.caller.call('putIf', { space: this.#space(options), key, value, expected }, options);
+  }
+
+  putMany(entries: readonly Entry[], options?: CallOptions): Promise<void> {
+    return this.caller.call('putMany', { space: this.#space(options), entries }, options);
+  }
+
+  getMany(keys: readonly string[], options?: CallOptions): Promise<(Value | undefined)[]> {
+    return this.caller.call('getMany', { space: this.#space(options), keys }, options);
+  }
+
+  deleteMany(keys: readonly string[], options?: CallOptions): Promise<number> {
+    return this.caller.call('deleteMany', { space: this.#space(options), keys }, options);
+  }
+
   scan(options: ScanOptions = {}): Scan<Entry> {
     const { signal, timeoutMs, space: _, ...args } = options;
     const open = (): Promise<number> =>

@@ -68,7 +68,7 @@ export async function insertVectors(
   { signal, onProgress }: CallContext,
 ): Promise<void> {
   const { count, chunkRows } = insert;
-  const inFlight: { to: number; written: Promise<boolean> }[] = [];
+  const inFlight: { to: number; written: Promise<number> }[] = [];
   let acknowledged = 0;
   const settleOldest = async (): Promise<void> => {
     const oldest = inFlight.shift();

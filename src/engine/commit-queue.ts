@@ -6,7 +6,9 @@
 
 import type { Durability } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
-import { type OperationView, operationsIn } from '../space/operation.ts';
+import type { Decide } from '../space/conditional.ts';
+import { operationsIn } from '../space/operation.ts';
+import { PendingKeys } from '../space/pending-keys.ts';
 import type { Need } from '../space/space.ts';
 import type { LogEntry } from '../storage/backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
@@ -16,9 +18,13 @@ import type { Environment } from './settings.ts';
 
 interface Waiting {
   readonly resident: ResidentSpace;
-  readonly operation: Uint8Array;
+  /** One or more operations; of a conditional write, none until it is decided. */
+  operations: Uint8Array;
+  readonly decide: Decide<unknown> | undefined;
   readonly need: Need;
-  readonly resolve: (outcome: boolean) => void;
+  /** What the caller gets instead of the number of keys and ids that were there. */
+  answer: unknown;
+  readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -28,6 +34,8 @@ interface FlushState {
   since: number;
   timer: ReturnType<typeof setTimeout> | undefined;
 }
+
+const noOperations = new Uint8Array(0);
 
 export class CommitQueue {
   readonly #environment: Environment;
@@ -43,10 +51,24 @@ export class CommitQueue {
     this.#onApplied = onApplied;
   }
 
-  /** Resolves with the operation's outcome when it is as durable as its space promises, and applied. */
-  submit(resident: ResidentSpace, operation: Uint8Array, need: Need): Promise<boolean> {
+  /** Resolves with how many keys or ids there were when the operations are as durable as its space promises, and applied. */
+  submit(resident: ResidentSpace, operations: Uint8Array, need: Need): Promise<number> {
+    return this.#push(resident, operations, undefined, need);
+  }
+
+  /** The same for a write that depends on what is there; resolves with its answer. Key-value spaces only. */
+  submitConditional<Answer>(resident: ResidentSpace, decide: Decide<Answer>, need: Need): Promise<Answer> {
+    return this.#push(resident, noOperations, decide, need);
+  }
+
+  #push<Answer>(
+    resident: ResidentSpace,
+    operations: Uint8Array,
+    decide: Decide<unknown> | undefined,
+    need: Need,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resident, operation, need, resolve, reject });
+      this.#waiting.push({ resident, operations, decide, need, answer: undefined, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -67,8 +89,8 @@ export class CommitQueue {
     let bytes = 0;
     let count = 0;
     const { groupBytesMax, groupOperationsMax } = this.#environment.settings;
-    for (const { operation } of this.#waiting) {
-      bytes += operation.length;
+    for (const { operations } of this.#waiting) {
+      bytes += operations.length;
       if (count > 0 && (bytes > groupBytesMax || count === groupOperationsMax)) break;
       count++;
     }
@@ -78,7 +100,7 @@ export class CommitQueue {
   async #commit(taken: Waiting[]): Promise<void> {
     const bySpace = Map.groupBy(taken, ({ resident }) => resident);
     for (const [resident, waiting] of bySpace) {
-      const held = this.#hold(resident, waiting);
+      const held = decideInOrder(resident, this.#hold(resident, waiting));
       if (held.length === 0) bySpace.delete(resident);
       else bySpace.set(resident, held);
     }
@@ -87,7 +109,8 @@ export class CommitQueue {
     try {
       for (const [resident, waiting] of bySpace) {
         if (resident.durability === 'none') continue;
-        const operations = waiting.map(({ operation }) => operation);
+        const operations = waiting.map((each) => each.operations).filter(({ length }) => length > 0);
+        if (operations.length === 0) continue;
         const sequence = resident.nextSequence;
         const bytes = encodeLogRecord(resident.entry.id, sequence, operations, this.#checksum);
         entries.push({ space: resident.entry.id, sequence, bytes });
@@ -131,11 +154,12 @@ export class CommitQueue {
     return held;
   }
 
-  #apply({ resident, operation, resolve, reject }: Waiting): void {
+  #apply({ resident, operations, answer, resolve, reject }: Waiting): void {
     try {
       if (resident.broken) throw new Error('an earlier operation failed while it was applied');
-      const [view] = operationsIn(operation);
-      resolve(resident.apply(view as OperationView));
+      let there = 0;
+      for (const operation of operationsIn(operations)) if (resident.apply(operation)) there++;
+      resolve((answer ?? there) as never);
     } catch (cause) {
       // It is in the log: the space is opened again from there, where this operation counts.
       const name = resident.entry.name;
@@ -182,6 +206,26 @@ export class CommitQueue {
   close(): void {
     this.#flushed();
   }
+}
+
+/** Decides what is conditional, each with all before it counted in. What cannot be is refused and left out. */
+function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
+  if (waiting.every(({ decide }) => decide === undefined)) return waiting;
+  const keys = new PendingKeys(resident.keyValue);
+  return waiting.filter((each) => {
+    try {
+      if (each.decide !== undefined) {
+        const { operations, answer } = each.decide(keys);
+        each.operations = operations;
+        each.answer = answer;
+      }
+      keys.note(each.operations);
+      return true;
+    } catch (error) {
+      each.reject(error);
+      return false;
+    }
+  });
 }
 
 function sumOf(waiting: readonly Waiting[]): Need {

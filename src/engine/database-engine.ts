@@ -11,6 +11,7 @@
 import type { Durability, SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
+import type { Decide } from '../space/conditional.ts';
 import type { Need } from '../space/space.ts';
 import {
   type Catalog,
@@ -105,22 +106,37 @@ export class DatabaseEngine {
 
   deleteSpace(name: string): Promise<void> {
     return this.#changeCatalog(async () => {
-      const entry = this.entryOf(name);
-      const spaces = this.#catalog.spaces.filter(({ id }) => id !== entry.id);
-      const former = this.#catalog;
-      // From here on nobody finds the space by name; what was submitted before still runs to its end.
-      this.#catalog = { ...former, spaces };
-      try {
-        await this.#quiet(entry.id);
-        await this.#writeCatalog(this.#catalog, [entry.id]);
-      } catch (error) {
-        this.#catalog = former;
-        throw error;
-      }
-      const resident = this.#residents.get(entry.id);
-      if (resident !== undefined) this.#letGo(resident);
-      this.#manifests.delete(entry.id);
+      const { id } = this.entryOf(name);
+      const spaces = this.#catalog.spaces.filter((space) => space.id !== id);
+      await this.#retire(id, { ...this.#catalog, spaces });
     });
+  }
+
+  /** Empties a space by giving it a new number: what was under the old one goes in the same transaction. */
+  clearSpace(name: string): Promise<void> {
+    return this.#changeCatalog(async () => {
+      const { id } = this.entryOf(name);
+      const { nextId, spaces } = this.#catalog;
+      const renumbered = spaces.map((space) => (space.id === id ? { ...space, id: nextId } : space));
+      await this.#retire(id, { nextId: nextId + 1, spaces: renumbered });
+    });
+  }
+
+  /** Makes a catalog count in which the space `id` is gone, and drops what was stored of it. */
+  async #retire(id: number, catalog: Catalog): Promise<void> {
+    const former = this.#catalog;
+    // From here on nobody finds the old space; what was submitted before still runs to its end.
+    this.#catalog = catalog;
+    try {
+      await this.#quiet(id);
+      await this.#writeCatalog(catalog, [id]);
+    } catch (error) {
+      this.#catalog = former;
+      throw error;
+    }
+    const resident = this.#residents.get(id);
+    if (resident !== undefined) this.#letGo(resident);
+    this.#manifests.delete(id);
   }
 
   #changeCatalog(change: () => Promise<void>): Promise<void> {
@@ -221,16 +237,25 @@ export class DatabaseEngine {
    *
    * @throws SPACE_NOT_FOUND when the space was deleted meanwhile, OUT_OF_MEMORY
    */
-  submit(entry: CatalogEntry, operation: Uint8Array, need: Need): Promise<boolean> {
+  submit(entry: CatalogEntry, operations: Uint8Array, need: Need): Promise<number> {
+    return this.#withResident(entry, (resident) => this.#queue.submit(resident, operations, need));
+  }
+
+  /** The same for a write that depends on what is there; resolves with its answer. */
+  submitConditional<Answer>(entry: CatalogEntry, decide: Decide<Answer>, need: Need): Promise<Answer> {
+    return this.#withResident(entry, (resident) => this.#queue.submitConditional(resident, decide, need));
+  }
+
+  #withResident<Result>(
+    entry: CatalogEntry,
+    use: (resident: ResidentSpace) => Promise<Result>,
+  ): Promise<Result> {
     if (this.entryOf(entry.name).id !== entry.id) {
-      throw shibuDbError(
-        'SPACE_NOT_FOUND',
-        `The space "${entry.name}" was deleted and created anew meanwhile`,
-      );
+      throw shibuDbError('SPACE_NOT_FOUND', `The space "${entry.name}" was deleted or cleared meanwhile`);
     }
     const resident = this.residentNow(entry);
-    if (resident !== undefined) return this.#queue.submit(resident, operation, need);
-    return this.resident(entry).then(() => this.submit(entry, operation, need));
+    if (resident !== undefined) return use(resident);
+    return this.resident(entry).then(() => this.#withResident(entry, use));
   }
 
   #applied(resident: ResidentSpace): void {

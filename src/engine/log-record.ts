@@ -1,7 +1,7 @@
 /**
  * A record of a space's write-ahead log: the operations of one group commit.
  *
- *   log := space u32, count u32, sequence f64, operations (space/operation.ts)
+ *   log := space u32, reserved u32, sequence f64, operations (space/operation.ts)
  *
  * inside an envelope. Space and sequence are in the record too, so that one in the wrong place is noticed.
  */
@@ -22,7 +22,6 @@ export function encodeLogRecord(
   const record = new Uint8Array(length);
   const view = new DataView(record.buffer, envelopeHeaderBytes);
   view.setUint32(0, space, true);
-  view.setUint32(4, operations.length, true);
   view.setFloat64(8, sequence, true);
   let at = envelopeHeaderBytes + fixedBytes;
   for (const operation of operations) {

@@ -27,9 +27,10 @@ import type {
 import { shibuDbError } from '../api/errors.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { encodeUtf8 } from '../base/text.ts';
+import { increment, putIf } from '../space/conditional.ts';
+import { checkKeys, deleteManyOperations, getMany, putManyOperations } from '../space/key-value-batch.ts';
 import { checkKey, deleteOperation, putOperation } from '../space/key-value-space.ts';
 import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
-import type { Need } from '../space/space.ts';
 import { checkId } from '../space/vector-ids.ts';
 import { checkVector, kMax } from '../space/vector-space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
@@ -46,6 +47,8 @@ type Handlers = {
 type AnyScan = SnapshotScan<Entry> | SnapshotScan<VectorEntry>;
 
 const scansMax = 1000;
+/** The longest decimal of 64 bits. */
+const int64TextBytes = 20;
 
 export class Session implements Handlers {
   readonly #engine: DatabaseEngine;
@@ -103,7 +106,7 @@ export class Session implements Handlers {
   async put({ space, key, value }: InSpace & { key: string; value: Value }): Promise<undefined> {
     const entry = this.#entry(space, 'key-value', 'put');
     const operation = putOperation(key, value);
-    await this.#write(entry, operation, { count: 1, bytes: operation.length });
+    await this.#engine.submit(entry, operation, { count: 1, bytes: operation.length });
   }
 
   get({ space, key }: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
@@ -112,10 +115,54 @@ export class Session implements Handlers {
     return this.#read(entry, (resident) => resident.keyValue.get(key));
   }
 
-  delete({ space, key }: InSpace & { key: string }): Promise<boolean> {
+  async delete({ space, key }: InSpace & { key: string }): Promise<boolean> {
     const entry = this.#entry(space, 'key-value', 'delete');
     const operation = deleteOperation(key);
-    return this.#write(entry, operation, { count: 1, bytes: operation.length });
+    return (await this.#engine.submit(entry, operation, { count: 1, bytes: operation.length })) > 0;
+  }
+
+  exists({ space, key }: InSpace & { key: string }): boolean | Promise<boolean> {
+    const entry = this.#entry(space, 'key-value', 'exists');
+    checkKey(key);
+    return this.#read(entry, (resident) => resident.keyValue.has(key));
+  }
+
+  size({ space }: InSpace): number | Promise<number> {
+    return this.#read(this.#entry(space, 'key-value', 'size'), (resident) => resident.keyValue.count());
+  }
+
+  async clear({ space }: InSpace): Promise<undefined> {
+    await this.#engine.clearSpace(this.#entry(space, 'key-value', 'clear').name);
+  }
+
+  async increment({ space, key, by }: ArgumentsOf<'increment'>): Promise<number | bigint> {
+    const entry = this.#entry(space, 'key-value', 'increment');
+    const need = { count: 1, bytes: key.length * 3 + int64TextBytes };
+    return this.#engine.submitConditional(entry, increment(key, by), need);
+  }
+
+  async putIf({ space, key, value, expected }: ArgumentsOf<'putIf'>): Promise<boolean> {
+    const entry = this.#entry(space, 'key-value', 'putIf');
+    const need = { count: 1, bytes: (key.length + value.length) * 3 };
+    return this.#engine.submitConditional(entry, putIf(key, value, expected), need);
+  }
+
+  async putMany({ space, entries }: ArgumentsOf<'putMany'>): Promise<undefined> {
+    const entry = this.#entry(space, 'key-value', 'putMany');
+    const operations = putManyOperations(entries);
+    await this.#engine.submit(entry, operations, { count: entries.length, bytes: operations.length });
+  }
+
+  getMany({ space, keys }: ArgumentsOf<'getMany'>): ResultOf<'getMany'> | Promise<ResultOf<'getMany'>> {
+    const entry = this.#entry(space, 'key-value', 'getMany');
+    checkKeys(keys);
+    return this.#read(entry, (resident) => getMany(resident.keyValue, keys));
+  }
+
+  async deleteMany({ space, keys }: ArgumentsOf<'deleteMany'>): Promise<number> {
+    const entry = this.#entry(space, 'key-value', 'deleteMany');
+    const operations = deleteManyOperations(keys);
+    return this.#engine.submit(entry, operations, { count: keys.length, bytes: operations.length });
   }
 
   async scanOpen({ space, ...options }: InSpace & ScanArguments): Promise<number> {
@@ -171,7 +218,7 @@ export class Session implements Handlers {
     const entry = this.#entry(space, 'vector', 'insertVector');
     const floats = checkVector(vector, entry.dimension ?? 0);
     const insert = prepareInsert(entry, [id], floats);
-    await this.#write(entry, insert.operation(0, 1), { count: 1, bytes: insert.idBytes(0, 1) });
+    await this.#engine.submit(entry, insert.operation(0, 1), { count: 1, bytes: insert.idBytes(0, 1) });
   }
 
   async insertVectors(
@@ -192,12 +239,12 @@ export class Session implements Handlers {
     return this.#read(entry, (resident) => resident.vectors.get(checked));
   }
 
-  deleteVector({ space, id }: ArgumentsOf<'deleteVector'>): Promise<boolean> {
+  async deleteVector({ space, id }: ArgumentsOf<'deleteVector'>): Promise<boolean> {
     const entry = this.#entry(space, 'vector', 'deleteVector');
     const checked = checkId(id, entry.ids ?? 'int');
     const operation =
       typeof checked === 'bigint' ? encodeDeleteInt(checked) : encodeDeleteString(encodeUtf8(checked));
-    return this.#write(entry, operation, { count: 1, bytes: operation.length });
+    return (await this.#engine.submit(entry, operation, { count: 1, bytes: operation.length })) > 0;
   }
 
   countVectors({ space }: InSpace): number | Promise<number> {
@@ -284,11 +331,6 @@ export class Session implements Handlers {
     const resident = this.#engine.residentNow(entry);
     return resident === undefined ? this.#engine.resident(entry).then(read) : read(resident);
   }
-
-  /** Asynchronous, so that what `submit` throws at once becomes a rejection like everything else. */
-  async #write(entry: CatalogEntry, operation: Uint8Array, need: Need): Promise<boolean> {
-    return this.#engine.submit(entry, operation, need);
-  }
 }
 
 /** What may be called by name; nothing else of the class can be reached from outside. */
@@ -302,6 +344,14 @@ const callable: ReadonlySet<string> = new Set<Method>(
     put: 1,
     get: 1,
     delete: 1,
+    exists: 1,
+    size: 1,
+    clear: 1,
+    increment: 1,
+    putIf: 1,
+    putMany: 1,
+    getMany: 1,
+    deleteMany: 1,
     scanOpen: 1,
     scanVectorsOpen: 1,
     scanNext: 1,

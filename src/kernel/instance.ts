@@ -34,6 +34,7 @@ export interface CoreExports {
   kv_open(deep: number): number;
   kv_count(): number;
   kv_bytes(): number;
+  kv_plan(keyLength: number, valueLength: number): number;
   kv_plan_many(count: number, bytes: number): number;
   kv_put(key: number, keyLength: number, value: number, valueLength: number, flags: number): number;
   kv_get(key: number, keyLength: number, out: number): number;

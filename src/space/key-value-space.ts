@@ -129,6 +129,12 @@ export class KeyValueSpace implements Space {
     return this.#readLarge(encodeUtf8(key), length, flags);
   }
 
+  has(key: string): boolean {
+    const meta = this.instance.scratch(16 + key.length * 3);
+    const keyLength = writeUtf8(key, this.instance.bytes(), meta + 16);
+    return checkStatus(this.instance.exports.kv_get(meta + 16, keyLength, meta), 'exists') === Status.Ok;
+  }
+
   #readLarge(key: Uint8Array, length: number, flags: number): Value {
     const address = this.instance.scratch(key.length + length);
     this.instance.bytes().set(key, address);
@@ -191,7 +197,8 @@ export class KeyValueSpace implements Space {
   }
 }
 
-function toValue(bytes: Uint8Array, at: number, length: number, flags: number): Value {
+/** A copy of a stored value, of the type it was put as. */
+export function toValue(bytes: Uint8Array, at: number, length: number, flags: number): Value {
   return (flags & ValueFlags.Bytes) === 0 ? readUtf8(bytes, at, length) : bytes.slice(at, at + length);
 }
 
