@@ -32,7 +32,7 @@ Status descend_to_leaf(SegmentId segment, Bytes key, TreePath& path, const u8*& 
 /// how short is not known yet: a branch counts as full when the longest key would not fit.
 u32 pages_for_splits(SegmentId segment, const TreePath& path, u32 leaf_free, u32 bytes) {
   if (bytes <= leaf_free) return 0;
-  constexpr u32 kSeparatorBytesMax = kCellHeaderBytes + kKeyBytesMax + kSlotBytes;
+  constexpr u32 kSeparatorBytesMax = kCellHeaderBytes + kKeyBytesMax;
   u32 level = 1;
   while (level < path.levels && page_free(read_page(segment, path.page[level])) < kSeparatorBytesMax) level++;
   return level < path.levels ? level : path.levels + 1;  // one more: a new root
@@ -133,7 +133,7 @@ Status Btree::plan_put(Bytes key, u32 value_bytes, TreePlan& plan) const {
   u32 leaf_free = page_free(leaf);
   if (plan.found) {
     const Cell old = page_cell(leaf, position);
-    leaf_free += old.bytes() + kSlotBytes;
+    leaf_free += old.bytes();
     if (cell_kind(old.header) == kOverflowCell) status = plan_free_overflow(segment_, old.payload.data);
     if (status != kOk) return status;
   }
@@ -144,8 +144,7 @@ Status Btree::plan_put(Bytes key, u32 value_bytes, TreePlan& plan) const {
     pages = overflow_single_pages(shape);
     whole_blocks = shape.whole_blocks;
   }
-  pages += pages_for_splits(segment_, plan.path, leaf_free,
-                            kCellHeaderBytes + key.length + payload_bytes + kSlotBytes);
+  pages += pages_for_splits(segment_, plan.path, leaf_free, kCellHeaderBytes + key.length + payload_bytes);
   if (pages + whole_blocks == 0) return kOk;
   if (plan.path.levels == kTreeLevelsMax) return kFull;
   return plan_pages(segment_, *read_header(segment_), pages, whole_blocks, plan.need);
@@ -184,10 +183,10 @@ Status Btree::remove(Bytes key) {
 }
 
 TreeNeed Btree::bound(u32 count, u32 key_bytes, u32 value_bytes) const {
-  u64 cell_bytes = kCellHeaderBytes + kSlotBytes + key_bytes + value_bytes, pages = 0, whole_blocks = 0;
+  u64 cell_bytes = kEntryOverhead + key_bytes + value_bytes, pages = 0, whole_blocks = 0;
   if (!fits_inline(key_bytes, value_bytes)) {
     const OverflowShape shape = overflow_shape(value_bytes);
-    cell_bytes = kCellHeaderBytes + kSlotBytes + key_bytes + shape.list_bytes;
+    cell_bytes = kEntryOverhead + key_bytes + shape.list_bytes;
     pages = overflow_single_pages(shape);
     whole_blocks = shape.whole_blocks;
   }
@@ -198,7 +197,7 @@ TreeNeed Btree::bound_total(u32 count, u64 payload_bytes) const {
   // Values with pages of their own are longer than this, and waste less than two pages each.
   constexpr u64 kOverflowBytesMin = kCellBytesMax - kCellHeaderBytes;
   const u64 pages = (payload_bytes >> kPageShift) + 2 * (payload_bytes / kOverflowBytesMin);
-  return bound_pages(segment_, count, payload_bytes + count * u64{kCellHeaderBytes + kSlotBytes}, pages, 0);
+  return bound_pages(segment_, count, payload_bytes + u64{count} * kEntryOverhead, pages, 0);
 }
 
 }  // namespace shibumi

@@ -78,7 +78,7 @@ struct TreeCheck {
     if (h.kind != (level == 0 ? kLeafPage : kBranchPage) || h.level != level || (level == 0 && h.first_child != 0)) {
       return false;
     }
-    const u32 slots_end = kPageHeaderBytes + h.count * kSlotBytes;
+    const u32 slots_end = slots_at(level, h.count) + h.count * kSlotBytes;
     if (h.cells > kPageBytes || slots_end > h.cells || h.cells + h.garbage > kPageBytes) return false;
     u64 taken[kPageBytes / 64] = {};
     u32 bytes = 0;
@@ -97,13 +97,14 @@ struct TreeCheck {
     return h.cells + h.garbage + bytes == kPageBytes;
   }
 
-  /// Order: prefix and heads are right, keys ascend strictly and stay in their range.
+  /// Order: prefix, heads and tags are right, keys ascend strictly and stay in their range.
   static bool order_holds(const u8* page, const KeyRange& range) {
     const PageHeader& h = page_header(page);
     for (u32 i = 0; i < h.count; i++) {
       const Bytes key = page_key(page, i);
       if (common_bytes(key.data, page_key(page, 0).data, h.prefix) != h.prefix) return false;
       if (page_slots(page)[i].head != key_head(key, h.prefix)) return false;
+      if (h.level == 0 && leaf_tags(page)[i] != key_tag(key)) return false;
       if (i > 0 && compare_keys(page_key(page, i - 1), key) >= 0) return false;
     }
     if (h.count == 0) return true;

@@ -1,6 +1,10 @@
 // Inside one page of the tree: search, insert, remove, compact. See btree_page.h for the layout.
 #include "btree_page.h"
 
+#if defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+#endif
+
 namespace shibumi {
 
 namespace {
@@ -43,6 +47,27 @@ u32 tie_lower_bound(const u8* page, u32 low, u32 head, Bytes key, bool& equal) {
   return low;
 }
 
+/// Bit i: tag i of sixteen is `tag`.
+u32 equal_tags(const u8* tags, u8 tag) {
+#if defined(__wasm_simd128__)
+  return wasm_i8x16_bitmask(wasm_i8x16_eq(wasm_v128_load(tags), wasm_u8x16_splat(tag)));
+#else
+  u32 bits = 0;
+  for (u32 i = 0; i < 16; i++) bits |= (tags[i] == tag ? 1u : 0u) << i;
+  return bits;
+#endif
+}
+
+/// Changes the number of slots, moving them when the tags' room in front of them changes. Requires: the room.
+void set_count(u8* page, u32 count) {
+  PageHeader& header = page_header(page);
+  const Slot* from = page_slots(page);
+  const u32 kept = min_of<u32>(header.count, count);
+  header.count = static_cast<u16>(count);
+  Slot* to = page_slots(page);
+  if (to != from) __builtin_memmove(to, from, kept * kSlotBytes);
+}
+
 void set_heads(u8* page) {
   const PageHeader& header = page_header(page);
   Slot* slots = page_slots(page);
@@ -65,6 +90,7 @@ void write_cell(u8* page, u32 position, const Cell& cell) {
   store<u32>(to, cell.header);
   copy_run(to + kCellHeaderBytes, cell.key.data, cell.key.length);
   copy_run(to + kCellHeaderBytes + cell.key.length, cell.payload.data, cell.payload.length);
+  if (header.level == 0) leaf_tags(page)[position] = key_tag(cell.key);
   page_slots(page)[position] = {key_head(cell.key, header.prefix), header.cells, static_cast<u16>(cell.key.length)};
 }
 
@@ -96,21 +122,40 @@ u32 page_lower_bound(const u8* page, Bytes key, bool& equal) {
   return tie_lower_bound(page, low, head, key, equal);
 }
 
+u8 key_tag(Bytes key) {
+  // Multiply and fold, eight bytes at a time. Nobody gains by making tags collide: reads of those keys then compare
+  // their cells one after another, at worst those of one page.
+  constexpr u64 kFactor = 0x9E3779B97F4A7C15;
+  u64 hash = key.length;
+  u32 i = 0;
+  for (; i + 8 <= key.length; i += 8) {
+    hash = (hash ^ load<u64>(key.data + i)) * kFactor;
+    hash ^= hash >> 29;
+  }
+  u64 rest = 0;
+  for (u32 shift = 0; i < key.length; i++, shift += 8) rest |= static_cast<u64>(key.data[i]) << shift;
+  return static_cast<u8>(((hash ^ rest) * kFactor) >> 56);
+}
+
 i32 leaf_find(const u8* page, Bytes key) {
   const PageHeader& header = page_header(page);
   if (key.length < header.prefix) return -1;
   const u32 head = key_head(key, header.prefix);
+  const u8 tag = key_tag(key);
+  const u8* tags = leaf_tags(page);
   const Slot* slots = page_slots(page);
-  u32 low = head_lower_bound(slots, header.count, head);
-  if (low == header.count || slots[low].head != head) return -1;
-  // The whole key is compared, so a key with another prefix whose head happens to be here is not taken for it.
-  const Slot& slot = slots[low];
-  if (slot.key_bytes == key.length && common_bytes(slot_key(page, slot).data, key.data, key.length) == key.length) {
-    return static_cast<i32>(low);
+  for (u32 base = 0; base < header.count; base += 16) {
+    for (u32 bits = equal_tags(tags + base, tag); bits != 0; bits &= bits - 1) {
+      const u32 position = base + static_cast<u32>(__builtin_ctz(bits));
+      if (position >= header.count) break;
+      const Slot& slot = slots[position];
+      if (slot.head == head && slot.key_bytes == key.length &&
+          common_bytes(slot_key(page, slot).data, key.data, key.length) == key.length) {
+        return static_cast<i32>(position);
+      }
+    }
   }
-  bool equal = false;
-  low = page_lower_bound(page, key, equal);
-  return equal ? static_cast<i32>(low) : -1;
+  return -1;
 }
 
 i32 branch_find(const u8* page, Bytes key) {
@@ -123,13 +168,18 @@ void page_init(u8* page, u32 level, u32 first_child) {
   page_header(page) = {level == 0 ? kLeafPage : kBranchPage, static_cast<u8>(level), 0, kPageBytes, 0, 0, 0, first_child};
 }
 
-void page_append(u8* page, const Cell& cell) { write_cell(page, page_header(page).count++, cell); }
+void page_append(u8* page, const Cell& cell) {
+  const u32 count = page_header(page).count;
+  set_count(page, count + 1);
+  write_cell(page, count, cell);
+}
 
 void page_insert(u8* page, u32 position, const Cell& cell) {
   PageHeader& header = page_header(page);
-  const u32 slots_end = kPageHeaderBytes + (header.count + 1u) * kSlotBytes;
+  const u32 count = header.count;
+  const u32 slots_end = slots_at(header.level, count + 1) + (count + 1) * kSlotBytes;
   if (header.cells < slots_end + cell.bytes()) compact(page);
-  if (header.count == 0) {
+  if (count == 0) {
     header.prefix = static_cast<u16>(cell.key.length);
   } else {
     const u8* shared = page_key(page, 0).data;
@@ -139,9 +189,13 @@ void page_insert(u8* page, u32 position, const Cell& cell) {
       set_heads(page);
     }
   }
+  set_count(page, count + 1);
   Slot* slots = page_slots(page);
-  __builtin_memmove(slots + position + 1, slots + position, (header.count - position) * kSlotBytes);
-  header.count++;
+  __builtin_memmove(slots + position + 1, slots + position, (count - position) * kSlotBytes);
+  if (header.level == 0) {
+    u8* tags = leaf_tags(page);
+    __builtin_memmove(tags + position + 1, tags + position, count - position);
+  }
   header.last_insert = static_cast<u16>(position + 1);
   write_cell(page, position, cell);
 }
@@ -150,8 +204,13 @@ void page_remove(u8* page, u32 position) {
   PageHeader& header = page_header(page);
   Slot* slots = page_slots(page);
   header.garbage = static_cast<u16>(header.garbage + page_cell(page, position).bytes());
-  header.count--;
-  __builtin_memmove(slots + position, slots + position + 1, (header.count - position) * kSlotBytes);
+  const u32 behind = header.count - position - 1;
+  __builtin_memmove(slots + position, slots + position + 1, behind * kSlotBytes);
+  if (header.level == 0) {
+    u8* tags = leaf_tags(page);
+    __builtin_memmove(tags + position, tags + position + 1, behind);
+  }
+  set_count(page, header.count - 1u);
   header.last_insert = 0;
   if (header.count == 0) {
     header.cells = kPageBytes;

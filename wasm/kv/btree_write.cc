@@ -29,8 +29,6 @@ struct CellsWithNew {
   }
 };
 
-u32 footprint(const Cell& cell) { return cell.bytes() + kSlotBytes; }
-
 /// Where to cut `total` cells: the first cell of the right page (of a branch: the cell that goes up).
 u32 choose_cut(const CellsWithNew& cells, u32 total, u32 level, bool ascending) {
   // Keys that come in order would leave every page half full behind them: cut right after the new one instead, at the
@@ -38,12 +36,12 @@ u32 choose_cut(const CellsWithNew& cells, u32 total, u32 level, bool ascending) 
   if (ascending && cells.position == total - 1) return level == 0 ? total - 1 : total - 2;
   u32 sum = 0, left_with_new = 0;
   for (u32 i = 0; i < total; i++) {
-    sum += footprint(cells(i));
+    sum += footprint(cells(i), level);
     if (i == cells.position) left_with_new = sum;
   }
-  if (ascending && level == 0 && left_with_new <= kPageRoom) return cells.position + 1;
+  if (ascending && level == 0 && left_with_new <= kPageRoom - kTagSlack) return cells.position + 1;
   u32 left = 0, cut = 0;
-  for (u32 size = footprint(cells(0)); left + size / 2 < sum / 2; size = footprint(cells(cut))) {
+  for (u32 size = footprint(cells(0), level); left + size / 2 < sum / 2; size = footprint(cells(cut), level)) {
     left += size;
     cut++;
   }
@@ -60,7 +58,7 @@ struct TreeWriter {
   void insert(const TreePath& path, u32 level, u32 position, Cell cell) {
     for (;; level++) {
       u8* bytes = page(path.page[level]);
-      if (page_free(bytes) >= footprint(cell)) {
+      if (page_free(bytes) >= cell.bytes()) {
         page_insert(bytes, position, cell);
         return;
       }
@@ -169,7 +167,7 @@ struct TreeWriter {
     const u32 parting = static_cast<u32>(position + 1);
     const Cell separator{page_header(right).first_child, page_key(branch, parting), {}};
     const u32 between = level == 0 ? 0 : 1;  // the separator comes down between the cells of two branches
-    const u32 bytes = page_used(read_page(segment, left_number)) + page_used(right) + between * footprint(separator);
+    const u32 bytes = page_used(read_page(segment, left_number)) + page_used(right) + between * footprint(separator, level);
     if (bytes > kMergeUpToBytes) return false;
 
     u8* left = page(left_number);

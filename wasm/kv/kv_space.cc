@@ -79,10 +79,12 @@ Status KvSpace::create() {
   ready_ = false;
   segment_define(kKvMeta, kPrimary, false);
   segment_define(kKvTree, kPrimary, true);
-  if (segments[kKvMeta].block_count + segments[kKvTree].block_count != 0) return kInvalid;
-  // Both blocks at once, so that a failure leaves the arena empty.
-  Status status = reserve(2, 0);
+  segment_define(kKvDeadlines, kPrimary, true);
+  if (segments[kKvMeta].block_count + segments[kKvTree].block_count + segments[kKvDeadlines].block_count != 0) return kInvalid;
+  // All blocks at once, so that a failure leaves the arena empty.
+  Status status = reserve(3, 0);
   if (status == kOk) status = tree_.create();
+  if (status == kOk) status = deadlines_.create();
   if (status != kOk) return status;
   block_append(kKvMeta);
   KvSuperblock superblock{};
@@ -97,6 +99,7 @@ Status KvSpace::open(bool deep) {
   ready_ = false;
   segment_define(kKvMeta, kPrimary, false);
   segment_define(kKvTree, kPrimary, true);
+  segment_define(kKvDeadlines, kPrimary, true);
   if (segments[kKvMeta].block_count != 1) return kCorrupt;
   const u8* block = block_read(kKvMeta, 0);
   if (block == nullptr) return kAbsent;
@@ -105,9 +108,113 @@ Status KvSpace::open(bool deep) {
   for (const u32 reserved : superblock.reserved) {
     if (reserved != 0) return kCorrupt;
   }
-  const Status status = tree_.open(deep);
+  Status status = tree_.open(deep);
+  if (status == kOk) status = deadlines_.open(deep);
   ready_ = status == kOk;
   return status;
+}
+
+namespace {
+
+constexpr u32 kDeadlineBytes = 8;
+
+struct DeadlineKey {
+  u8 bytes[16];
+  Bytes view() const { return {bytes, sizeof bytes}; }
+};
+
+DeadlineKey deadline_key(u64 deadline, Bytes key) {
+  DeadlineKey result;
+  const u64 parts[2] = {__builtin_bswap64(deadline), __builtin_bswap64(checksum64(key.data, key.length))};
+  __builtin_memcpy(result.bytes, parts, sizeof result.bytes);
+  return result;
+}
+
+}  // namespace
+
+/// 0 when there is no such key or it has no deadline.
+Status KvSpace::deadline_of(Bytes key, u64& deadline) const {
+  deadline = 0;
+  ValueView value;
+  const Status found = tree_.get(key, value);
+  if (found == kNotFound) return kOk;
+  if (found != kOk || (value.flags & kValueHasDeadline) == 0) return found;
+  if (value.length < kDeadlineBytes) return kCorrupt;
+  return tree_.read_value(value, 0, reinterpret_cast<u8*>(&deadline), kDeadlineBytes);
+}
+
+Status KvSpace::put(Bytes key, Bytes value, u8 flags, bool& existed) {
+  const bool has_deadline = (flags & kValueHasDeadline) != 0;
+  if (has_deadline && value.length < kDeadlineBytes) return kInvalid;
+  u64 former = 0;
+  // Without a deadline anywhere, which is usual, there is nothing to look up.
+  Status status = deadlines_.count() > 0 ? deadline_of(key, former) : kOk;
+  if (status != kOk) return status;
+  if (former == 0 && !has_deadline) return tree_.put(key, value, flags, existed);
+
+  TreePlan plan;
+  status = tree_.plan_put(key, value.length, plan);
+  if (status != kOk) return status;
+  const TreeNeed lines = deadlines_.bound(2, sizeof(DeadlineKey), key.length);
+  status = reserve(plan.need.new_blocks + lines.new_blocks, plan.need.touched_blocks + lines.touched_blocks);
+  if (status != kOk) return status;
+  existed = plan.found;
+  tree_.apply_put(plan, key, value, flags);
+  bool unused = false;
+  if (former != 0) check(deadlines_.remove(deadline_key(former, key).view()) <= kNotFound);
+  if (has_deadline) check(deadlines_.put(deadline_key(load<u64>(value.data), key).view(), key, 0, unused) == kOk);
+  return kOk;
+}
+
+Status KvSpace::remove(Bytes key) {
+  u64 former = 0;
+  Status status = deadlines_.count() > 0 ? deadline_of(key, former) : kOk;
+  if (status != kOk) return status;
+  if (former == 0) return tree_.remove(key);
+  TreePlan plan;
+  status = tree_.plan_remove(key, plan);
+  if (status != kOk) return status;
+  const TreeNeed lines = deadlines_.bound(1, sizeof(DeadlineKey), key.length);
+  status = reserve(plan.need.new_blocks + lines.new_blocks, plan.need.touched_blocks + lines.touched_blocks);
+  if (status != kOk) return status;
+  tree_.apply_remove(plan);
+  check(deadlines_.remove(deadline_key(former, key).view()) <= kNotFound);
+  return kOk;
+}
+
+u32 KvSpace::sweep(u64 now, u32 most, Status& status) {
+  static u8 key_buffer[kKeyBytesMax];
+  u32 removed = 0;
+  status = kOk;
+  while (removed < most) {
+    TreeCursor cursor(deadlines_);
+    status = cursor.first();
+    if (status != kOk) break;
+    DeadlineKey due;
+    __builtin_memcpy(due.bytes, cursor.key().data, sizeof due.bytes);
+    const u64 deadline = __builtin_bswap64(load<u64>(due.bytes));
+    if (deadline > now) break;
+    const ValueView line = cursor.value();
+    const Bytes key{key_buffer, line.length};
+    if (line.length > kKeyBytesMax) status = kCorrupt;
+    if (status == kOk) status = deadlines_.read_value(line, 0, key_buffer, line.length);
+    u64 current = 0;
+    if (status == kOk) status = deadline_of(key, current);
+    if (status != kOk) break;
+    // Two keys with one deadline and one hash share a line; the one it no longer names stays until it is read.
+    const bool named = current == deadline;
+    status = named ? remove(key) : deadlines_.remove(due.view());
+    if (status != kOk) break;
+    removed += named;
+  }
+  if (status == kNotFound) status = kOk;
+  return removed;
+}
+
+u64 KvSpace::next_deadline() const {
+  TreeCursor cursor(deadlines_);
+  if (deadlines_.count() == 0 || cursor.first() != kOk) return 0;
+  return __builtin_bswap64(load<u64>(cursor.key().data));
 }
 
 u32 KvSpace::scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Status& status) {
@@ -168,11 +275,11 @@ u32 KvSpace::apply_packed(const u8* entries, u32 bytes, u32 count, u32& consumed
       return done;
     }
     if (entry.flags == kPackedRemove) {
-      status = tree_.remove(key);
+      status = remove(key);
       if (status == kNotFound) status = kOk;
     } else if ((entry.flags & ~kValueFlagsKnown) == 0) {
       bool existed = false;
-      status = tree_.put(key, value, static_cast<u8>(entry.flags), existed);
+      status = put(key, value, static_cast<u8>(entry.flags), existed);
     } else {
       status = kInvalid;
     }

@@ -3,6 +3,11 @@
 //   segment   group    blocks hold
 //   kKvMeta   primary  one block: KvSuperblock
 //   kKvTree   primary  B+tree (btree.h) from key to value; droppable
+//   kKvDeadlines primary  B+tree from (deadline u64, XXH64 of the key), both most significant first, to key; droppable
+//
+// An entry may have a deadline: then its value begins with it (u64, milliseconds since 1970) and the second tree has a
+// line for it, so that what is due is found without looking at everything. Whether an entry has expired is for the reader
+// to say, who has a clock; `sweep` removes what has.
 //
 // A value's flag byte says what its bytes mean. The core stores it and refuses bits it does not know, so that a later
 // meaning can be given to one without a new format: values that carry one today carry zeros in the others.
@@ -14,12 +19,13 @@
 
 namespace shibumi {
 
-enum KvSegment : SegmentId { kKvMeta = 0, kKvTree = 1 };
+enum KvSegment : SegmentId { kKvMeta = 0, kKvTree = 1, kKvDeadlines = 2 };
 
 enum ValueFlag : u8 {
-  kValueIsBytes = 1,  // a Uint8Array; else a string's UTF-8
+  kValueIsBytes = 1,      // a Uint8Array; else a string's UTF-8
+  kValueHasDeadline = 2,  // the value's first 8 bytes are its deadline
 };
-constexpr u32 kValueFlagsKnown = kValueIsBytes;
+constexpr u32 kValueFlagsKnown = kValueIsBytes | kValueHasDeadline;
 
 constexpr u64 kKvMagic = 0x56454B5542494853;  // "SHIBUKEV"
 constexpr u32 kKvVersion = 1;
@@ -61,6 +67,16 @@ class KvSpace {
   Status open(bool deep);
   bool ready() const { return ready_; }
   Btree& tree() { return tree_; }
+  Btree& deadlines() { return deadlines_; }
+
+  /// Inserts or replaces, and keeps the deadlines in step. Statuses as Btree::put; kInvalid for a flag without its bytes.
+  Status put(Bytes key, Bytes value, u8 flags, bool& existed);
+  /// Statuses as Btree::remove.
+  Status remove(Bytes key);
+  /// Removes at most `most` entries whose deadline is `now` or earlier. Returns how many.
+  u32 sweep(u64 now, u32 most, Status& status);
+  /// The earliest deadline, 0 when there is none.
+  u64 next_deadline() const;
 
   /// Packs entries of a range, in its direction, until `limit` or the buffer's end. Returns how many: 0 at the range's end,
   /// or with `status` other than kOk when not even the first could be read. A value that fits in no buffer of this size is left out
@@ -76,7 +92,10 @@ class KvSpace {
   u32 apply_packed(const u8* entries, u32 bytes, u32 count, u32& consumed, Status& status);
 
  private:
+  Status deadline_of(Bytes key, u64& deadline) const;
+
   Btree tree_{kKvTree};
+  Btree deadlines_{kKvDeadlines};
   bool ready_ = false;
 };
 

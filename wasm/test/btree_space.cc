@@ -16,7 +16,7 @@ u32 pages_used() {
 }
 /// Payload, slot and cell header of the entries over the bytes of their pages.
 double fill(const Btree& tree) {
-  const double entry_bytes = static_cast<double>(tree.payload_bytes()) + tree.count() * 12.0;
+  const double entry_bytes = static_cast<double>(tree.payload_bytes()) + tree.count() * double{kEntryOverhead};
   return entry_bytes / (pages_used() * static_cast<double>(kPageBytes));
 }
 
@@ -58,8 +58,7 @@ TEST(btree_churn, "removed entries give their pages back: churn does not grow th
   Btree tree(kTestSegment);
   EXPECT(tree.create() == kOk);
   constexpr u32 kKeys = 20000;
-  u32 most = 0;
-  for (u32 round = 0; round < 6; round++) {
+  for (u32 round = 0; round < 8; round++) {
     for (u32 i = 0; i < kKeys; i++) put_ordered(tree, (i * 7919) % kKeys, 60);
     // Leaving every fortieth: pages must be merged, not only freed when they are empty.
     for (u32 i = 0; i < kKeys; i++) {
@@ -68,8 +67,8 @@ TEST(btree_churn, "removed entries give their pages back: churn does not grow th
     EXPECT(tree.open(true) == kOk);
     EXPECT(tree.count() == kKeys / 40);
     EXPECT(pages_used() < 30);
-    if (round == 1) most = blocks();
-    if (round > 1) EXPECT(blocks() <= most + 1);
+    // 20,000 entries of 93 bytes are 7.1 blocks; pages half full at the worst make it 14.
+    EXPECT(blocks() <= 14);
   }
 }
 
