@@ -51,7 +51,8 @@ TreeNeed bound_pages(SegmentId segment, u64 count, u64 cell_bytes, u64 pages, u6
   const u64 new_blocks = whole_blocks + (pages + kPagesPerBlock - 1) / kPagesPerBlock;
   // Touched: the header, the leaf of each mutation and one it merges with, branches, pages taken from the free ones.
   const u64 touched = 1 + 2 * count + 2 * levels + pages + whole_blocks;
-  return {static_cast<u32>(min_of<u64>(new_blocks, kTreeBlocksMax)), static_cast<u32>(min_of(touched, blocks + new_blocks))};
+  return {static_cast<u32>(min_of<u64>(new_blocks, kTreeBlocksMax)),
+          static_cast<u32>(min_of(touched, blocks + new_blocks))};
 }
 
 }  // namespace

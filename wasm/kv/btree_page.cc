@@ -165,7 +165,8 @@ i32 branch_find(const u8* page, Bytes key) {
 }
 
 void page_init(u8* page, u32 level, u32 first_child) {
-  page_header(page) = {level == 0 ? kLeafPage : kBranchPage, static_cast<u8>(level), 0, kPageBytes, 0, 0, 0, first_child};
+  const PageKind kind = level == 0 ? kLeafPage : kBranchPage;
+  page_header(page) = {kind, static_cast<u8>(level), 0, kPageBytes, 0, 0, 0, first_child};
 }
 
 void page_append(u8* page, const Cell& cell) {

@@ -167,8 +167,8 @@ struct TreeWriter {
     const u32 parting = static_cast<u32>(position + 1);
     const Cell separator{page_header(right).first_child, page_key(branch, parting), {}};
     const u32 between = level == 0 ? 0 : 1;  // the separator comes down between the cells of two branches
-    const u32 bytes = page_used(read_page(segment, left_number)) + page_used(right) + between * footprint(separator, level);
-    if (bytes > kMergeUpToBytes) return false;
+    const u32 both = page_used(read_page(segment, left_number)) + page_used(right);
+    if (both + between * footprint(separator, level) > kMergeUpToBytes) return false;
 
     u8* left = page(left_number);
     const u8* old = page_stash(left);

@@ -13,7 +13,9 @@
 
 namespace shibumi::test {
 
-inline Bytes bytes_of(const std::string& s) { return {reinterpret_cast<const u8*>(s.data()), static_cast<u32>(s.size())}; }
+inline Bytes bytes_of(const std::string& s) {
+  return {reinterpret_cast<const u8*>(s.data()), static_cast<u32>(s.size())};
+}
 inline std::string string_of(Bytes b) { return std::string(reinterpret_cast<const char*>(b.data), b.length); }
 
 /// Key number `i` of a universe in which keys share long prefixes, hold 0x00 and 0xFF, start with one another, and now
