@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runSanitized } from '../../tools/sanitize.mjs';
 
-test('the native core passes its tests under address and undefined-behaviour sanitizers', (t) => {
-  const { outcome, output } = runSanitized();
+test('the native core passes its tests under address and undefined-behaviour sanitizers', async (t) => {
+  const { outcome, output } = await runSanitized();
   if (outcome === 'skipped') return t.skip(output);
-  assert.equal(outcome, 'passed', output);
+  assert.ok(outcome === 'passed', output);
 });
