@@ -1,21 +1,14 @@
-/** A vector space without a database around it: what index and kernels do by themselves. */
+/** A vector space without a database around it: what index and kernels do by themselves. Runs in a page as well. */
 
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import type { IndexType } from '../../src/api/database.ts';
 import { CoreInstance } from '../../src/kernel/instance.ts';
-import type { BuildName, Core } from '../../src/kernel/module.ts';
+import type { Core } from '../../src/kernel/module.ts';
 import { encodeInsertInts, operationsIn } from '../../src/space/operation.ts';
 import { VectorSpace } from '../../src/space/vector-space.ts';
 import { type DataSet, rowAt, rowCount } from './data-set.ts';
 
-const folder: string = path.resolve(import.meta.dirname, '../../build/wasm');
 const framesMax = 14336;
 const chunkRows = 500;
-
-export function loadCore(build: BuildName): Core {
-  return { build, module: new WebAssembly.Module(readFileSync(path.join(folder, `shibumi-${build}.wasm`))) };
-}
 
 /** A space that holds the whole set, its index complete; row i has id i. */
 export function makeSpace(

@@ -8,7 +8,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Metric } from '../../src/api/database.ts';
-import { loadCore, makeSpace } from './core-space.ts';
+import { loadCore } from '../unit/core.ts';
+import { makeSpace } from './core-space.ts';
 import { type DataSet, exactDistance, queryCount, rowAt, truthK } from './data-set.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');

@@ -1,0 +1,135 @@
+/**
+ * Goal: no benchmark rots. Method: a quick run of every suite there is, in Node and in Chromium; the JSON has the shape that
+ * others read, with rows of Shibumi and of every peer that can be installed here. No figure is judged: the parameters are tiny.
+ */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { findBrowser } from '../../tools/browser.mjs';
+import { ensurePeers, type PeerName } from './peers.ts';
+import type { Row } from './row.ts';
+import { suites } from './suites.ts';
+
+const timeoutMs = 240_000;
+const folder = mkdtempSync(path.join(tmpdir(), 'shibumi-bench-test-'));
+const out = path.join(folder, 'bench.json');
+let rows: Row[] = [];
+
+before(
+  async () => {
+    const { status, output } = await runBench(['all', '--quick', '--out', out]);
+    assert.equal(status, 0, output);
+    rows = JSON.parse(readFileSync(out, 'utf8')).rows;
+  },
+  { timeout: timeoutMs },
+);
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the JSON says where, when and with what it was measured', () => {
+  const { date, cpu, cores, versions } = JSON.parse(readFileSync(out, 'utf8'));
+  assert.ok(Date.now() - Date.parse(date) < timeoutMs);
+  assert.equal(typeof cpu, 'string');
+  assert.ok(cores >= 1);
+  for (const name of ['shibumi', 'node']) assert.match(versions[name], /^\d+\.\d+/);
+});
+
+test('every row has what a reader needs', () => {
+  assert.ok(rows.length > 50, `only ${rows.length} rows`);
+  for (const row of rows) {
+    for (const field of ['suite', 'scenario', 'subject', 'runtime', 'data', 'metric', 'unit'] as const) {
+      assert.ok(row[field].length > 0, `${field} is empty in ${JSON.stringify(row)}`);
+    }
+    assert.equal(typeof row.params, 'object');
+    assert.ok(Number.isFinite(row.value) && row.value > 0, JSON.stringify(row));
+    assert.ok(row.better === 'higher' || row.better === 'lower', JSON.stringify(row));
+  }
+});
+
+test('Flat and HNSW have speed, recall, build, size and latency, in Node and in Chromium', (t) => {
+  const wanted = [
+    'recall',
+    'qps',
+    'qps@0.95',
+    'qps@0.99',
+    'p50Ms',
+    'p99Ms',
+    'buildPerSecond',
+    'bytesPerVector',
+    'openMs',
+  ];
+  for (const runtime of findBrowser() === undefined ? ['node'] : ['node', 'chromium']) {
+    for (const scenario of ['Flat', 'HNSW16']) {
+      for (const build of ['simd128', 'relaxed']) {
+        const found = new Set(
+          rows
+            .filter((row) => row.suite === 'vectors' && row.subject === 'shibumi' && row.runtime === runtime)
+            .filter((row) => row.scenario === scenario && row.params.build === build)
+            .map(({ metric }) => metric),
+        );
+        assert.deepEqual(
+          wanted.filter((metric) => !found.has(metric)),
+          [],
+          `${runtime} ${scenario} ${build}`,
+        );
+      }
+    }
+  }
+  if (findBrowser() === undefined) t.diagnostic('no Chromium was found: only Node was looked at');
+});
+
+const peers: readonly [subject: string, suite: string, runtime: string, packaged?: PeerName][] = [
+  ['js-loop', 'vectors', 'node'],
+  ['js-loop', 'vectors', 'chromium'],
+  ['hnswlib-node', 'vectors', 'node', 'hnswlib-node'],
+  ['hnswlib-wasm', 'vectors', 'chromium', 'hnswlib-wasm'],
+  ['indexeddb', 'storage', 'chromium'],
+  ['indexeddb-read', 'storage', 'chromium'],
+  ['comlink', 'api', 'chromium'],
+  ['idb-keyval', 'api', 'chromium', 'idb-keyval'],
+];
+for (const [subject, suite, runtime, packaged] of peers) {
+  test(`${subject} is measured beside shibumi in ${suite}, ${runtime}`, (t) => {
+    const missing = packaged === undefined ? undefined : ensurePeers().missing.get(packaged);
+    if (missing !== undefined) return t.skip(missing);
+    if (runtime === 'chromium' && findBrowser() === undefined) return t.skip('no Chromium was found');
+    const here = rows.filter((row) => row.suite === suite && row.runtime === runtime);
+    const theirs = here.filter((row) => row.subject === subject);
+    assert.ok(theirs.length > 0, `no row of ${subject}`);
+    const shared = theirs.filter((row) =>
+      here.some((ours) => ours.subject === 'shibumi' && ours.scenario === row.scenario),
+    );
+    assert.ok(shared.length > 0, `no row of shibumi beside ${subject}`);
+  });
+}
+
+for (const [name, suite] of Object.entries(suites)) {
+  if (suite !== undefined) continue;
+  test(`the suite ${name}, which has no scenarios yet, says so and fails`, async () => {
+    const { status, output } = await runBench([name]);
+    assert.equal(status, 1);
+    assert.match(output, /has no scenarios yet/);
+  });
+}
+
+test('an unknown suite is refused with the list of suites', async () => {
+  const { status, output } = await runBench(['speed']);
+  assert.equal(status, 2);
+  assert.match(output, /vectors, storage, api/);
+});
+
+function runBench(args: readonly string[]): Promise<{ status: number | null; output: string }> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [path.join(import.meta.dirname, 'run.ts'), ...args]);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        output += text;
+      });
+    }
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}

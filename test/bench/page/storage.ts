@@ -1,0 +1,116 @@
+/** The storage suite: acknowledged writes, and opening again, beside IndexedDB used directly. */
+
+import { type IDBPDatabase, openDB } from 'idb';
+import { deleteDatabase, open } from '../../../src/index.ts';
+import { indexedDbName } from '../../../src/storage/indexeddb-backend.ts';
+import type { DataSet } from '../../data/data-set.ts';
+import { makeRow, median, type Row, type RowFrame } from '../row.ts';
+import { fillDatabase, timeOpen } from '../shibumi-subject.ts';
+import { interleaved, operationsPerSecond } from './callers.ts';
+
+const callers = 64;
+const valueBytes = 100;
+const dimension = 384;
+
+export async function measureStorage(quick: boolean): Promise<Row[]> {
+  return [
+    ...(await measurePuts('strict', quick)),
+    ...(await measurePuts('relaxed', quick)),
+    ...(await measureReopen(quick)),
+  ];
+}
+
+function frameOf(scenario: string, data: string): Omit<RowFrame, 'subject' | 'params'> {
+  return { suite: 'storage', scenario, runtime: 'chromium', data };
+}
+
+async function measurePuts(durability: 'strict' | 'relaxed', quick: boolean): Promise<Row[]> {
+  console.log(`${durability} puts`);
+  const ours = quick ? 500 : 20_000;
+  // One transaction an operation is much slower: fewer of them take as long.
+  const theirs = quick ? 100 : 2_000;
+  const value = new Uint8Array(valueBytes).fill(7);
+  await deleteDatabase('puts');
+  const db = await open('puts');
+  await db.createSpace('kv', 'key-value', { durability });
+  await db.useSpace('kv');
+  const idb = await openDB('plain-puts', 1, { upgrade: (created) => void created.createObjectStore('kv') });
+  const results = await interleaved(quick ? 1 : 5, {
+    shibumi: () => operationsPerSecond(callers, ours, (i) => db.put(`key-${i}`, value)),
+    indexeddb: () =>
+      operationsPerSecond(callers, theirs, async (i) => {
+        const tx = idb.transaction('kv', 'readwrite', { durability });
+        tx.store.put(value, `key-${i}`);
+        tx.commit();
+        await tx.done;
+      }),
+  });
+  await db.close();
+  idb.close();
+  await deleteDatabase('puts');
+  indexedDB.deleteDatabase('plain-puts');
+  const frame = frameOf(durability, `${valueBytes} B`);
+  return [...results].map(([subject, values]) =>
+    makeRow({ ...frame, subject, params: { callers } }, 'putsPerSecond', median(values)),
+  );
+}
+
+/** Opening until the first answer of an HNSW search, and the raw read of the same stored blocks. */
+async function measureReopen(quick: boolean): Promise<Row[]> {
+  const count = quick ? 500 : 20_000;
+  const data = randomSet(count);
+  const frame = frameOf('reopen', data.name);
+  console.log('reopen');
+  await deleteDatabase('reopen');
+  const fresh = await open('reopen');
+  await fillDatabase(fresh, data, 'HNSW16', { ...frame, subject: 'shibumi', params: {} });
+  await fresh.close();
+  const times = await interleaved(quick ? 1 : 7, {
+    shibumi: async () => {
+      const { db, openMs } = await timeOpen(() => open('reopen'), data);
+      await db.close();
+      return openMs;
+    },
+    'indexeddb-read': readBlocks,
+  });
+  await deleteDatabase('reopen');
+  return [
+    makeRow(
+      { ...frame, subject: 'shibumi', params: { indexType: 'HNSW16' } },
+      'openMs',
+      median(times.get('shibumi') ?? []),
+    ),
+    makeRow(
+      { ...frame, subject: 'indexeddb-read', params: {} },
+      'readMs',
+      median(times.get('indexeddb-read') ?? []),
+    ),
+  ];
+}
+
+async function readBlocks(): Promise<number> {
+  const started = performance.now();
+  const idb: IDBPDatabase = await openDB(indexedDbName('reopen'));
+  const blocks: Uint8Array[] = await idb.getAll('blocks');
+  const readMs = performance.now() - started;
+  idb.close();
+  if (blocks.length === 0) throw new Error('The database that was opened again has no blocks');
+  return readMs;
+}
+
+/** Opening does not depend on what the numbers are. */
+function randomSet(count: number): DataSet {
+  let state = 1;
+  const base = Float32Array.from({ length: count * dimension }, () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+    return state / 2 ** 31;
+  });
+  return {
+    name: `random${count}x${dimension}`,
+    metric: 'L2',
+    dimension,
+    base,
+    queries: base.slice(0, dimension),
+    truth: new Float64Array(1),
+  };
+}

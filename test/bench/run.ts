@@ -1,0 +1,79 @@
+/**
+ * `npm run bench -- <suite> [--quick] [--out FILE]`: measures, prints a table, and writes JSON:
+ * `{ date, cpu, cores, versions, rows }`. docs/benchmarks.md says what the names mean.
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { browserVersion } from './browser.ts';
+import { ensurePeers } from './peers.ts';
+import { compareSubjects, formatTable } from './report.ts';
+import type { Row } from './row.ts';
+import { type SuiteRun, suites } from './suites.ts';
+
+const usage = `Usage: npm run bench -- <suite> [--quick] [--out FILE]
+  <suite>   ${Object.keys(suites).join(', ')}, or all
+  --quick   a run of tiny parameters that only shows that everything works: its figures mean nothing
+  --out     where the JSON goes; default build/bench.json`;
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error);
+  process.exitCode = 1;
+}
+
+async function main(): Promise<number> {
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: { quick: { type: 'boolean', default: false }, out: { type: 'string' } },
+  });
+  const [name, ...rest] = positionals;
+  if (name === undefined || rest.length > 0 || (name !== 'all' && !Object.hasOwn(suites, name))) {
+    console.error(usage);
+    return 2;
+  }
+  const chosen = name === 'all' ? Object.keys(suites) : [name];
+  if (chosen.every((suite) => suites[suite] === undefined)) {
+    console.error(`The suite "${name}" has no scenarios yet.`);
+    return 1;
+  }
+  const rows = await measure(chosen, values.quick);
+  const out = values.out ?? path.resolve(import.meta.dirname, '../../build/bench.json');
+  writeFileSync(out, `${JSON.stringify({ ...(await describeMachine()), rows }, null, 1)}\n`);
+  console.log(`\n${formatTable(rows)}\n`);
+  for (const line of compareSubjects(rows)) console.log(line);
+  console.log(`\n${rows.length} rows, also in ${out}`);
+  return rows.length === 0 ? 1 : 0;
+}
+
+async function measure(chosen: readonly string[], quick: boolean): Promise<Row[]> {
+  const rows: Row[] = [];
+  const run: SuiteRun = { quick, add: (more) => void rows.push(...more), log: (line) => console.log(line) };
+  for (const [peer, reason] of ensurePeers().missing) console.log(`${peer} is left out: ${reason}`);
+  for (const suite of chosen) {
+    const runSuite = suites[suite];
+    if (runSuite === undefined) console.log(`${suite}: no scenarios yet`);
+    else await runSuite(run);
+  }
+  return rows;
+}
+
+async function describeMachine(): Promise<Record<string, unknown>> {
+  const manifest = path.resolve(import.meta.dirname, '../../package.json');
+  const chromium = await browserVersion();
+  return {
+    date: new Date().toISOString(),
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: availableParallelism(),
+    versions: {
+      shibumi: JSON.parse(readFileSync(manifest, 'utf8')).version,
+      node: process.versions.node,
+      v8: process.versions.v8,
+      ...(chromium === undefined ? {} : { chromium }),
+      ...ensurePeers().versions,
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/** The suites there are, and what each measures where. */
+
+import type { DataSet } from '../data/data-set.ts';
+import { generateSet, loadLatent, loadPublicSet, noPublicData, publicSets } from '../data/sources.ts';
+import { BenchBrowser } from './browser.ts';
+import type { PageJob } from './page/jobs.ts';
+import type { Row } from './row.ts';
+import { packageSizes } from './sizes.ts';
+import { vectorsInNode } from './vectors-node.ts';
+import { vectorsPlan } from './vectors-plan.ts';
+
+export interface SuiteRun {
+  readonly quick: boolean;
+  /** Takes rows as they come, so that a run that is stopped has shown what it had. */
+  readonly add: (rows: readonly Row[]) => void;
+  readonly log: (line: string) => void;
+}
+
+type Suite = (run: SuiteRun) => Promise<void>;
+
+/** Names of the contract; `undefined` where nothing is measured yet. */
+export const suites: Readonly<Record<string, Suite | undefined>> = {
+  vectors,
+  storage: (run) => inPage(run, [{ kind: 'storage', quick: run.quick }]),
+  api,
+  bridge: undefined,
+  edge: undefined,
+};
+
+async function vectors(run: SuiteRun): Promise<void> {
+  const plan = vectorsPlan(run.quick);
+  if (noPublicData !== undefined)
+    run.log(`Without public data sets (${noPublicData}): generated ones are used.`);
+  for (const load of dataSets(run.quick)) {
+    const data = await load();
+    run.log(`vectors, ${data.name}: in Node`);
+    run.add(await vectorsInNode(data, plan));
+    await inPage(run, [{ kind: 'vectors', quick: run.quick, data }]);
+  }
+}
+
+/** One at a time is loaded: the largest takes 150 MB. */
+function dataSets(quick: boolean): (() => DataSet | Promise<DataSet>)[] {
+  if (quick) return [() => generateSet(1500, 48, 50)];
+  const here = noPublicData === undefined ? publicSets : [];
+  return [
+    ...here.map((name) => () => loadPublicSet(name)),
+    () => loadLatent(20_000),
+    () => loadLatent(100_000),
+  ];
+}
+
+async function api(run: SuiteRun): Promise<void> {
+  run.add(packageSizes(run.log));
+  await inPage(run, [{ kind: 'api', quick: run.quick }]);
+}
+
+async function inPage(run: SuiteRun, jobs: readonly PageJob[]): Promise<void> {
+  const browser = await BenchBrowser.launch(run.log);
+  if (browser === undefined) return;
+  try {
+    for (const job of jobs) run.add(await browser.run(job));
+  } finally {
+    await browser.close();
+  }
+}

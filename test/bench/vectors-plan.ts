@@ -1,0 +1,20 @@
+/** How much of the vectors suite is done: all of it, or just enough to know that it still works. */
+
+import type { IndexType } from '../../src/api/database.ts';
+import type { CurvePlan } from './search-curve.ts';
+
+export interface VectorsPlan {
+  curve(indexType: IndexType): CurvePlan;
+  /** Times a database is opened again; the median counts. */
+  readonly opens: number;
+}
+
+export function vectorsPlan(quick: boolean): VectorsPlan {
+  const grid = quick ? [16, 64] : [16, 32, 64, 128, 256];
+  const rounds = quick ? 2 : 7;
+  const roundMs = quick ? 30 : 400;
+  return {
+    opens: quick ? 1 : 5,
+    curve: (indexType) => ({ grid: indexType === 'Flat' ? [] : grid, rounds, roundMs }),
+  };
+}
