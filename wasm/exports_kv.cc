@@ -47,10 +47,15 @@ SHIBUMI_EXPORT(kv_plan) u32 export_kv_plan(u32 key_len, u32 value_len) {
 
 /// The same for `count` puts and deletes together, whose keys and values have `bytes` bytes together: far less than the
 /// sum of theirs, because they share pages.
-SHIBUMI_EXPORT(kv_plan_many) u32 export_kv_plan_many(u32 count, f64 bytes) {
+/// `deadlines`: some of the puts have one.
+SHIBUMI_EXPORT(kv_plan_many) u32 export_kv_plan_many(u32 count, f64 bytes, u32 deadlines) {
   if (!kv_space.ready() || !(bytes >= 0 && bytes < 4294967296.0)) return 0;
   const TreeNeed need = kv_space.tree().bound_total(count, static_cast<u64>(bytes));
-  return need.new_blocks + need.touched_blocks;
+  const u32 frames = need.new_blocks + need.touched_blocks;
+  if (!deadlines && kv_space.deadlines().count() == 0) return frames;
+  // A line goes and a line comes for each put, as large as its key.
+  const TreeNeed lines = kv_space.deadlines().bound_total(2 * count, static_cast<u64>(bytes) + 16ull * count);
+  return frames + lines.new_blocks + lines.touched_blocks;
 }
 
 /// 0 = replaced, 1 = new, kAbsent, or a negative Status. `flags`: ValueFlag.
@@ -59,8 +64,8 @@ SHIBUMI_EXPORT(kv_put) i32 export_kv_put(Addr key, u32 key_len, Addr value, u32 
                     (value_len == 0 || in_memory(value, value_len)) && (flags & ~kValueFlagsKnown) == 0;
   if (!good) return kInvalid;
   bool existed = false;
-  const Status status = kv_space.tree().put(bytes_at(key, key_len), bytes_at(value, value_len), static_cast<u8>(flags),
-                                            existed);
+  const Status status =
+      kv_space.put(bytes_at(key, key_len), bytes_at(value, value_len), static_cast<u8>(flags), existed);
   return status == kOk ? !existed : static_cast<i32>(status);
 }
 
@@ -86,7 +91,20 @@ SHIBUMI_EXPORT(kv_read) i32 export_kv_read(Addr key, u32 key_len, u32 offset, Ad
 
 /// kOk, kNotFound, kAbsent, or a negative Status.
 SHIBUMI_EXPORT(kv_delete) i32 export_kv_delete(Addr key, u32 key_len) {
-  return good_key(key, key_len) ? kv_space.tree().remove(bytes_at(key, key_len)) : kInvalid;
+  return good_key(key, key_len) ? kv_space.remove(bytes_at(key, key_len)) : kInvalid;
+}
+
+/// Removes at most `most` entries whose deadline (milliseconds since 1970) has come. Their number, or as kv_scan.
+SHIBUMI_EXPORT(kv_sweep) i32 export_kv_sweep(f64 now, u32 most) {
+  if (!kv_space.ready() || !(now >= 0 && now < 18446744073709551615.0)) return kInvalid;
+  Status status = kOk;
+  const u32 removed = kv_space.sweep(static_cast<u64>(now), most, status);
+  return kv_count_or(removed, status);
+}
+
+/// The earliest deadline, 0 when no entry has one.
+SHIBUMI_EXPORT(kv_next_deadline) f64 export_kv_next_deadline() {
+  return kv_space.ready() ? static_cast<f64>(kv_space.next_deadline()) : 0;
 }
 
 /// Packs entries with start <= key < end (start < key if `after`) into `out`: PackedEntry, key, value, padding to

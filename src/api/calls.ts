@@ -8,6 +8,7 @@ import type {
   Entry,
   KeyValueSpaceOptions,
   Progress,
+  PutEntry,
   SearchHit,
   SpaceDescription,
   SpaceInfo,
@@ -51,15 +52,17 @@ export interface Calls {
   listSpaces: [Record<never, never>, SpaceInfo[]];
   useSpace: [{ name: string }, undefined];
   describeSpace: [{ name: string }, SpaceDescription];
-  put: [InSpace & { key: string; value: Value }, undefined];
+  put: [InSpace & { key: string; value: Value; ttlMs?: number }, undefined];
   get: [InSpace & { key: string }, Value | undefined];
   delete: [InSpace & { key: string }, boolean];
   exists: [InSpace & { key: string }, boolean];
   size: [InSpace, number];
   clear: [InSpace, undefined];
   increment: [InSpace & { key: string; by: number | bigint }, number | bigint];
-  putIf: [InSpace & { key: string; value: Value; expected: Value | undefined }, boolean];
-  putMany: [InSpace & { entries: readonly Entry[] }, undefined];
+  putIf: [InSpace & { key: string; value: Value; expected: Value | undefined; ttlMs?: number }, boolean];
+  expire: [InSpace & { key: string; ttlMs: number }, boolean];
+  ttl: [InSpace & { key: string }, number | undefined];
+  putMany: [InSpace & { entries: readonly PutEntry[] }, undefined];
   getMany: [InSpace & { keys: readonly string[] }, (Value | undefined)[]];
   deleteMany: [InSpace & { keys: readonly string[] }, number];
   scanOpen: [InSpace & ScanArguments, number];

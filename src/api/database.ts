@@ -101,6 +101,16 @@ export interface Entry {
   value: Value;
 }
 
+export interface PutOptions extends CallOptions {
+  /** Milliseconds after which the key is gone. Default: it stays. A put without it takes an earlier one away. */
+  ttlMs?: number;
+}
+
+/** An entry to store. */
+export interface PutEntry extends Entry {
+  ttlMs?: number;
+}
+
 export interface ScanOptions extends CallOptions {
   /** Only keys that begin with this text. Excludes `start` and `end`. */
   prefix?: string;
@@ -185,7 +195,7 @@ export interface SpaceCalls {
    * Stores `value` under `key`, replacing what was there. Resolves when it is as durable as the space promises.
    * @throws INVALID_ARGUMENT for an empty key, a key over 4096 bytes (UTF-8) or a value over 64 MiB
    */
-  put(key: string, value: Value, options?: CallOptions): Promise<void>;
+  put(key: string, value: Value, options?: PutOptions): Promise<void>;
   /** The value, of the type it was put as; `undefined` if there is none. */
   get(key: string, options?: CallOptions): Promise<Value | undefined>;
   /** Whether there was something to delete. */
@@ -205,9 +215,16 @@ export interface SpaceCalls {
    * Stores `value` only if the key's value is `expected` (same type, same contents); `undefined` expects that there is none.
    * Resolves with whether it was stored. Atomic.
    */
-  putIf(key: string, value: Value, expected: Value | undefined, options?: CallOptions): Promise<boolean>;
+  putIf(key: string, value: Value, expected: Value | undefined, options?: PutOptions): Promise<boolean>;
+  /**
+   * Gives a key `ttlMs` from now to live; `Infinity` lets it stay. Resolves with whether there is such a key. By the wall
+   * clock, exact on every read; expired keys are removed in the background.
+   */
+  expire(key: string, ttlMs: number, options?: CallOptions): Promise<boolean>;
+  /** Milliseconds the key has left; `Infinity` when it stays, `undefined` when there is none. */
+  ttl(key: string, options?: CallOptions): Promise<number | undefined>;
   /** Stores all or none. @throws INVALID_ARGUMENT when keys and values have more than 16 MiB together */
-  putMany(entries: readonly Entry[], options?: CallOptions): Promise<void>;
+  putMany(entries: readonly PutEntry[], options?: CallOptions): Promise<void>;
   /** The values in the order of the keys, all of one moment. @throws INVALID_ARGUMENT past 16 MiB of keys or values */
   getMany(keys: readonly string[], options?: CallOptions): Promise<(Value | undefined)[]>;
   /** Deletes all or none; resolves with how many there were. */

@@ -18,6 +18,8 @@ import type {
   InsertVectorsOptions,
   KeyValueSpaceOptions,
   ProgressOptions,
+  PutEntry,
+  PutOptions,
   RangeSearchOptions,
   Scan,
   ScanOptions,
@@ -97,8 +99,10 @@ class SpaceClient implements SpaceCalls {
     return options?.space ?? this.#bound;
   }
 
-  put(key: string, value: Value, options?: CallOptions): Promise<void> {
-    return this.caller.call('put', { space: this.#space(options), key, value }, options);
+  put(key: string, value: Value, options?: PutOptions): Promise<void> {
+    const ttlMs = options?.ttlMs;
+    const args = { space: this.#space(options), key, value };
+    return this.caller.call('put', ttlMs === undefined ? args : { ...args, ttlMs }, options);
   }
 
   get(key: string, options?: CallOptions): Promise<Value | undefined> {
@@ -125,11 +129,21 @@ class SpaceClient implements SpaceCalls {
     return this.caller.call('increment', { space: this.#space(options), key, by }, options);
   }
 
-  putIf(key: string, value: Value, expected: Value | undefined, options?: CallOptions): Promise<boolean> {
-    return this.caller.call('putIf', { space: this.#space(options), key, value, expected }, options);
+  putIf(key: string, value: Value, expected: Value | undefined, options?: PutOptions): Promise<boolean> {
+    const args = { space: this.#space(options), key, value, expected };
+    const ttlMs = options?.ttlMs;
+    return this.caller.call('putIf', ttlMs === undefined ? args : { ...args, ttlMs }, options);
   }
 
-  putMany(entries: readonly Entry[], options?: CallOptions): Promise<void> {
+  expire(key: string, ttlMs: number, options?: CallOptions): Promise<boolean> {
+    return this.caller.call('expire', { space: this.#space(options), key, ttlMs }, options);
+  }
+
+  ttl(key: string, options?: CallOptions): Promise<number | undefined> {
+    return this.caller.call('ttl', { space: this.#space(options), key }, options);
+  }
+
+  putMany(entries: readonly PutEntry[], options?: CallOptions): Promise<void> {
     return this.caller.call('putMany', { space: this.#space(options), entries }, options);
   }
 
@@ -153,7 +167,7 @@ class SpaceClient implements SpaceCalls {
   }
 
   insertVectors(ids: VectorIds, vectors: Float32Array, options?: InsertVectorsOptions): Promise<void> {
-    const buffer = options?.transfer && vectors.buffer instanceof ArrayBuffer ? [vectors.buffer] : undefined;
+    const buffer = options?.transfer && vectors?.buffer instanceof ArrayBuffer ? [vectors.buffer] : undefined;
     return this.caller.call('insertVectors', { space: this.#space(options), ids, vectors }, options, buffer);
   }
 

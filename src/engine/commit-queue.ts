@@ -231,11 +231,13 @@ function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
 function sumOf(waiting: readonly Waiting[]): Need {
   let count = 0;
   let bytes = 0;
+  let deadlines = false;
   for (const { need } of waiting) {
     count += need.count;
     bytes += need.bytes;
+    deadlines ||= need.deadlines === true;
   }
-  return { count, bytes };
+  return { count, bytes, deadlines };
 }
 
 function outOfMemory(resident: ResidentSpace): Error {

@@ -38,8 +38,11 @@ export class DatabaseEngine {
   readonly #indexer: Indexer;
   readonly #residents: Map<number, ResidentSpace> = new Map();
   readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
+  /** Writes accepted while their space was not in memory. */
+  readonly #entering: Set<Promise<unknown>> = new Set();
   readonly #checkpoints: Map<number, Promise<void>> = new Map();
   readonly #idleTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
+  readonly #sweepTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
   #manifests: Map<number, Uint8Array>;
   #catalog: Catalog;
   /** Catalog changes run one after another. */
@@ -193,6 +196,7 @@ export class DatabaseEngine {
     resident.usedAtMs = this.#environment.now();
     this.#residents.set(entry.id, resident);
     this.#indexer.schedule(resident);
+    this.#sweepLater(resident);
     dropOrphans(this.#environment, resident).catch(() => {});
     return resident;
   }
@@ -205,7 +209,8 @@ export class DatabaseEngine {
       if (this.#residents.size < residentSpacesMax) return;
       if (resident.space.pending() > 0 || resident.scans.size > 0 || resident.broken) continue;
       const usedAtMs = resident.usedAtMs;
-      await this.checkpoint(resident);
+      // One that cannot be stored now (a full disk) stays; the one that is wanted is opened all the same.
+      await this.checkpoint(resident).catch(() => {});
       await this.#queue.idle();
       if (resident.changes === 0 && resident.usedAtMs === usedAtMs) this.#letGo(resident);
     }
@@ -215,6 +220,8 @@ export class DatabaseEngine {
     const { id } = resident.entry;
     clearTimeout(this.#idleTimers.get(id));
     this.#idleTimers.delete(id);
+    clearTimeout(this.#sweepTimers.get(id));
+    this.#sweepTimers.delete(id);
     this.#indexer.forget(resident);
     for (const scan of resident.scans) scan.lose();
     resident.broken = true;
@@ -250,18 +257,61 @@ export class DatabaseEngine {
     entry: CatalogEntry,
     use: (resident: ResidentSpace) => Promise<Result>,
   ): Promise<Result> {
-    if (this.entryOf(entry.name).id !== entry.id) {
+    const resident = this.#findResident(entry);
+    if (resident !== undefined) {
+      this.#assertOpen();
+      return use(resident);
+    }
+    const work = this.#enter(entry, use);
+    const ended = work.then(
+      () => {},
+      () => {},
+    );
+    this.#entering.add(ended);
+    ended.then(() => this.#entering.delete(ended));
+    return work;
+  }
+
+  /** Goes on although the database is being closed meanwhile: closing waits for what was accepted before. */
+  async #enter<Result>(
+    entry: CatalogEntry,
+    use: (resident: ResidentSpace) => Promise<Result>,
+  ): Promise<Result> {
+    await this.resident(entry);
+    const resident = this.#findResident(entry);
+    return resident === undefined ? this.#enter(entry, use) : use(resident);
+  }
+
+  #findResident(entry: CatalogEntry): ResidentSpace | undefined {
+    if (!this.#catalog.spaces.some(({ id, name }) => id === entry.id && name === entry.name)) {
       throw shibuDbError('SPACE_NOT_FOUND', `The space "${entry.name}" was deleted or cleared meanwhile`);
     }
-    const resident = this.residentNow(entry);
-    if (resident !== undefined) return use(resident);
-    return this.resident(entry).then(() => this.#withResident(entry, use));
+    return this.residentNow(entry);
   }
 
   #applied(resident: ResidentSpace): void {
     this.#indexer.schedule(resident);
+    this.#sweepLater(resident);
     if (resident.logBytes >= this.#environment.settings.checkpointLogBytes) this.#checkpointQuietly(resident);
     else this.#checkpointWhenIdle(resident);
+  }
+
+  /** Removes what has expired, now and then: readers do not see it anyway, only its memory is at stake. */
+  #sweepLater(resident: ResidentSpace): void {
+    const { id, engine } = resident.entry;
+    if (engine !== 'key-value' || this.#sweepTimers.has(id) || this.#closing !== undefined) return;
+    const deadline = resident.keyValue.nextDeadline();
+    if (deadline === undefined) return;
+    const { sweepMsMin, sweepMsMax } = this.#environment.settings;
+    const waitMs = Math.min(Math.max(deadline - this.wallClock(), sweepMsMin), sweepMsMax);
+    const timer = setTimeout(() => {
+      this.#sweepTimers.delete(id);
+      if (resident.broken) return;
+      // A slice; with more to do the next one follows soon.
+      if (resident.sweep(1000) > 0) this.#checkpointWhenIdle(resident);
+      this.#sweepLater(resident);
+    }, waitMs);
+    this.#sweepTimers.set(id, timer);
   }
 
   #indexed(resident: ResidentSpace): void {
@@ -359,6 +409,10 @@ export class DatabaseEngine {
     }
   }
 
+  wallClock(): number {
+    return (this.#environment.wallClock ?? Date.now)();
+  }
+
   get snapshotBytesMax(): number {
     return this.#environment.settings.snapshotBytesMax;
   }
@@ -378,6 +432,7 @@ export class DatabaseEngine {
     for (const timer of this.#idleTimers.values()) clearTimeout(timer);
     await this.#catalogWork;
     await Promise.allSettled(this.#opening.values());
+    await Promise.all(this.#entering);
     await this.#queue.idle();
     await this.#indexer.stop();
     // If a last checkpoint fails, the log has everything that was promised.

@@ -88,6 +88,19 @@ export class ResidentSpace {
     this.space.instance.exports.arena_hold(0);
   }
 
+  /**
+   * Removes up to `most` expired entries; returns how many. It needs no log record: what has expired is gone for every
+   * reader already, and stays so on replay.
+   */
+  sweep(most: number): number {
+    const deadline = this.keyValue.nextDeadline();
+    if (deadline === undefined || deadline > this.keyValue.now) return 0;
+    for (const scan of this.scans) scan.freeze();
+    const removed = this.keyValue.sweep(most);
+    this.changes += removed;
+    return removed;
+  }
+
   apply(operation: OperationView): boolean {
     for (const scan of this.scans) scan.freeze();
     try {
@@ -103,8 +116,8 @@ export class ResidentSpace {
   }
 }
 
-function makeSpace(entry: CatalogEntry, instance: CoreInstance): Space {
-  if (entry.engine === 'key-value') return new KeyValueSpace(instance);
+function makeSpace(entry: CatalogEntry, instance: CoreInstance, wallClock?: () => number): Space {
+  if (entry.engine === 'key-value') return new KeyValueSpace(instance, wallClock);
   return new VectorSpace(instance, {
     dimension: entry.dimension ?? 0,
     metric: entry.metric ?? 'L2',
@@ -124,7 +137,7 @@ export async function openResidentSpace(
 ): Promise<ResidentSpace> {
   const instance = new CoreInstance(environment.core);
   instance.exports.arena_init(framesMax);
-  const space = makeSpace(entry, instance);
+  const space = makeSpace(entry, instance, environment.wallClock);
   const what = `space "${entry.name}"`;
   const manifest =
     manifestBytes === undefined

@@ -5,7 +5,7 @@ import type { Entry, VectorEntry } from '../api/database.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { cursorAt } from '../base/cursor.ts';
 import { encodeUtf8 } from '../base/text.ts';
-import type { KeyRange, KeyValueSpace } from '../space/key-value-space.ts';
+import { continueBehind, type KeyRange, type KeyValueSpace } from '../space/key-value-space.ts';
 import { checkInt, checkString } from '../space/vector-ids.ts';
 import type { VectorSpace } from '../space/vector-space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
@@ -22,12 +22,7 @@ export function openEntryScan(
   const range = parseRange(options);
   return (space) => {
     const source: ScanSource<Entry> = {
-      read(most) {
-        const entries = space.scan(range, most);
-        const last = entries.at(-1);
-        if (last !== undefined) continueBehind(range, encodeUtf8(last.key));
-        return entries;
-      },
+      read: (most) => space.scan(range, most),
       bytesOf: ({ key, value }) => key.length + value.length,
       cursorAt,
     };
@@ -55,16 +50,6 @@ function parseRange({ prefix, start, end, reverse, cursor }: ScanArguments): Key
   if (end !== undefined) range.end = encodeUtf8(wellFormedText(end, 'end'));
   if (cursor !== undefined) continueBehind(range, encodeUtf8(parseCursor(cursor, 'k')));
   return range;
-}
-
-/** Narrows a range to what comes behind `key` in its direction. */
-function continueBehind(range: KeyRange, key: Uint8Array): void {
-  if (range.reverse) {
-    range.end = key;
-  } else {
-    range.start = key;
-    range.startExclusive = true;
-  }
 }
 
 /** The least byte string above all that begin with `prefix`; `undefined` if there is none. */

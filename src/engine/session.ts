@@ -27,9 +27,9 @@ import type {
 import { shibuDbError } from '../api/errors.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { encodeUtf8 } from '../base/text.ts';
-import { increment, putIf } from '../space/conditional.ts';
+import { expire, increment, putIf } from '../space/conditional.ts';
 import { checkKeys, deleteManyOperations, getMany, putManyOperations } from '../space/key-value-batch.ts';
-import { checkKey, deleteOperation, putOperation } from '../space/key-value-space.ts';
+import { checkKey, deadlineOf, deleteOperation, putOperation } from '../space/key-value-space.ts';
 import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
 import { checkId } from '../space/vector-ids.ts';
 import { checkVector, kMax } from '../space/vector-space.ts';
@@ -49,6 +49,8 @@ type AnyScan = SnapshotScan<Entry> | SnapshotScan<VectorEntry>;
 const scansMax = 1000;
 /** The longest decimal of 64 bits. */
 const int64TextBytes = 20;
+/** Expired entries removed at a time. */
+const sweepSlice = 10_000;
 
 export class Session implements Handlers {
   readonly #engine: DatabaseEngine;
@@ -103,10 +105,11 @@ export class Session implements Handlers {
 
   // --- key-value --------------------------------------------------------------------------------------------------
 
-  async put({ space, key, value }: InSpace & { key: string; value: Value }): Promise<undefined> {
+  async put({ space, key, value, ttlMs }: ArgumentsOf<'put'>): Promise<undefined> {
     const entry = this.#entry(space, 'key-value', 'put');
-    const operation = putOperation(key, value);
-    await this.#engine.submit(entry, operation, { count: 1, bytes: operation.length });
+    const operation = putOperation(key, value, deadlineOf(ttlMs, this.#engine.wallClock()));
+    const deadlines = ttlMs !== undefined;
+    await this.#engine.submit(entry, operation, { count: 1, bytes: operation.length, deadlines });
   }
 
   get({ space, key }: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
@@ -128,7 +131,11 @@ export class Session implements Handlers {
   }
 
   size({ space }: InSpace): number | Promise<number> {
-    return this.#read(this.#entry(space, 'key-value', 'size'), (resident) => resident.keyValue.count());
+    // What has expired does not count.
+    return this.#read(this.#entry(space, 'key-value', 'size'), (resident) => {
+      while (resident.sweep(sweepSlice) > 0);
+      return resident.keyValue.count();
+    });
   }
 
   async clear({ space }: InSpace): Promise<undefined> {
@@ -137,20 +144,46 @@ export class Session implements Handlers {
 
   async increment({ space, key, by }: ArgumentsOf<'increment'>): Promise<number | bigint> {
     const entry = this.#entry(space, 'key-value', 'increment');
-    const need = { count: 1, bytes: key.length * 3 + int64TextBytes };
+    const need = { count: 1, bytes: key.length * 3 + int64TextBytes, deadlines: true };
     return this.#engine.submitConditional(entry, increment(key, by), need);
   }
 
-  async putIf({ space, key, value, expected }: ArgumentsOf<'putIf'>): Promise<boolean> {
+  async putIf({ space, key, value, expected, ttlMs }: ArgumentsOf<'putIf'>): Promise<boolean> {
     const entry = this.#entry(space, 'key-value', 'putIf');
-    const need = { count: 1, bytes: (key.length + value.length) * 3 };
-    return this.#engine.submitConditional(entry, putIf(key, value, expected), need);
+    const deadlineMs = deadlineOf(ttlMs, this.#engine.wallClock());
+    const decide = putIf(key, value, expected, deadlineMs);
+    const need = { count: 1, bytes: (key.length + value.length) * 3, deadlines: ttlMs !== undefined };
+    return this.#engine.submitConditional(entry, decide, need);
+  }
+
+  /** The value is written again with its new deadline: the log holds outcomes. */
+  async expire({ space, key, ttlMs }: ArgumentsOf<'expire'>): Promise<boolean> {
+    const entry = this.#entry(space, 'key-value', 'expire');
+    const decide = expire(key, ttlMs);
+    const resident = await this.#engine.resident(entry);
+    const bytes = key.length * 3 + (resident.keyValue.get(key)?.length ?? 0) * 3;
+    return this.#engine.submitConditional(entry, decide, { count: 1, bytes, deadlines: true });
+  }
+
+  ttl({ space, key }: ArgumentsOf<'ttl'>): number | undefined | Promise<number | undefined> {
+    const entry = this.#entry(space, 'key-value', 'ttl');
+    checkKey(key);
+    return this.#read(entry, ({ keyValue }) => {
+      const stored = keyValue.getStored(key);
+      if (stored === undefined) return undefined;
+      return stored.deadlineMs === undefined ? Number.POSITIVE_INFINITY : stored.deadlineMs - keyValue.now;
+    });
   }
 
   async putMany({ space, entries }: ArgumentsOf<'putMany'>): Promise<undefined> {
     const entry = this.#entry(space, 'key-value', 'putMany');
-    const operations = putManyOperations(entries);
-    await this.#engine.submit(entry, operations, { count: entries.length, bytes: operations.length });
+    const operations = putManyOperations(entries, this.#engine.wallClock());
+    const deadlines = entries.some(({ ttlMs }) => ttlMs !== undefined);
+    await this.#engine.submit(entry, operations, {
+      count: entries.length,
+      bytes: operations.length,
+      deadlines,
+    });
   }
 
   getMany({ space, keys }: ArgumentsOf<'getMany'>): ResultOf<'getMany'> | Promise<ResultOf<'getMany'>> {
@@ -349,6 +382,8 @@ const callable: ReadonlySet<string> = new Set<Method>(
     clear: 1,
     increment: 1,
     putIf: 1,
+    expire: 1,
+    ttl: 1,
     putMany: 1,
     getMany: 1,
     deleteMany: 1,

@@ -9,6 +9,8 @@ export interface Environment {
   readonly backend: StorageBackend;
   /** Monotonic milliseconds. */
   readonly now: () => number;
+  /** Milliseconds since 1970: what deadlines are measured by. Default `Date.now`. */
+  readonly wallClock?: () => number;
   readonly settings: Settings;
 }
 
@@ -23,6 +25,9 @@ export interface Settings {
   readonly groupOperationsMax: number;
   /** A slice of background work: no call waits longer for it. */
   readonly sliceMs: number;
+  /** Expired entries are removed not sooner than so long after their time, and looked for not later. */
+  readonly sweepMsMin: number;
+  readonly sweepMsMax: number;
   /** Spaces kept in memory; idle ones beyond it are checkpointed and let go, least recently used first. */
   readonly residentSpacesMax: number;
   /** What an open scan may hold to stay a stable snapshot while others write. */
@@ -35,6 +40,8 @@ export const defaultSettings: Settings = {
   groupBytesMax: 16 * 1024 * 1024,
   groupOperationsMax: 4096,
   sliceMs: 8,
+  sweepMsMin: 500,
+  sweepMsMax: 60_000,
   residentSpacesMax: 16,
   snapshotBytesMax: 16 * 1024 * 1024,
 };

@@ -35,7 +35,9 @@ export interface CoreExports {
   kv_count(): number;
   kv_bytes(): number;
   kv_plan(keyLength: number, valueLength: number): number;
-  kv_plan_many(count: number, bytes: number): number;
+  kv_plan_many(count: number, bytes: number, deadlines: number): number;
+  kv_sweep(now: number, most: number): number;
+  kv_next_deadline(): number;
   kv_put(key: number, keyLength: number, value: number, valueLength: number, flags: number): number;
   kv_get(key: number, keyLength: number, out: number): number;
   kv_read(key: number, keyLength: number, offset: number, out: number, length: number): number;

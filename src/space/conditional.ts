@@ -3,7 +3,7 @@
 import type { Value } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
-import { checkKey, putOperation } from './key-value-space.ts';
+import { checkKey, deadlineOf, putOperation } from './key-value-space.ts';
 import type { PendingKeys } from './pending-keys.ts';
 import { toPublicId } from './vector-ids.ts';
 
@@ -29,7 +29,8 @@ export function increment(key: string, by: unknown): Decide<number | bigint> {
     throw invalid(`Got ${shown(by)} for by, expected a safe integer or a bigint of 64 bits`);
   }
   return (keys) => {
-    const found = keys.get(key) ?? '0';
+    const stored = keys.getStored(key);
+    const found = stored?.value ?? '0';
     if (typeof found !== 'string' || !canonicalInteger.test(found)) {
       throw shibuDbError(
         'NOT_A_NUMBER',
@@ -43,19 +44,31 @@ export function increment(key: string, by: unknown): Decide<number | bigint> {
         `${found} + ${step} under ${shown(key)} does not fit 64 bits; nothing was changed`,
       );
     }
-    return { operations: putOperation(key, String(sum)), answer: toPublicId(sum) };
+    // What expires goes on expiring.
+    return { operations: putOperation(key, String(sum), stored?.deadlineMs), answer: toPublicId(sum) };
   };
 }
 
 /** Stores the value only if what is there is `expected`, of the same type; `undefined` expects that there is nothing. */
-export function putIf(key: string, value: unknown, expected: unknown): Decide<boolean> {
-  const operations = putOperation(key, value);
+export function putIf(key: string, value: unknown, expected: unknown, deadlineMs?: number): Decide<boolean> {
+  const operations = putOperation(key, value, deadlineMs);
   if (expected !== undefined && typeof expected !== 'string' && !(expected instanceof Uint8Array)) {
     throw invalid(`Got ${shown(expected)} for expected, expected a string, a Uint8Array or undefined`);
   }
   return (keys) => {
     const met = sameValue(keys.get(key), expected);
     return { operations: met ? operations : nothing, answer: met };
+  };
+}
+
+/** Gives a key another time to live, or none. The answer is whether there was such a key. */
+export function expire(key: string, ttlMs: unknown): Decide<boolean> {
+  checkKey(key);
+  deadlineOf(ttlMs, 0);
+  return (keys) => {
+    const stored = keys.getStored(key);
+    if (stored === undefined) return { operations: nothing, answer: false };
+    return { operations: putOperation(key, stored.value, deadlineOf(ttlMs, keys.now)), answer: true };
   };
 }
 

@@ -1,22 +1,28 @@
 /** Many keys in one call: atomic, and therefore bounded. */
 
-import type { Entry, Value } from '../api/database.ts';
+import type { PutEntry, Value } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
-import { checkKey, deleteOperation, type KeyValueSpace, putOperation } from './key-value-space.ts';
+import {
+  checkKey,
+  deadlineOf,
+  deleteOperation,
+  type KeyValueSpace,
+  putOperation,
+} from './key-value-space.ts';
 
 /** What one atomic call may carry, keys and values together. */
 export const batchBytesMax: number = 16 * 1024 * 1024;
 
 /** @throws INVALID_ARGUMENT, naming the entry; everything is checked before anything is written */
-export function putManyOperations(entries: readonly Entry[]): Uint8Array {
+export function putManyOperations(entries: readonly PutEntry[], now: number): Uint8Array {
   if (!Array.isArray(entries))
     throw invalid(`Got ${shown(entries)} for entries, expected an array of { key, value }`);
   return joined(
-    entries.map((entry: Entry, i) => {
+    entries.map((entry: PutEntry, i) => {
       if (typeof entry !== 'object' || entry === null) {
         throw invalid(`Got ${shown(entry)} for entry ${i}, expected { key, value }`);
       }
-      return putOperation(entry.key, entry.value);
+      return putOperation(entry.key, entry.value, deadlineOf(entry.ttlMs, now));
     }),
   );
 }

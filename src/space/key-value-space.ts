@@ -8,6 +8,7 @@ import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import {
   dataView,
+  deadlineBytes,
   encodeDelete,
   encodePut,
   OperationKind,
@@ -43,18 +44,27 @@ export function checkKey(key: unknown): string {
   return text;
 }
 
-/** Encodes a put as an operation. @throws INVALID_ARGUMENT */
-export function putOperation(key: string, value: unknown): Uint8Array {
+/** Encodes a put as an operation; it expires at `deadlineMs` if that is given. @throws INVALID_ARGUMENT */
+export function putOperation(key: string, value: unknown, deadlineMs?: number): Uint8Array {
   checkKey(key);
   if (value instanceof Uint8Array) {
     checkSize(value.length);
-    return encodePut(key, value, ValueFlags.Bytes);
-  }
-  if (typeof value !== 'string')
+  } else if (typeof value === 'string') {
+    wellFormedText(value, 'value');
+    if (value.length * 3 > valueBytesMax) checkSize(encodeUtf8(value).length);
+  } else {
     throw invalid(`Got ${shown(value)} for value, expected a string or a Uint8Array`);
-  wellFormedText(value, 'value');
-  if (value.length * 3 > valueBytesMax) checkSize(encodeUtf8(value).length);
-  return encodePut(key, value, ValueFlags.Text);
+  }
+  return encodePut(key, value, deadlineMs);
+}
+
+/** When what lives `ttlMs` from `now` on expires; `undefined` for what does not. @throws INVALID_ARGUMENT */
+export function deadlineOf(ttlMs: unknown, now: number): number | undefined {
+  if (ttlMs === undefined || ttlMs === Number.POSITIVE_INFINITY) return undefined;
+  if (typeof ttlMs !== 'number' || !(ttlMs > 0)) {
+    throw invalid(`Got ${shown(ttlMs)} for ttlMs, expected a number of milliseconds above 0`);
+  }
+  return Math.min(Math.ceil(now + ttlMs), Number.MAX_SAFE_INTEGER);
 }
 
 export function deleteOperation(key: string): Uint8Array {
@@ -69,8 +79,12 @@ function checkSize(bytes: number): void {
 export class KeyValueSpace implements Space {
   readonly instance: CoreInstance;
 
-  constructor(instance: CoreInstance) {
+  readonly #clock: () => number;
+
+  /** `clock`: milliseconds since 1970. */
+  constructor(instance: CoreInstance, clock: () => number = Date.now) {
     this.instance = instance;
+    this.#clock = clock;
   }
 
   create(): void {
@@ -93,15 +107,30 @@ export class KeyValueSpace implements Space {
     return 0;
   }
 
-  plan({ count, bytes }: Need): number {
-    return count === 0 ? 0 : this.instance.exports.kv_plan_many(count, bytes) >>> 0;
+  plan({ count, bytes, deadlines }: Need): number {
+    return count === 0 ? 0 : this.instance.exports.kv_plan_many(count, bytes, deadlines ? 1 : 0) >>> 0;
+  }
+
+  get now(): number {
+    return this.#clock();
+  }
+
+  /** Removes up to `most` expired entries; returns how many. */
+  sweep(most: number): number {
+    return checkStatus(this.instance.exports.kv_sweep(this.now, most), 'sweep expired entries');
+  }
+
+  /** The earliest deadline; `undefined` when no entry has one. */
+  nextDeadline(): number | undefined {
+    const deadline = this.instance.exports.kv_next_deadline();
+    return deadline === 0 ? undefined : deadline;
   }
 
   apply({ kind, flags, body }: OperationView): boolean {
     const { exports } = this.instance;
     const view = dataView(body);
     const keyLength = view.getUint32(0, true);
-    const address = this.instance.scratch(body.length);
+    const address = this.instance.scratch(body.length + 32);
     this.instance.bytes().set(body, address);
     if (kind === OperationKind.Put) {
       const valueLength = view.getUint32(4, true);
@@ -111,40 +140,74 @@ export class KeyValueSpace implements Space {
       return status === 0;
     }
     assert(kind === OperationKind.Delete, `operation ${kind} belongs to a key-value space`);
-    const status = exports.kv_delete(address + 4, keyLength);
-    checkApplied(status, 'delete');
-    return status === Status.Ok;
+    const wasThere = this.#find(address + 4, keyLength) !== undefined;
+    checkApplied(exports.kv_delete(address + 4, keyLength), 'delete');
+    return wasThere;
   }
 
   get(key: string): Value | undefined {
+    return this.getStored(key)?.value;
+  }
+
+  /** The value with its deadline; `undefined` when there is none or it has expired. */
+  getStored(key: string): StoredValue | undefined {
+    const found = this.#locate(key);
+    if (found === undefined) return undefined;
+    const { address, length, flags, deadlineMs } = found;
+    if (address === 0 && length > 0)
+      return { value: this.#readLarge(encodeUtf8(key), length, flags), deadlineMs };
+    const front = frontOf(flags);
+    return { value: toValue(this.instance.bytes(), address + front, length - front, flags), deadlineMs };
+  }
+
+  has(key: string): boolean {
+    return this.#locate(key) !== undefined;
+  }
+
+  #locate(key: string): Located | undefined {
+    const keyAddress = this.instance.scratch(32 + key.length * 3);
+    return this.#find(keyAddress, writeUtf8(key, this.instance.bytes(), keyAddress));
+  }
+
+  /** Looks a key up that lies in scratch memory, with 24 bytes of room behind it. */
+  #find(keyAddress: number, keyLength: number): Located | undefined {
     const { exports } = this.instance;
-    const meta = this.instance.scratch(16 + key.length * 3);
-    const keyAddress = meta + 16;
-    const keyLength = writeUtf8(key, this.instance.bytes(), keyAddress);
+    const meta = (keyAddress + keyLength + 7) & ~7;
     const status = checkStatus(exports.kv_get(keyAddress, keyLength, meta), 'get');
     if (status === Status.NotFound) return undefined;
     assert(status === Status.Ok, `kv_get answered ${status}`);
     const [address = 0, length = 0, flags = 0] = this.instance.u32(meta, 3);
-    if (address !== 0 || length === 0) return toValue(this.instance.bytes(), address, length, flags);
-    return this.#readLarge(encodeUtf8(key), length, flags);
+    if ((flags & ValueFlags.Deadline) === 0) return { address, length, flags, deadlineMs: undefined };
+    if (address === 0) checkApplied(exports.kv_read(keyAddress, keyLength, 0, meta, deadlineBytes), 'get');
+    const deadlineMs = readDeadline(this.instance.bytes(), address === 0 ? meta : address);
+    return deadlineMs <= this.now ? undefined : { address, length, flags, deadlineMs };
   }
 
-  has(key: string): boolean {
-    const meta = this.instance.scratch(16 + key.length * 3);
-    const keyLength = writeUtf8(key, this.instance.bytes(), meta + 16);
-    return checkStatus(this.instance.exports.kv_get(meta + 16, keyLength, meta), 'exists') === Status.Ok;
-  }
-
+  /** Requires: the value, its deadline included, has `length` bytes and lies in pages of its own. */
   #readLarge(key: Uint8Array, length: number, flags: number): Value {
+    const front = frontOf(flags);
     const address = this.instance.scratch(key.length + length);
     this.instance.bytes().set(key, address);
     const out = address + key.length;
-    checkApplied(this.instance.exports.kv_read(address, key.length, 0, out, length), 'read a large value');
-    return toValue(this.instance.bytes(), out, length, flags);
+    const { exports } = this.instance;
+    checkApplied(exports.kv_read(address, key.length, front, out, length - front), 'read a large value');
+    return toValue(this.instance.bytes(), out, length - front, flags);
   }
 
-  /** The next entries of a range, at most `limit` and as many as fit a buffer; none: the range is done. */
+  /**
+   * The next entries of a range, at most `limit` and as many as fit a buffer; none: the range is done. Moves the range
+   * behind what it has read.
+   */
   scan(range: KeyRange, limit: number): Entry[] {
+    for (;;) {
+      const { entries, read, lastKey } = this.#scanOnce(range, limit);
+      if (lastKey !== undefined) continueBehind(range, lastKey);
+      // A step of nothing but expired entries is not the end.
+      if (entries.length > 0 || read === 0) return entries;
+    }
+  }
+
+  #scanOnce(range: KeyRange, limit: number): ScanChunk {
     const { start, end } = range;
     const endLength = end?.length ?? 0;
     const address = this.instance.scratch(start.length + endLength + 16 + scanBufferBytes);
@@ -170,35 +233,90 @@ export class KeyValueSpace implements Space {
     return this.#unpack(out, count);
   }
 
-  #unpack(out: number, count: number): Entry[] {
+  #unpack(out: number, count: number): ScanChunk {
     const entries: Entry[] = [];
-    const large: { index: number; length: number; flags: number }[] = [];
+    const large: { entry: Entry; length: number; flags: number }[] = [];
     const bytes = this.instance.bytes();
     const view = new DataView(bytes.buffer);
     let at = out;
+    let keyAt = out;
+    let keyLength = 0;
     for (let i = 0; i < count; i++) {
-      const keyLength = view.getUint32(at, true);
-      const valueLength = view.getUint32(at + 4, true);
+      keyLength = view.getUint32(at, true);
+      const length = view.getUint32(at + 4, true);
       const flags = view.getUint32(at + 8, true);
-      const keyAt = at + entryHeaderBytes;
-      const key = readUtf8(bytes, keyAt, keyLength);
-      const leftOut = (flags & valueLeftOut) !== 0;
-      if (leftOut) large.push({ index: i, length: valueLength, flags: flags & 0xff });
+      keyAt = at + entryHeaderBytes;
       const valueAt = keyAt + keyLength;
-      entries.push({ key, value: leftOut ? '' : toValue(bytes, valueAt, valueLength, flags) });
-      at = (valueAt + (leftOut ? 0 : valueLength) + 3) & ~3;
+      const leftOut = (flags & valueLeftOut) !== 0;
+      at = (valueAt + (leftOut ? 0 : length) + 3) & ~3;
+      const front = frontOf(flags);
+      if (front > 0 && !leftOut && readDeadline(bytes, valueAt) <= this.now) continue;
+      const value = leftOut ? '' : toValue(bytes, valueAt + front, length - front, flags);
+      const entry = { key: readUtf8(bytes, keyAt, keyLength), value };
+      entries.push(entry);
+      if (leftOut) large.push({ entry, length, flags: flags & 0xff });
     }
+    const lastKey = count === 0 ? undefined : bytes.slice(keyAt, keyAt + keyLength);
     // Reading a large value moves the scratch buffer, so it waits until everything else is out of it.
-    for (const { index, length, flags } of large) {
-      const entry = entries[index] as Entry;
-      entry.value = this.#readLarge(encodeUtf8(entry.key), length, flags);
+    const expired = new Set<Entry>();
+    for (const { entry, length, flags } of large) {
+      if ((flags & ValueFlags.Deadline) !== 0 && !this.has(entry.key)) expired.add(entry);
+      else entry.value = this.#readLarge(encodeUtf8(entry.key), length, flags);
     }
-    return entries;
+    const living = expired.size === 0 ? entries : entries.filter((entry) => !expired.has(entry));
+    return { entries: living, read: count, lastKey };
   }
 }
 
-/** A copy of a stored value, of the type it was put as. */
-export function toValue(bytes: Uint8Array, at: number, length: number, flags: number): Value {
+interface ScanChunk {
+  entries: Entry[];
+  /** Entries met, expired ones included. */
+  read: number;
+  lastKey: Uint8Array | undefined;
+}
+
+/** Where a value is: `address` 0 when in pages of its own. `length` counts its deadline too. */
+interface Located {
+  readonly address: number;
+  readonly length: number;
+  readonly flags: number;
+  readonly deadlineMs: number | undefined;
+}
+
+export interface StoredValue {
+  readonly value: Value;
+  readonly deadlineMs: number | undefined;
+}
+
+/** Narrows a range to what comes behind `key` in its direction. */
+export function continueBehind(range: KeyRange, key: Uint8Array): void {
+  if (range.reverse) {
+    range.end = key;
+  } else {
+    range.start = key;
+    range.startExclusive = true;
+  }
+}
+
+/** Bytes of a stored value before the caller's own. */
+function frontOf(flags: number): number {
+  return (flags & ValueFlags.Deadline) === 0 ? 0 : deadlineBytes;
+}
+
+export function readDeadline(bytes: Uint8Array, at: number): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, deadlineBytes);
+  return view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
+}
+
+/** A stored value (an operation's or a page's) read with its deadline. */
+export function readStored(bytes: Uint8Array, at: number, length: number, flags: number): StoredValue {
+  const front = frontOf(flags);
+  const deadlineMs = front === 0 ? undefined : readDeadline(bytes, at);
+  return { value: toValue(bytes, at + front, length - front, flags), deadlineMs };
+}
+
+/** A copy of a value, of the type it was put as. */
+function toValue(bytes: Uint8Array, at: number, length: number, flags: number): Value {
   return (flags & ValueFlags.Bytes) === 0 ? readUtf8(bytes, at, length) : bytes.slice(at, at + length);
 }
 

@@ -3,7 +3,8 @@
  *
  *   operation := kind u8, flags u8, reserved u16, length u32 (of the body), body, padding to 8
  *
- *   1 put             body := key_length u32, value_length u32, key, value        flags: ValueFlags
+ *   1 put             body := key_length u32, value_length u32, key, value        flags: ValueFlags; with a deadline
+ *                                                                                   the value begins with it, u64
  *   2 delete          body := key_length u32, key
  *   3 insert vectors  body := count u32, reserved u32, ids i64[count], vectors f32[count * dimension]
  *   4 insert vectors  body := count u32, id_bytes u32, id_ends u32[count], ids, vectors   (string ids)
@@ -24,7 +25,9 @@ export const OperationKind = {
   DeleteString: 6,
 } as const;
 
-export const ValueFlags = { Text: 0, Bytes: 1 } as const;
+/** `Deadline`: the value begins with it, u64 milliseconds since 1970. */
+export const ValueFlags = { Text: 0, Bytes: 1, Deadline: 2 } as const;
+export const deadlineBytes = 8;
 
 export const operationHeaderBytes = 8;
 const align8 = (bytes: number): number => (bytes + 7) & ~7;
@@ -74,21 +77,29 @@ function writeU32(bytes: Uint8Array, at: number, value: number): void {
   bytes[at + 3] = value >>> 24;
 }
 
-/** Requires: well-formed texts. */
-export function encodePut(key: string, value: string | Uint8Array, flags: number): Uint8Array {
+/** `deadlineMs`: when it expires, by the wall clock; `undefined`: never. Requires: well-formed texts. */
+export function encodePut(key: string, value: string | Uint8Array, deadlineMs?: number): Uint8Array {
+  const flags = typeof value === 'string' ? ValueFlags.Text : ValueFlags.Bytes;
+  const front = deadlineMs === undefined ? 0 : deadlineBytes;
   const valueRoom = typeof value === 'string' ? value.length * 3 : value.length;
-  const bytes = room(operationHeaderBytes + 16 + key.length * 3 + valueRoom);
+  const bytes = room(operationHeaderBytes + 24 + key.length * 3 + valueRoom);
   const keyLength = writeUtf8(key, bytes, 16);
-  let valueLength: number;
+  const valueAt = 16 + keyLength + front;
+  let valueLength = front;
   if (typeof value === 'string') {
-    valueLength = writeUtf8(value, bytes, 16 + keyLength);
+    valueLength += writeUtf8(value, bytes, valueAt);
   } else {
-    bytes.set(value, 16 + keyLength);
-    valueLength = value.length;
+    bytes.set(value, valueAt);
+    valueLength += value.length;
+  }
+  if (deadlineMs !== undefined) {
+    writeU32(bytes, 16 + keyLength, deadlineMs % 2 ** 32);
+    writeU32(bytes, 20 + keyLength, Math.floor(deadlineMs / 2 ** 32));
   }
   writeU32(bytes, 8, keyLength);
   writeU32(bytes, 12, valueLength);
-  return cut(bytes, OperationKind.Put, flags, 8 + keyLength + valueLength);
+  const allFlags = front === 0 ? flags : flags | ValueFlags.Deadline;
+  return cut(bytes, OperationKind.Put, allFlags, 8 + keyLength + valueLength);
 }
 
 /** Requires: a well-formed text. */

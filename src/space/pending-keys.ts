@@ -5,19 +5,31 @@
 
 import type { Value } from '../api/database.ts';
 import { readUtf8 } from '../base/text.ts';
-import { type KeyValueSpace, toValue } from './key-value-space.ts';
+import { type KeyValueSpace, readStored, type StoredValue } from './key-value-space.ts';
 import { dataView, OperationKind, operationsIn } from './operation.ts';
 
 export class PendingKeys {
   readonly #space: KeyValueSpace;
-  readonly #pending: Map<string, Value | undefined> = new Map();
+  readonly #pending: Map<string, StoredValue | undefined> = new Map();
 
   constructor(space: KeyValueSpace) {
     this.#space = space;
   }
 
   get(key: string): Value | undefined {
-    return this.#pending.has(key) ? this.#pending.get(key) : this.#space.get(key);
+    return this.getStored(key)?.value;
+  }
+
+  /** The value with its deadline; `undefined` when there is none or it has expired. */
+  getStored(key: string): StoredValue | undefined {
+    if (!this.#pending.has(key)) return this.#space.getStored(key);
+    const stored = this.#pending.get(key);
+    return stored?.deadlineMs !== undefined && stored.deadlineMs <= this.now ? undefined : stored;
+  }
+
+  /** The wall clock, in milliseconds. */
+  get now(): number {
+    return this.#space.now;
   }
 
   /** Counts operations in that will be applied before whatever is asked next. */
@@ -26,7 +38,7 @@ export class PendingKeys {
       const view = dataView(body);
       const keyLength = view.getUint32(0, true);
       if (kind === OperationKind.Put) {
-        const value = toValue(body, 8 + keyLength, view.getUint32(4, true), flags);
+        const value = readStored(body, 8 + keyLength, view.getUint32(4, true), flags);
         this.#pending.set(readUtf8(body, 8, keyLength), value);
       } else {
         this.#pending.set(readUtf8(body, 4, keyLength), undefined);

@@ -11,6 +11,8 @@ import type { OperationView } from './operation.ts';
 export interface Need {
   readonly count: number;
   readonly bytes: number;
+  /** Some of the keys get a deadline. */
+  readonly deadlines?: boolean;
 }
 
 export interface Space {

@@ -83,6 +83,18 @@ export function checkFinite(floats: Float32Array, dimension: number, what: strin
   );
 }
 
+/** The least f32 that is not below `value`: for f32 distances, being below it is being below `value`. */
+function leastF32From(value: number): number {
+  const float = Math.fround(value);
+  if (!(float < value)) return float;
+  const bits = new Int32Array(1);
+  const floats = new Float32Array(bits.buffer);
+  floats[0] = float;
+  // Neighbouring floats have neighbouring bits; a negative one comes nearer to zero.
+  bits[0] = float === 0 ? 1 : (bits[0] as number) + (float > 0 ? 1 : -1);
+  return floats[0] as number;
+}
+
 export class VectorSpace implements Space {
   readonly instance: CoreInstance;
   readonly shape: VectorShape;
@@ -193,7 +205,7 @@ export class VectorSpace implements Space {
     const most = Math.min(limit, this.count());
     if (most === 0) return [];
     // The core measures distances, smaller is nearer: a product above the radius is a distance below its negative.
-    const distance = this.shape.metric === 'InnerProduct' ? -radius : radius;
+    const distance = leastF32From(this.shape.metric === 'InnerProduct' ? -radius : radius);
     return this.#search(query, most, includeVectors, (queryAt, slots, distances) =>
       this.instance.exports.vec_range(queryAt, distance, most, slots, distances),
     );

@@ -27,7 +27,7 @@ export class InProcessDatabase extends DatabaseClient {
 
 export async function openInProcess(
   disk: MemoryDisk = new MemoryDisk(),
-  options: { build?: BuildName; settings?: Partial<Settings> } = {},
+  options: { build?: BuildName; settings?: Partial<Settings>; wallClock?: () => number } = {},
 ): Promise<InProcessDatabase> {
   const backend = new MemoryBackend(disk);
   const engine = await DatabaseEngine.open({
@@ -35,6 +35,7 @@ export async function openInProcess(
     core: loadCore(options.build),
     backend,
     now: () => performance.now(),
+    wallClock: options.wallClock ?? Date.now,
     settings: { ...defaultSettings, ...options.settings },
   });
   const session = new Session(engine, () => engine.close());

@@ -15,7 +15,7 @@ const bufferBytes = 64 * 1024;
 interface KvBatchExports {
   kv_get_batch(keys: number, keysBytes: number, count: number, out: number, outBytes: number): number;
   kv_apply_batch(entries: number, bytes: number, count: number, out: number): number;
-  kv_plan_many(count: number, bytes: number): number;
+  kv_plan_many(count: number, bytes: number, deadlines: number): number;
 }
 
 /** Keys and values as binary strings: one character a byte, so that comparing them is comparing bytes. */
@@ -206,7 +206,7 @@ for (const build of builds) {
     const core = new Core(build);
     for (let i = 0; i < 5000; i++) core.put(`key ${i}`, 'v'.repeat(100));
     const one = core.instance.exports.kv_plan(20, 100);
-    const together = core.batches.kv_plan_many(10_000, 10_000 * 120);
+    const together = core.batches.kv_plan_many(10_000, 10_000 * 120, 0);
     assert.ok(one >= 2 && one < 20, `one put: ${one} frames`);
     assert.ok(together < 200, `10,000 puts: ${together} frames`);
   });

@@ -155,6 +155,13 @@ Status KvSpace::put(Bytes key, Bytes value, u8 flags, bool& existed) {
   TreePlan plan;
   status = tree_.plan_put(key, value.length, plan);
   if (status != kOk) return status;
+  // The lines are planned only to see that their pages are there: what is found absent after the first change would be
+  // half a change.
+  TreePlan line;
+  if (former != 0) status = deadlines_.plan_remove(deadline_key(former, key).view(), line);
+  if (status > kNotFound || status < kOk) return status;
+  status = has_deadline ? deadlines_.plan_put(deadline_key(load<u64>(value.data), key).view(), key.length, line) : kOk;
+  if (status != kOk) return status;
   const TreeNeed lines = deadlines_.bound(2, sizeof(DeadlineKey), key.length);
   status = reserve(plan.need.new_blocks + lines.new_blocks, plan.need.touched_blocks + lines.touched_blocks);
   if (status != kOk) return status;
@@ -174,6 +181,9 @@ Status KvSpace::remove(Bytes key) {
   TreePlan plan;
   status = tree_.plan_remove(key, plan);
   if (status != kOk) return status;
+  TreePlan line;
+  status = deadlines_.plan_remove(deadline_key(former, key).view(), line);
+  if (status > kNotFound || status < kOk) return status;
   const TreeNeed lines = deadlines_.bound(1, sizeof(DeadlineKey), key.length);
   status = reserve(plan.need.new_blocks + lines.new_blocks, plan.need.touched_blocks + lines.touched_blocks);
   if (status != kOk) return status;

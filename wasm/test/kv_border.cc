@@ -14,7 +14,7 @@ i32 export_kv_open(u32);
 u32 export_kv_count();
 f64 export_kv_bytes();
 u32 export_kv_plan(u32, u32);
-u32 export_kv_plan_many(u32, f64);
+u32 export_kv_plan_many(u32, f64, u32);
 i32 export_kv_put(Addr, u32, Addr, u32, u32);
 i32 export_kv_get(Addr, u32, Addr);
 i32 export_kv_read(Addr, u32, u32, Addr, u32);
@@ -106,7 +106,7 @@ TEST(kv_calls, "put, get, delete and counts through the border") {
   EXPECT(export_kv_open(1) == kOk);
   EXPECT(export_kv_count() == 2);
   EXPECT(export_kv_plan(20, 100) >= 2 && export_kv_plan(20, 100) < 20);
-  EXPECT(export_kv_plan_many(10000, 1.2e6) >= 2 && export_kv_plan_many(10000, 1.2e6) < 200);
+  EXPECT(export_kv_plan_many(10000, 1.2e6, 0) >= 2 && export_kv_plan_many(10000, 1.2e6, 0) < 200);
   EXPECT(export_kv_create() == kInvalid);  // not empty; the space is then closed
   EXPECT(export_kv_open(0) == kOk);
 }
