@@ -14,7 +14,9 @@ import { buildWasm } from './build-wasm.mjs';
 import { TestReport } from './test-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
-const heavyFolders = ['bench', 'browser', 'conformance', 'crash', 'demo', 'native', 'package', 'recall'];
+/** Folders under test/ whose files need a browser; those and a few others have the machine to themselves. */
+const browserFolders = ['bench', 'browser', 'conformance', 'crash', 'demo', 'package', 'runtimes'];
+const heavyFolders = [...browserFolders, 'native', 'node', 'recall'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = { light: 2 * 60_000, heavy: 15 * 60_000 };
 const graceMs = 5_000;
@@ -22,7 +24,7 @@ const graceMs = 5_000;
 const { positionals: filters } = parseArgs({ allowPositionals: true });
 process.chdir(root);
 
-const files = globSync('test/**/*.test.ts')
+const files = globSync('test/**/*.test.ts', { exclude: ['**/node_modules/**'] })
   .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)))
   .sort();
 if (files.length === 0) {
@@ -80,5 +82,5 @@ function isHeavy(file) {
 
 /** @param {string} file */
 function needsBrowser(file) {
-  return ['bench', 'browser', 'crash', 'demo', 'package'].includes(file.split(path.sep)[1] ?? '');
+  return browserFolders.includes(file.split(path.sep)[1] ?? '');
 }
