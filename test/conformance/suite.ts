@@ -1,0 +1,53 @@
+/** The conformance suite: every method of `Database` with normal, edge and bad input, over whatever opens databases. */
+
+import type { Database } from '../../src/api/database.ts';
+import type { Case, CaseContext } from './case.ts';
+import { controlCases } from './cases/control.ts';
+import { keyValueCases } from './cases/key-value.ts';
+import { scanCases } from './cases/scans.ts';
+import { indexCases, searchCases } from './cases/search.ts';
+import { spaceCases } from './cases/spaces.ts';
+import { idCases, vectorCases } from './cases/vectors.ts';
+
+export const suite: readonly Case[] = [
+  ...spaceCases,
+  ...keyValueCases,
+  ...scanCases,
+  ...vectorCases,
+  ...idCases,
+  ...searchCases,
+  ...indexCases,
+  ...controlCases,
+];
+
+/** A way to have databases: one backend and build. */
+export interface Platform {
+  readonly build: CaseContext['build'];
+  readonly storage: CaseContext['storage'];
+  open(name: string): Promise<Database>;
+  deleteDatabase(name: string): Promise<void>;
+}
+
+/** Runs one case on databases of its own, and leaves none. */
+export async function runCase(entry: Case, platform: Platform): Promise<void> {
+  const prefix = `conformance/${suite.indexOf(entry)}/`;
+  const opened: Database[] = [];
+  const names = new Set<string>();
+  const context: CaseContext = {
+    build: platform.build,
+    storage: platform.storage,
+    async open(suffix = '') {
+      names.add(prefix + suffix);
+      const db = await platform.open(prefix + suffix);
+      opened.push(db);
+      return db;
+    },
+    deleteDatabase: (suffix = '') => platform.deleteDatabase(prefix + suffix),
+  };
+  try {
+    await entry.run(context);
+  } finally {
+    for (const db of opened) await db.close();
+    for (const name of names) await platform.deleteDatabase(name);
+  }
+}
