@@ -17,14 +17,19 @@ interface OpenCall {
   readonly stopListening: (() => void) | undefined;
 }
 
+/** A request and the buffers that go with it. */
+interface Outgoing {
+  readonly request: Request;
+  readonly transfer: readonly ArrayBuffer[];
+}
+
 export class WorkerTransport implements Transport {
   readonly #worker: Worker;
   readonly #remote: Comlink.Remote<WorkerEndpoint>;
   readonly #open: Map<number, OpenCall> = new Map();
   #nextId = 1;
-  #requests: Request[] = [];
+  #outgoing: Outgoing[] = [];
   #cancels: number[] = [];
-  #transfer: ArrayBuffer[] = [];
   #scheduled = false;
   #exchanging = 0;
   #lost: ShibuDbError | undefined;
@@ -62,8 +67,8 @@ export class WorkerTransport implements Transport {
         onProgress,
         stopListening: signal === undefined ? undefined : () => signal.removeEventListener('abort', onAbort),
       });
-      this.#requests.push({ id, method, args, progress: onProgress !== undefined });
-      if (transfer !== undefined) this.#transfer.push(...transfer);
+      const request: Request = { id, method, args, progress: onProgress !== undefined };
+      this.#outgoing.push({ request, transfer: transfer ?? [] });
       this.#schedule();
     });
   }
@@ -90,11 +95,16 @@ export class WorkerTransport implements Transport {
 
   #send(): void {
     if (this.#lost !== undefined) return;
-    const message: Message = { requests: this.#requests, cancels: this.#cancels };
-    const transfer = this.#transfer;
-    this.#requests = [];
+    const outgoing = this.#outgoing;
+    const cancels = this.#cancels;
+    this.#outgoing = [];
     this.#cancels = [];
-    this.#transfer = [];
+    this.#post(outgoing, cancels);
+  }
+
+  #post(outgoing: readonly Outgoing[], cancels: readonly number[]): void {
+    const message: Message = { requests: outgoing.map(({ request }) => request), cancels };
+    const transfer = outgoing.flatMap((call) => call.transfer);
     this.#exchanging++;
     this.#remote.exchange(transfer.length === 0 ? message : Comlink.transfer(message, transfer)).then(
       (replies) => {
@@ -105,19 +115,25 @@ export class WorkerTransport implements Transport {
       },
       (error: unknown) => {
         this.#exchanging--;
-        this.#refuse(message, error);
+        this.#refuse(outgoing, cancels, error);
       },
     );
   }
 
-  /** The message itself could not travel (something in it cannot be cloned): its calls fail, the others do not. */
-  #refuse({ requests }: Message, error: unknown): void {
+  /** The message could not travel: something in it cannot be cloned. Only the call whose argument that is fails. */
+  #refuse(outgoing: readonly Outgoing[], cancels: readonly number[], error: unknown): void {
+    if (outgoing.length > 1 && error instanceof DOMException && error.name === 'DataCloneError') {
+      // Nothing of it was sent, so each may be sent again by itself.
+      this.#post([], cancels);
+      for (const call of outgoing) this.#post([call], []);
+      return;
+    }
     const reason = error instanceof Error ? error.message : String(error);
-    for (const { id, method } of requests) {
-      this.#take(id)?.reject(
+    for (const { request } of outgoing) {
+      this.#take(request.id)?.reject(
         shibuDbError(
           'INVALID_ARGUMENT',
-          `The arguments of ${method} cannot be sent to the worker: ${reason}`,
+          `The arguments of ${request.method} cannot be sent to the worker: ${reason}`,
         ),
       );
     }
