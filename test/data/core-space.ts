@@ -1,9 +1,10 @@
 /** A vector space without a database around it: what index and kernels do by themselves. Runs in a page as well. */
 
 import type { IndexType } from '../../src/api/database.ts';
-import { CoreInstance } from '../../src/kernel/instance.ts';
+import { CoreInstance, checkStatus } from '../../src/kernel/instance.ts';
 import type { Core } from '../../src/kernel/module.ts';
 import { encodeInsertInts, operationsIn } from '../../src/space/operation.ts';
+import { GroupMask } from '../../src/space/space.ts';
 import { VectorSpace } from '../../src/space/vector-space.ts';
 import { type DataSet, rowAt, rowCount } from './data-set.ts';
 
@@ -38,6 +39,29 @@ export function makeSpace(
   }
   while (space.pending() > 0) space.maintain(1000);
   return space;
+}
+
+/** The space's image opened by another build of the core. */
+export function copySpace(space: VectorSpace, core: Core): VectorSpace {
+  const instance = new CoreInstance(core);
+  instance.exports.arena_init(framesMax);
+  const from = space.instance;
+  const blocks = checkStatus(
+    from.exports.checkpoint_begin(GroupMask.Primary | GroupMask.Derived),
+    'begin a copy',
+  );
+  for (let i = 0; i < blocks; i++) {
+    const out = from.scratch(16);
+    from.exports.checkpoint_entry(i, out);
+    const [segment = 0, index = 0, address = 0, usedBytes = 0] = from.u32(out, 4);
+    const target = instance.exports.block_adopt(segment, index) >>> 0;
+    instance.bytes().set(from.bytes().subarray(address, address + usedBytes), target);
+    from.exports.checkpoint_copied(i);
+  }
+  from.exports.checkpoint_end(1);
+  const copy = new VectorSpace(instance, space.shape);
+  copy.open();
+  return copy;
 }
 
 /** The ids found for the set's queries, best first. */
