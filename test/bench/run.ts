@@ -40,25 +40,30 @@ async function main(): Promise<number> {
     console.error(`The suite "${name}" has no scenarios yet.`);
     return 1;
   }
-  const rows = await measure(chosen, values.quick);
+  const { rows, failed } = await measure(chosen, values.quick);
   const out = values.out ?? path.resolve(import.meta.dirname, '../../build/bench.json');
   writeFileSync(out, `${JSON.stringify({ ...(await describeMachine()), rows }, null, 1)}\n`);
   console.log(`\n${formatTable(rows)}\n`);
   for (const line of compareSubjects(rows)) console.log(line);
   console.log(`\n${rows.length} rows, also in ${out}`);
-  return rows.length === 0 ? 1 : 0;
+  return failed || rows.length === 0 ? 1 : 0;
 }
 
-async function measure(chosen: readonly string[], quick: boolean): Promise<Row[]> {
+async function measure(chosen: readonly string[], quick: boolean): Promise<{ rows: Row[]; failed: boolean }> {
   const rows: Row[] = [];
+  let failed = false;
   const run: SuiteRun = { quick, add: (more) => void rows.push(...more), log: (line) => console.log(line) };
   for (const [peer, reason] of ensurePeers().missing) console.log(`${peer} is left out: ${reason}`);
   for (const suite of chosen) {
     const runSuite = suites[suite];
     if (runSuite === undefined) console.log(`${suite}: no scenarios yet`);
-    else await runSuite(run);
+    // What was measured before a failure is minutes of work: it is still shown and written.
+    await runSuite?.(run).catch((error: unknown) => {
+      failed = true;
+      console.error(`${suite} failed:`, error);
+    });
   }
-  return rows;
+  return { rows, failed };
 }
 
 async function describeMachine(): Promise<Record<string, unknown>> {

@@ -10,9 +10,9 @@ export interface VectorsPlan {
 }
 
 export function vectorsPlan(quick: boolean): VectorsPlan {
-  const grid = quick ? [16, 64] : [16, 32, 64, 128, 256];
-  const rounds = quick ? 2 : 7;
-  const roundMs = quick ? 30 : 400;
+  const grid = quick ? [16, 64] : [16, 64, 256];
+  const rounds = quick ? 2 : 5;
+  const roundMs = quick ? 30 : 250;
   return {
     opens: quick ? 1 : 5,
     curve: (indexType) => ({ grid: indexType === 'Flat' ? [] : grid, rounds, roundMs }),
