@@ -70,32 +70,26 @@ function resultItem(
   answer: SearchAnswer,
 ): HTMLLIElement {
   const where = element('p', { class: 'where' }, element('span', { class: 'document-name' }, source.name));
-  if (passage.headings.length > 0) {
-    where.append(element('span', { class: 'heading-path' }, passage.headings.join(' › ')));
-  }
+  const path = passage.headings.join(' › ');
+  if (path !== '') where.append(element('span', { class: 'heading-path' }, ...marked(path, answer.query)));
+
   const isChance = distance >= answer.embedder.chanceDistance;
   const title = 'Cosine distance: 0 means the same direction, 1 unrelated';
-  const measure = element('data', { class: 'distance', value: distance, title }, distance.toFixed(3));
-  const near = element(
-    'span',
-    {},
-    ...(isChance ? [element('span', { class: 'chance' }, 'perhaps by chance ')] : []),
-    measure,
-  );
-  const text = element(
-    'div',
-    { class: 'passage' },
-    ...passage.text.split('\n').map((line) => paragraph(line, answer.query)),
-  );
+  const nearness = element('span', { class: 'nearness' });
+  if (isChance) nearness.append(element('span', { class: 'chance' }, 'by chance? '));
+  nearness.append(element('data', { class: 'distance', value: distance, title }, distance.toFixed(3)));
+
+  const lines = passage.text.split('\n').map((line) => element('p', {}, ...marked(line, answer.query)));
+  const attributes = { tabindex: -1, class: isChance ? 'is-chance' : undefined };
   return element(
     'li',
-    { tabindex: -1, class: isChance ? 'is-chance' : undefined },
-    element('header', {}, where, near),
-    text,
+    attributes,
+    element('header', {}, where, nearness),
+    element('div', { class: 'passage' }, ...lines),
   );
 }
 
-function paragraph(line: string, query: string): HTMLParagraphElement {
-  const parts = highlightMatches(line, query);
-  return element('p', {}, ...parts.map(({ text, isMatch }) => (isMatch ? element('mark', {}, text) : text)));
+function marked(text: string, query: string): (Node | string)[] {
+  const parts = highlightMatches(text, query);
+  return parts.map((part) => (part.isMatch ? element('mark', {}, part.text) : part.text));
 }

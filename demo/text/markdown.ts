@@ -50,6 +50,7 @@ export function* plainBlocks(source: string): Generator<Block> {
 const HEADING_LENGTH_MAX = 300;
 
 const FENCE = /^ {0,3}(`{3,}|~{3,})/;
+const INDENTED_CODE = /^(?: {4}|\t)\s*\S/;
 const HEADING = /^ {0,3}(#{1,6})(?:\s+|$)/;
 const SETEXT = /^ {0,3}(=+|-{2,})\s*$/;
 const RULE = /^ {0,3}(?:(?:\*\s*){3,}|(?:_\s*){3,}|(?:-\s*){3,})$/;
@@ -62,6 +63,7 @@ export function* markdownBlocks(source: string): Generator<Block> {
   let open: { start: number; end: number } | undefined;
   let fence: { mark: string; start: number; end: number } | undefined;
   let inComment = false;
+  let inList = false;
   const bodyStart = frontMatterEnd(source);
 
   const close = function* (): Generator<Block> {
@@ -80,7 +82,7 @@ export function* markdownBlocks(source: string): Generator<Block> {
       }
       continue;
     }
-    if (inComment || /^\s*<!--/.test(line.text)) {
+    if (inComment || /^\s*<!--(?!.*-->\s*\S)/.test(line.text)) {
       inComment = !line.text.includes('-->');
       yield* close();
       continue;
@@ -98,7 +100,11 @@ export function* markdownBlocks(source: string): Generator<Block> {
       open = undefined;
     } else if (line.text.trim() === '' || isSilent(line.text)) {
       yield* close();
+    } else if (!open && !inList && INDENTED_CODE.test(line.text)) {
+      yield { kind: 'code', start: line.start, end: line.end, level: 0 };
     } else {
+      // Inside a list, indented lines are the item's further paragraphs.
+      inList = LIST_ITEM.test(line.text) || (inList && /^\s/.test(line.text));
       if (LIST_ITEM.test(line.text) || line.text.trimStart().startsWith('|')) yield* close();
       open = { start: open?.start ?? line.start, end: line.end };
     }

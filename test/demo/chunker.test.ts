@@ -104,6 +104,18 @@ test('code is kept line by line, front matter, comments, rules and link definiti
   assert.equal(passages[0]?.text, 'Before.\nconst a = 1;\nif (a) {\n  b();\n}\nAfter.');
 });
 
+test('indented code keeps its lines, an indented paragraph of a list is text', () => {
+  assert.equal(
+    markdown('Before:\n\n    a_b = *p\n    c\n\nAfter.')[0]?.text,
+    'Before:\n    a_b = *p\n    c\nAfter.',
+  );
+  assert.equal(markdown('1. one\n\n    still *one*\n2. two')[0]?.text, '1. one\nstill one\n2. two');
+});
+
+test('text behind a comment on the same line is kept', () => {
+  assert.equal(markdown('<!-- hidden --> shown')[0]?.text, 'shown');
+});
+
 test('an unclosed fence and a rule in a text do not swallow it', () => {
   assert.match(markdown('# T\n```\nopen code\n').at(-1)?.text ?? '', /open code/);
   assert.equal(
