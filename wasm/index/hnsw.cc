@@ -5,7 +5,6 @@ namespace shibumi {
 namespace {
 
 constexpr u32 kNoSlot = ~0u;
-constexpr bool kKeepPrunedBack = true;
 
 /// Where fetch_ahead leaves what it read, so that no compiler drops the loads.
 volatile u32 fetched;
@@ -346,9 +345,10 @@ void Hnsw::sort(Near* some, u32 count) {
 }
 
 /// Algorithm 4: of `candidates`, nearest first, those that are nearer to the base than to any neighbour chosen before
-/// them, `most` at most; with `keep_pruned` the nearest of the others fill what is left. Equal distances count as nearer
-/// to the other neighbour: else the copies of one vector would link to nothing but each other.
-u32 Hnsw::select(const Near* candidates, u32 count, u32 most, bool keep_pruned, u32* chosen) const {
+/// them, `most` at most; the nearest of the others fill what is left (keepPrunedConnections: 0.2 to 1 % more recall at
+/// the same efSearch, and a graph that stands deletes better, for a tenth of the build speed). Equal distances count as
+/// nearer to the other neighbour: else the copies of one vector would link to nothing but each other.
+u32 Hnsw::select(const Near* candidates, u32 count, u32 most, u32* chosen) const {
   const f32* chosen_rows[2 * kMMax];
   u32 pruned[2 * kMMax];
   u32 chosen_count = 0, pruned_count = 0;
@@ -369,9 +369,7 @@ u32 Hnsw::select(const Near* candidates, u32 count, u32 most, bool keep_pruned, 
       pruned[pruned_count++] = candidates[c].slot;
     }
   }
-  if (keep_pruned) {
-    for (u32 i = 0; i < pruned_count && chosen_count < most; i++) chosen[chosen_count++] = pruned[i];
-  }
+  for (u32 i = 0; i < pruned_count && chosen_count < most; i++) chosen[chosen_count++] = pruned[i];
   return chosen_count;
 }
 
@@ -449,7 +447,7 @@ void Hnsw::link_level(u32 slot, u32 level) {
     candidates[count++] = {distance_of(entry), slot_of(entry)};
   }
   u32 chosen[2 * kMMax];
-  const u32 chosen_count = select(candidates, count, M_, true, chosen);
+  const u32 chosen_count = select(candidates, count, M_, chosen);
   u32* links = list_mut(slot, level);
   for (u32 i = 0; i < chosen_count; i++) links[i] = chosen[i] + 1;
   for (u32 i = 0; i < chosen_count; i++) {
@@ -477,7 +475,7 @@ void Hnsw::link_back(u32 target, u32 slot, f32 distance, u32 level) {
   candidates[count] = {distance, slot};
   sort(candidates, count + 1);
   u32 chosen[2 * kMMax];
-  const u32 kept = select(candidates, count + 1, most, kKeepPrunedBack, chosen);
+  const u32 kept = select(candidates, count + 1, most, chosen);
   u32* changed = list_mut(target, level);
   for (u32 i = 0; i < most; i++) changed[i] = i < kept ? chosen[i] + 1 : 0;
 }

@@ -91,7 +91,7 @@ class Hnsw {
   void fetch_ahead(const f32* const* rows, u32 count, u32 level) const;
   void search_level(const Probe& query, Near from, u32 ef, u32 level);
 
-  u32 select(const Near* candidates, u32 count, u32 most, bool keep_pruned, u32* chosen) const;
+  u32 select(const Near* candidates, u32 count, u32 most, u32* chosen) const;
   void measure(const Probe& probe, const u32* some, u32 count, Near* out) const;
   static void sort(Near* some, u32 count);
   void link_level(u32 slot, u32 level);

@@ -235,14 +235,26 @@ Status VectorStore::remove(Bytes key) {
   return kOk;
 }
 
+namespace {
+
+/// Blocks a checkpoint is copying or the next one will: only these can need a shadow.
+u32 unsaved_blocks(SegmentId segment) {
+  const u8* flags = at<const u8>(segments[segment].flags);
+  u32 count = 0;
+  for (u32 i = 0; i < segments[segment].block_count; i++) count += flags[i] != 0;
+  return count;
+}
+
+}  // namespace
+
 u32 VectorStore::plan(u32 count, u32 id_bytes) const {
   const u64 key_bytes = slots_.id_kind == kIntIds ? 8ull * count : id_bytes;
   const TreeNeed tree = tree_.bound_total(count, key_bytes + 4ull * count);
   const u32 strings = slots_.id_kind == kIntIds ? 0 : string_blocks(count, id_bytes);
   const u32 slot_blocks = count / slots_.records.per_block + 2;
   const u32 row_blocks = count / rows_.records.per_block + 2;
-  const u32 touched = 2 + min_of(2 * count + 1, segments[kSlots].block_count + slot_blocks) +
-                      min_of(count + 1, segments[kVectors].block_count + row_blocks);
+  const u32 touched = 2 + min_of(2 * count + 1, unsaved_blocks(kSlots) + slot_blocks) +
+                      min_of(count + 1, unsaved_blocks(kVectors) + row_blocks);
   return slot_blocks + row_blocks + strings + touched + tree.new_blocks + tree.touched_blocks;
 }
 

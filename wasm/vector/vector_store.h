@@ -55,7 +55,8 @@ class VectorStore {
   /// Copies a vector out, bit for bit as it was put. kOk, kNotFound or kAbsent.
   Status get(Bytes key, f32* out) const;
 
-  /// Frames an insert of `count` vectors (or as many removes) may need whatever happens before it is applied.
+  /// Frames an insert of `count` vectors (or as many removes) may need at most in the space as it is, a checkpoint that
+  /// begins before it is applied included.
   u32 plan(u32 count, u32 id_bytes) const;
 
   /// The k nearest; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are live.
