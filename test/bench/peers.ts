@@ -18,7 +18,7 @@ export interface Peers {
   readonly missing: ReadonlyMap<PeerName, string>;
 }
 
-const installTimeoutMs = 5 * 60_000;
+const npmTimeoutMs = 2 * 60_000;
 const here = import.meta.dirname;
 const names: readonly PeerName[] = ['hnswlib-node', 'hnswlib-wasm', 'idb-keyval'];
 
@@ -31,16 +31,11 @@ export function ensurePeers(): Peers {
 }
 
 function installPeers(): Peers {
-  let failure = '';
+  let failure: string | undefined;
   if (!names.every((name) => existsSync(folderOf(name)))) {
     console.log('Installing the programs to compare with into test/bench/node_modules. This happens once.');
-    const { status, error, stderr } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], {
-      cwd: here,
-      encoding: 'utf8',
-      timeout: installTimeoutMs,
-      shell: process.platform === 'win32',
-    });
-    if (status !== 0) failure = error?.message ?? lastLines(stderr);
+    // Without scripts: one that cannot be compiled must not take the others with it.
+    failure = npm('ci', '--ignore-scripts');
   }
   const folders = new Map<PeerName, string>();
   const missing = new Map<PeerName, string>();
@@ -57,22 +52,35 @@ function installPeers(): Peers {
   return { folders, versions, missing };
 }
 
-/** hnswlib-node is compiled on the machine: npm may hold its install script back, or there is no compiler. */
+/** hnswlib-node is native: it is compiled here, where there is a compiler. */
 function unusable(name: PeerName): string | undefined {
-  if (name !== 'hnswlib-node') return undefined;
+  if (name !== 'hnswlib-node' || loads(name)) return undefined;
+  const failure = npm('rebuild', name);
+  if (loads(name)) return undefined;
+  return `it cannot be compiled here: ${failure ?? 'npm rebuild left nothing that can be loaded'}`;
+}
+
+function loads(name: PeerName): boolean {
   try {
     requirePeer(name);
-    return undefined;
+    return true;
   } catch {
-    const { status, error, stderr } = spawnSync('npx', ['--no', 'node-gyp', 'rebuild'], {
-      cwd: folderOf(name),
-      encoding: 'utf8',
-      timeout: installTimeoutMs,
-      shell: process.platform === 'win32',
-    });
-    if (status === 0) return undefined;
-    return `it cannot be compiled here: ${error?.message ?? lastLines(stderr)}`;
+    return false;
   }
+}
+
+/** Runs npm in this folder; the end of what it said if it failed. */
+function npm(...args: string[]): string | undefined {
+  const { status, error, stderr } = spawnSync('npm', [...args, '--no-audit', '--no-fund'], {
+    cwd: here,
+    encoding: 'utf8',
+    timeout: npmTimeoutMs,
+    shell: process.platform === 'win32',
+  });
+  if (status === 0) return undefined;
+  // node-gyp says what went wrong in the midst of much else.
+  const cause = /^.*stack Error: (.*)$/m.exec(stderr)?.[1];
+  return error?.message ?? cause ?? stderr.trim().split('\n').slice(-3).join(' / ');
 }
 
 export function requirePeer(name: PeerName): unknown {
@@ -81,8 +89,4 @@ export function requirePeer(name: PeerName): unknown {
 
 function folderOf(name: PeerName): string {
   return path.join(here, 'node_modules', name);
-}
-
-function lastLines(text: string): string {
-  return text.trim().split('\n').slice(-3).join(' / ');
 }
