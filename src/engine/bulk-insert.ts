@@ -4,6 +4,7 @@ import type { CallContext } from '../api/calls.ts';
 import type { VectorIds } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { nextTask } from '../base/next-task.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { encodeInsertInts, encodeInsertStrings } from '../space/operation.ts';
 import { checkInts, checkStrings } from '../space/vector-ids.ts';
@@ -79,7 +80,11 @@ export async function insertVectors(
   };
   try {
     for (let from = 0; from < count; from += chunkRows) {
-      if (inFlight.length >= chunksInFlight) await settleOldest();
+      if (inFlight.length >= chunksInFlight) {
+        await settleOldest();
+        // Without a disk to wait for, nobody else (an abort, another call) would get a turn until the end.
+        await nextTask();
+      }
       if (signal?.aborted) throw signal.reason;
       const to = Math.min(count, from + chunkRows);
       const need = { count: to - from, bytes: insert.idBytes(from, to) };
