@@ -11,7 +11,7 @@ export interface CaseContext {
   /** Deletes it with all its data. */
   deleteDatabase(suffix?: string): Promise<void>;
   readonly build: 'simd128' | 'relaxed';
-  readonly storage: 'indexeddb' | 'memory';
+  readonly storage: 'indexeddb' | 'memory' | 'files';
 }
 
 export interface Case {

@@ -32,10 +32,14 @@ export class Random {
 
   /** Components in [-1, 1). */
   vectors(components: number): Float32Array {
-    return Float32Array.from({ length: components }, () => this.unit() * 2 - 1);
+    const vectors = new Float32Array(components);
+    for (let i = 0; i < components; i++) vectors[i] = this.unit() * 2 - 1;
+    return vectors;
   }
 
   bytes(length: number): Uint8Array {
-    return Uint8Array.from({ length }, () => this.bits());
+    const bytes = new Uint8Array(length);
+    for (let i = 0; i < length; i++) bytes[i] = this.bits();
+    return bytes;
   }
 }

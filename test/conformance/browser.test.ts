@@ -1,0 +1,45 @@
+/**
+ * The conformance suite in a real Chromium: a page, the worker, and IndexedDB or memory; both builds. The page runs one case
+ * at a time; here each is a test of its own.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Chromium, missingPart } from '../support/chromium.ts';
+import { type PageServer, serveTestPage } from '../support/test-page.ts';
+import { suite } from './suite.ts';
+
+const timeoutMs = 90_000;
+const skip = missingPart() ?? false;
+let server: PageServer;
+let browser: Chromium;
+
+before(async () => {
+  if (skip) return;
+  server = await serveTestPage();
+  browser = await Chromium.launch();
+});
+
+after(async () => {
+  await browser?.discard();
+  await server?.close();
+});
+
+for (const storage of ['indexeddb', 'memory'] as const)
+  for (const build of ['simd128', 'relaxed'] as const)
+    test(`conformance in Chromium, ${storage}, ${build}`, { skip }, async (t) => {
+      const page = await browser.newPage();
+      const unhandled: string[] = [];
+      page.on('pageerror', (error) => unhandled.push(error.message));
+      await page.goto(`${server.url}?build=${build}&storage=${storage}`);
+      await page.waitForFunction(() => window.tests !== undefined);
+      for (const entry of suite) {
+        // In memory nothing is kept for another opening.
+        if (entry.reopens && storage === 'memory') continue;
+        await t.test(entry.name, { timeout: timeoutMs }, async () => {
+          assert.equal(await page.evaluate((name) => window.tests.runCase(name), entry.name), undefined);
+        });
+      }
+      assert.deepEqual(unhandled, [], 'no error reached the page unhandled');
+      await page.close();
+    });

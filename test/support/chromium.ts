@@ -1,0 +1,93 @@
+/**
+ * A real Chromium on a real profile.
+ *
+ * The browser is spawned here rather than by Playwright, so that a test can kill the whole process group the way a crash
+ * would, and open the same profile again.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
+
+const startTimeoutMs = 60_000;
+const root: string = path.resolve(import.meta.dirname, '../..');
+
+/** Why browser tests cannot run here, if so. `npm test` provides both parts. */
+export function missingPart(): string | undefined {
+  if (findBrowser() === undefined) return howToInstall;
+  return existsSync(path.join(root, 'build/wasm/shibumi-simd128.wasm'))
+    ? undefined
+    : 'The WASM core is not built; npm test builds it.';
+}
+
+export class Chromium {
+  /** Where the profile is: everything a browser keeps between two runs. */
+  readonly profile: string;
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<unknown>;
+  readonly #context: BrowserContext;
+
+  private constructor(
+    profile: string,
+    process: ChildProcess,
+    exited: Promise<unknown>,
+    context: BrowserContext,
+  ) {
+    this.profile = profile;
+    this.#process = process;
+    this.#exited = exited;
+    this.#context = context;
+  }
+
+  /** Starts on a new, empty profile, or on one that another run left. */
+  static async launch(profile?: string): Promise<Chromium> {
+    const folder = profile ?? (await mkdtemp(path.join(tmpdir(), 'shibumi-profile-')));
+    const portFile = path.join(folder, 'DevToolsActivePort');
+    await rm(portFile, { force: true });
+    const flags = [...launchFlags, '--remote-debugging-port=0', `--user-data-dir=${folder}`, 'about:blank'];
+    // Its own process group: killing that leaves none of its helpers behind.
+    const child = spawn(findBrowser() ?? '', flags, { detached: true, stdio: 'ignore' });
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    const port = await readPort(child, portFile);
+    const browser = await chromium.connectOverCDP(`http://127.0.0.1:${port}`);
+    const context = browser.contexts()[0];
+    if (context === undefined) throw new Error('Chromium has no default context');
+    return new Chromium(folder, child, exited, context);
+  }
+
+  async newPage(): Promise<Page> {
+    const page = await this.#context.newPage();
+    page.setDefaultTimeout(60_000);
+    return page;
+  }
+
+  /** Ends every process of the browser at once, with no chance to save anything. */
+  async kill(): Promise<void> {
+    const { pid, exitCode, signalCode } = this.#process;
+    if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, 'SIGKILL');
+    await this.#exited;
+  }
+
+  /** Ends it and removes the profile. */
+  async discard(): Promise<void> {
+    await this.kill();
+    await rm(this.profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  }
+}
+
+async function readPort(child: ChildProcess, portFile: string): Promise<string> {
+  const deadline = Date.now() + startTimeoutMs;
+  for (;;) {
+    // The second line follows the port: without it the file is only half written.
+    const port = /^(\d+)\n./.exec(await readFile(portFile, 'utf8').catch(() => ''))?.[1];
+    if (port !== undefined) return port;
+    if (child.exitCode !== null) throw new Error(`Chromium ended with ${child.exitCode} while starting`);
+    if (Date.now() > deadline) throw new Error(`Chromium named no port within ${startTimeoutMs} ms`);
+    await sleep(30);
+  }
+}

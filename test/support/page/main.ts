@@ -1,0 +1,38 @@
+/**
+ * The page of the browser tests. It offers what the tests drive through Playwright as `window.tests`, and reads the build
+ * and the storage of the databases it opens from its address: `?build=relaxed&storage=memory`.
+ */
+
+import { deleteDatabase, open } from 'shibumi';
+import { runCase, suite } from '../../conformance/suite.ts';
+import { verifiers, workloads } from './workloads.ts';
+
+const address = new URLSearchParams(location.search);
+const build = address.get('build') === 'relaxed' ? 'relaxed' : 'simd128';
+const storage = address.get('storage') === 'memory' ? 'memory' : 'indexeddb';
+
+const tests = {
+  open,
+  deleteDatabase,
+  workloads,
+  verifiers,
+  /** Runs a case of the conformance suite by its name; resolves with what went wrong, if anything. */
+  async runCase(name: string): Promise<string | undefined> {
+    const entry = suite.find((one) => one.name === name);
+    if (entry === undefined) return `there is no case "${name}"`;
+    try {
+      await runCase(entry, { build, storage, open: (db) => open(db, { build, storage }), deleteDatabase });
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? `${error.stack}` : String(error);
+    }
+  },
+};
+
+export type PageTests = typeof tests;
+declare global {
+  interface Window {
+    tests: PageTests;
+  }
+}
+window.tests = tests;
