@@ -9,8 +9,8 @@ import { invalid } from '../base/arguments.ts';
 import type { Transport, TransportOptions } from '../client/transport.ts';
 import type { Session } from '../engine/session.ts';
 
-/** Calls whose session reads arrays after its first wait. All others have encoded theirs by then. */
-const readsLater: ReadonlySet<Method> = new Set<Method>(['insertVectors', 'searchTopK', 'rangeSearch']);
+/** Frequent calls whose session has read everything before its first wait: nothing of theirs needs to be copied. */
+const readsAtOnce: ReadonlySet<Method> = new Set<Method>(['get', 'put', 'putMany', 'delete', 'deleteMany']);
 
 export class DirectTransport implements Transport {
   readonly #session: Session;
@@ -25,7 +25,7 @@ export class DirectTransport implements Transport {
     { signal, onProgress, transfer }: TransportOptions,
   ): Promise<ResultOf<M>> {
     try {
-      const owned = readsLater.has(method) ? takeOver(args, transfer) : args;
+      const owned = readsAtOnce.has(method) ? args : takeOver(args, transfer);
       return await this.#session.call(method, owned, { signal, onProgress: shielded(onProgress) });
     } catch (error) {
       if (isShibuDbError(error)) throw error;
