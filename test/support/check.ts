@@ -71,10 +71,10 @@ export async function rejects(
 
 function differenceOf(actual: unknown, expected: unknown, path: string): string | undefined {
   if (Object.is(actual, expected)) return undefined;
-  const differ = `${path || 'it'} is ${show(actual)}, expected ${show(expected)}`;
-  if (typeof actual !== 'object' || typeof expected !== 'object') return differ;
-  if (actual === null || expected === null) return differ;
-  if (Object.getPrototypeOf(actual) !== Object.getPrototypeOf(expected)) return differ;
+  const differ = (): string => `${path || 'it'} is ${show(actual)}, expected ${show(expected)}`;
+  if (typeof actual !== 'object' || typeof expected !== 'object') return differ();
+  if (actual === null || expected === null) return differ();
+  if (Object.getPrototypeOf(actual) !== Object.getPrototypeOf(expected)) return differ();
   if (ArrayBuffer.isView(actual) || Array.isArray(actual)) return listDifference(actual, expected, path);
   const a = actual as Record<string, unknown>;
   const b = expected as Record<string, unknown>;
