@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { decodeLogRecord } from '../../src/engine/log-record.ts';
+import { decodeLogRecord, encodeLogRecord } from '../../src/engine/log-record.ts';
 import { FileBackend } from '../../src/node/file-backend.ts';
 import type { LogEntry } from '../../src/storage/backend.ts';
 import { catalogOf, recordOf } from './backend-suite.ts';
@@ -175,4 +175,15 @@ test('spaces without a catalog are not taken for a new database', async () => {
   await writeFile(path.join(folder.path, 'catalog'), '');
   await assert.rejects(() => FileBackend.open(folder.path, checksum), { code: 'CORRUPTION' });
   assert.deepEqual((await readdir(folder.path)).sort(), ['catalog', 'space-1']);
+});
+
+test("the format page's example of a log file is what is written", async () => {
+  await using folder = await freshFolder();
+  const backend = await FileBackend.open(folder.path, checksum);
+  await backend.append([{ space: 1, sequence: 0, bytes: encodeLogRecord(1, 0, [], checksum) }], true);
+  await backend.closed();
+  const page = await readFile(path.resolve(import.meta.dirname, '../../docs/format.md'), 'utf8');
+  const example = /<!-- example: log file -->\n((?: {4}[0-9a-f ]+\n)+)/.exec(page)?.[1] ?? '';
+  const written = await readFile(path.join(folder.path, 'space-1', 'log-0000000000000000'));
+  assert.equal(example.replace(/\s/g, ''), written.toString('hex'));
 });
