@@ -77,24 +77,19 @@ for (const runtime of [node, ...others]) {
 }
 
 for (const runtime of others) {
-  const reason = notInstalled ?? trouble(runtime);
-  test(
-    `${runtime.name} and Node keep each other out`,
-    reason === undefined ? {} : { skip: reason },
-    async () => {
-      for (const [first, second] of [
-        [runtime, node],
-        [node, runtime],
-      ] as const) {
-        await using folder = await freshFolder();
-        const owner = start(first, 'opener.ts', [folder.path, '0']);
-        await owner.line('open ');
-        const refused = start(second, 'opener.ts', [folder.path, '0']);
-        assert.match(await refused.line('failed'), /^failed LOCKED \d+$/);
-        await refused.ended;
-        owner.child.stdin?.end();
-        assert.equal((await owner.ended).code, 0);
-      }
-    },
-  );
+  test(`${runtime.name} and Node keep each other out`, skipping(runtime), async () => {
+    for (const [first, second] of [
+      [runtime, node],
+      [node, runtime],
+    ] as const) {
+      await using folder = await freshFolder();
+      const owner = start(first, 'opener.ts', [folder.path, '0']);
+      await owner.line('open ');
+      const refused = start(second, 'opener.ts', [folder.path, '0']);
+      assert.match(await refused.line('failed'), /^failed LOCKED \d+$/);
+      await refused.ended;
+      owner.child.stdin?.end();
+      assert.equal((await owner.ended).code, 0);
+    }
+  });
 }
