@@ -5,7 +5,7 @@
 
 import type { Database } from './api/database.ts';
 import { shibuDbError } from './api/errors.ts';
-import { invalid, shown } from './base/arguments.ts';
+import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import { fromEnvelope, type WorkerOpenOptions } from './rpc/messages.ts';
 import { WorkerTransport } from './rpc/worker-transport.ts';
@@ -41,13 +41,21 @@ export interface OpenOptions {
  */
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
+  checkOptions(options);
   const { worker, wasm, ...rest } = options;
   const transport = new WorkerTransport(worker ?? spawnWorker());
-  const workerOptions: WorkerOpenOptions =
-    wasm === undefined ? rest : { ...rest, wasm: wasm instanceof URL ? wasm.href : wasm };
+  // Without Web Locks (an insecure context) a worker that is ended without an event cannot be noticed.
+  const aliveLock =
+    globalThis.navigator?.locks === undefined ? undefined : `shibumi:alive:${crypto.randomUUID()}`;
+  const workerOptions: WorkerOpenOptions = {
+    ...rest,
+    ...(wasm === undefined ? {} : { wasm: wasm instanceof URL ? wasm.href : wasm }),
+    ...(aliveLock === undefined ? {} : { aliveLock }),
+  };
   try {
     const failure = await transport.endpoint((remote) => remote.open(name, workerOptions));
     if (failure !== undefined) throw fromEnvelope(failure);
+    if (aliveLock !== undefined) transport.watch(aliveLock);
   } catch (error) {
     transport.release();
     throw error;
@@ -74,6 +82,19 @@ export async function deleteDatabase(
   } finally {
     transport.release();
   }
+}
+
+const optionNames = ['worker', 'wasm', 'build', 'storage', 'openTimeoutMs'];
+
+/** An option nobody knows is a typing error that would silently do nothing: it is refused. */
+function checkOptions(options: OpenOptions): void {
+  const stranger = Object.keys(options).find((name) => !optionNames.includes(name));
+  if (stranger !== undefined)
+    throw invalid(`Got option ${shown(stranger)}, expected only ${optionNames.join(', ')}`);
+  const { build, storage, openTimeoutMs } = options;
+  if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
+  if (storage !== undefined) oneOf(storage, ['indexeddb', 'memory'], 'storage');
+  if (openTimeoutMs !== undefined) integerIn(openTimeoutMs, 1, 2 ** 31 - 1, 'openTimeoutMs');
 }
 
 function checkName(name: unknown): void {

@@ -31,6 +31,7 @@ class Endpoint implements WorkerEndpoint {
 
   async open(name: string, options: WorkerOpenOptions): Promise<ErrorEnvelope | undefined> {
     try {
+      if (options.aliveLock !== undefined) await holdForEver(options.aliveLock);
       this.#host = new SessionHost(await openSession(name, options));
       return undefined;
     } catch (error) {
@@ -94,6 +95,18 @@ async function loadCore({ build, wasm }: WorkerOpenOptions): Promise<Core> {
   const name: BuildName = build ?? supported;
   if (wasm instanceof WebAssembly.Module) return { build: name, module: wasm };
   return compileCore(name, wasm ?? wasmFile(name));
+}
+
+/** Resolves when the lock is held; only the end of this worker lets it go. */
+function holdForEver(lock: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(lock, () => {
+        resolve();
+        return new Promise(() => {});
+      })
+      .catch(reject);
+  });
 }
 
 /** Makes this worker the only owner of the database. @throws LOCKED when another keeps it for longer than `timeoutMs` */

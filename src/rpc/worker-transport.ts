@@ -34,6 +34,7 @@ export class WorkerTransport implements Transport {
   #exchanging = 0;
   #lost: ShibuDbError | undefined;
   readonly #onLost: ((error: ShibuDbError) => void)[] = [];
+  readonly #watching: AbortController = new AbortController();
 
   constructor(worker: Worker) {
     this.#worker = worker;
@@ -52,6 +53,13 @@ export class WorkerTransport implements Transport {
       this.#onLost.push(reject);
       call(this.#remote).then(resolve, reject);
     });
+  }
+
+  /** Notices when the worker ends without an event, terminated or killed: it holds this lock as long as it lives. */
+  watch(aliveLock: string): void {
+    navigator.locks
+      .request(aliveLock, { signal: this.#watching.signal }, () => this.#lose('it was ended'))
+      .catch(() => {});
   }
 
   call<M extends Method>(method: M, args: ArgumentsOf<M>, options: TransportOptions): Promise<ResultOf<M>> {
@@ -74,6 +82,7 @@ export class WorkerTransport implements Transport {
   }
 
   release(): void {
+    this.#watching.abort();
     this.#lose('the database was closed');
     this.#worker.terminate();
   }
