@@ -16,6 +16,8 @@ const tests = {
   deleteDatabase,
   workloads,
   verifiers,
+  /** A worker of the page's own making, as `shibumi/worker` documents it. */
+  spawnWorker: () => new Worker(new URL('../../../src/worker.ts', import.meta.url), { type: 'module' }),
   /** Runs a case of the conformance suite by its name; resolves with what went wrong, if anything. */
   async runCase(name: string): Promise<string | undefined> {
     const entry = suite.find((one) => one.name === name);

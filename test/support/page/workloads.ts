@@ -8,7 +8,8 @@
 import { type Database, open, type Value } from 'shibumi';
 import { Random } from '../random.ts';
 
-type Report = (fact: string) => void;
+/** Resolves when Node has it: an intention has to be known before what is intended can have happened. */
+type Report = (fact: string) => Promise<void>;
 type Workload = (round: number, report: Report) => Promise<void>;
 /** Resolves with the faults found. `facts` are those of all rounds so far. */
 type Verifier = (facts: string[]) => Promise<string[]>;
@@ -16,6 +17,7 @@ type Verifier = (facts: string[]) => Promise<string[]>;
 const dimension = 64;
 const rowsPerInsert = 20_000;
 const rowsPerChunk = 4096;
+const rowsPerBatch = 500;
 
 async function hasSpace(db: Database, space: string): Promise<boolean> {
   return (await db.listSpaces()).some(({ name }) => name === space);
@@ -134,7 +136,7 @@ const verifyBulk: Verifier = async (facts) => {
   return faults;
 };
 
-/** Single inserts, replacements and deletions while the graph is being linked and stored. Facts: `+id`, `-id`, `?id`. */
+/** Single inserts, replacements and deletions while the graph is being linked and stored. Facts: `*first of a batch`, `-id`, `?id`. */
 const linking: Workload = async (round, report) => {
   const db = await open('kill');
   if (!(await hasSpace(db, 'graph')))
@@ -142,18 +144,18 @@ const linking: Workload = async (round, report) => {
   const graph = db.space('graph');
   const from = round * rowsPerInsert;
   const batch = async (at: number): Promise<void> => {
-    const ids = Array.from({ length: 500 }, (_, i) => from + at + i);
+    const ids = Array.from({ length: rowsPerBatch }, (_, i) => from + at + i);
     const vectors = new Float32Array(ids.length * dimension);
     for (const [i, id] of ids.entries()) vectors.set(rowOf(id), i * dimension);
     await graph.insertVectors(ids, vectors);
-    for (const id of ids) report(`+${id}`);
+    report(`*${from + at}`);
   };
-  for (let at = 0; ; at += 500) {
+  for (let at = 0; ; at += rowsPerBatch) {
     await batch(at);
     await Promise.all(
       Array.from({ length: 20 }, async (_, i) => {
         const id = from + at + i * 25;
-        report(`?${id}`);
+        await report(`?${id}`);
         await graph.deleteVector(id);
         report(`-${id}`);
       }),
@@ -175,7 +177,11 @@ const verifyLinking: Verifier = async (facts) => {
       faults.push(`vector ${id} is another one`);
   }
   const last = new Map<number, string>();
-  for (const fact of facts) last.set(Number(fact.slice(1)), fact[0] ?? '');
+  for (const fact of facts) {
+    const id = Number(fact.slice(1));
+    if (fact[0] !== '*') last.set(id, fact[0] ?? '');
+    else for (let i = 0; i < rowsPerBatch; i++) last.set(id + i, '+');
+  }
   for (const [id, state] of last) {
     if (state === '+' && !there.has(id)) faults.push(`vector ${id} was acknowledged and is gone`);
     if (state === '-' && there.has(id)) faults.push(`vector ${id} was deleted and is back`);
@@ -207,13 +213,13 @@ const spaces: Workload = async (round, report) => {
     for (let i = 0; ; i++) {
       const name = `lane ${number} ${i % 5}`;
       if (round > 0 || i >= 5) {
-        report(`?${name}`);
+        await report(`?${name}`);
         await db.deleteSpace(name).catch((error) => {
           if (error.code !== 'SPACE_NOT_FOUND') throw error;
         });
         report(`-${name}`);
       }
-      report(`?${name}`);
+      await report(`?${name}`);
       if (i % 2 === 0) {
         await db.createSpace(name, 'key-value');
         await db.put('who', `${name} ${round} ${i}`, { space: name });

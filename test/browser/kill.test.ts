@@ -1,0 +1,103 @@
+/**
+ * Killing the whole browser while it writes: every process of its group at once, by SIGKILL, at a moment nobody chose.
+ *
+ * A page runs a workload and tells each acknowledgement to this process at once. After the kill the same profile is opened
+ * by a new browser, where a verifier reads everything: what was acknowledged is there, the rest is whole or absent, and
+ * opening needs no help. The workloads and verifiers are in support/page/workloads.ts. Each workload is killed twice on one
+ * profile, the second time on what the first one left.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Chromium, missingPart } from '../support/chromium.ts';
+import type { WorkloadName } from '../support/page/workloads.ts';
+import { Random } from '../support/random.ts';
+import { type PageServer, serveTestPage } from '../support/test-page.ts';
+
+const seed = Number(process.env.SHIBUMI_TEST_SEED ?? Date.now() % 2 ** 31);
+const skip = missingPart() ?? false;
+const roundsPerWorkload = 2;
+/** Reports to wait for before the kill, so that something was acknowledged: at least, and at most so many more. */
+const plans: Record<WorkloadName, { least: number; more: number }> = {
+  'strict puts': { least: 300, more: 2000 },
+  'relaxed puts': { least: 300, more: 2000 },
+  'puts during checkpoints': { least: 300, more: 2000 },
+  'bulk insert': { least: 2, more: 8 },
+  'bulk insert during checkpoints': { least: 2, more: 12 },
+  linking: { least: 60, more: 400 },
+  'creating and deleting spaces': { least: 20, more: 200 },
+};
+let server: PageServer;
+
+before(async () => {
+  if (skip) return;
+  server = await serveTestPage();
+});
+after(() => server?.close());
+
+for (const [index, name] of (Object.keys(plans) as WorkloadName[]).entries())
+  test(`killed during ${name}, everything acknowledged is there`, { skip, timeout: 180_000 }, async (t) => {
+    t.diagnostic(`SHIBUMI_TEST_SEED=${seed}`);
+    const random = new Random(seed + index);
+    let browser = await Chromium.launch();
+    const facts: string[] = [];
+    try {
+      for (let round = 0; round < roundsPerWorkload; round++) {
+        const before = facts.length;
+        const { least, more } = plans[name];
+        await runUntil(browser, name, round, facts, before + least + random.below(more));
+        await sleep(random.below(40));
+        await browser.kill();
+        // What was reported after the kill was asked for still was acknowledged before.
+        const reported = facts.splice(before).filter((fact) => !fact.startsWith('begin'));
+        facts.push(...reported);
+        t.diagnostic(`round ${round}: ${reported.length} reports`);
+        browser = await Chromium.launch(browser.profile);
+        assert.deepEqual(await verify(browser, name, facts), []);
+      }
+    } finally {
+      await browser.discard();
+    }
+  });
+
+/** Starts the workload and resolves when there are so many reports. Rejects when it fails by itself. */
+async function runUntil(
+  browser: Chromium,
+  name: WorkloadName,
+  round: number,
+  facts: string[],
+  enough: number,
+): Promise<void> {
+  const page = await browser.newPage();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  await page.exposeFunction('report', (fact: string) => {
+    facts.push(fact);
+    if (facts.length >= enough) resolve();
+  });
+  page.on('pageerror', reject);
+  await page.goto(server.url);
+  await page.waitForFunction(() => window.tests !== undefined);
+  const running = page.evaluate(
+    ([workload, number]) => {
+      const { report } = window as unknown as { report: (fact: string) => Promise<void> };
+      return window.tests.workloads[workload](number, report);
+    },
+    [name, round] as const,
+  );
+  // It goes on until the browser is killed; ending before that is a fault of its own.
+  running.then(() => reject(new Error('the workload ended by itself')), reject);
+  await promise;
+}
+
+async function verify(browser: Chromium, name: WorkloadName, facts: string[]): Promise<string[]> {
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  await page.waitForFunction(() => window.tests !== undefined);
+  const faults = await page.evaluate(([workload, all]) => window.tests.verifiers[workload](all), [
+    name,
+    facts,
+  ] as const);
+  await page.close();
+  return faults.slice(0, 20);
+}

@@ -1,0 +1,242 @@
+/**
+ * The life of a database in a page: reloading, a second page, a worker that dies, a core that is not there.
+ *
+ * Real Chromium, real IndexedDB, the page as an application would build it.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { Chromium, missingPart } from '../support/chromium.ts';
+import { type PageServer, serveTestPage } from '../support/test-page.ts';
+
+const skip = missingPart() ?? false;
+const timeout = 90_000;
+let server: PageServer;
+let browser: Chromium;
+
+before(async () => {
+  if (skip) return;
+  server = await serveTestPage();
+  browser = await Chromium.launch();
+});
+
+after(async () => {
+  await browser?.discard();
+  await server?.close();
+});
+
+async function newPage(): Promise<Page> {
+  const page = await browser.newPage();
+  await page.goto(server.url);
+  await ready(page);
+  return page;
+}
+
+async function ready(page: Page): Promise<void> {
+  await page.waitForFunction(() => window.tests !== undefined);
+}
+
+test('a reload keeps keys, vectors and the linked graph, and links nothing again', {
+  skip,
+  timeout,
+}, async () => {
+  const page = await newPage();
+  const before = await page.evaluate(async () => {
+    const db = await window.tests.open('reload');
+    await db.createSpace('kv', 'key-value');
+    await db.put('text', 'kept 😀', { space: 'kv' });
+    await db.put('bytes', new Uint8Array([0, 255]), { space: 'kv' });
+    await db.createSpace('vec', 'vector', { dimension: 8, indexType: 'HNSW8', ids: 'string' });
+    const ids = Array.from({ length: 2000 }, (_, i) => `id ${i}`);
+    const vectors = Float32Array.from({ length: 2000 * 8 }, (_, i) => Math.sin(i * i));
+    await db.insertVectors(ids, vectors, { space: 'vec' });
+    await db.waitForIndex({ space: 'vec' });
+    await db.checkpoint();
+    // Neither closed nor waited for: this is in the log alone.
+    await db.put('late', 'kept too', { space: 'kv' });
+    return db.searchTopK(vectors.subarray(80, 88), 5, { space: 'vec' });
+  });
+  await page.reload();
+  await ready(page);
+  const after = await page.evaluate(async () => {
+    const db = await window.tests.open('reload');
+    const { index } = await db.describeSpace('vec');
+    const query = Float32Array.from({ length: 8 }, (_, i) => Math.sin((80 + i) ** 2));
+    const answer = {
+      index,
+      spaces: (await db.listSpaces()).map(({ name }) => name),
+      text: await db.get('text', { space: 'kv' }),
+      bytes: [...((await db.get('bytes', { space: 'kv' })) as Uint8Array)],
+      late: await db.get('late', { space: 'kv' }),
+      hits: await db.searchTopK(query, 5, { space: 'vec' }),
+    };
+    await db.close();
+    return answer;
+  });
+  assert.deepEqual(after, {
+    index: { linked: 2000, pending: 0 },
+    spaces: ['kv', 'vec'],
+    text: 'kept 😀',
+    bytes: [0, 255],
+    late: 'kept too',
+    hits: before,
+  });
+  assert.equal(after.hits[0]?.id, 'id 10');
+  await page.close();
+});
+
+test('a second page gets LOCKED after openTimeoutMs, and the database when the first lets go', {
+  skip,
+  timeout,
+}, async () => {
+  const first = await newPage();
+  const second = await newPage();
+  await first.evaluate(async () => {
+    const db = await window.tests.open('shared');
+    await db.createSpace('kv', 'key-value');
+    await db.put('k', 'v', { space: 'kv' });
+  });
+  const refused = await second.evaluate(async () => {
+    const from = performance.now();
+    const outcomes = [
+      window.tests.open('shared', { openTimeoutMs: 300 }),
+      window.tests.deleteDatabase('shared', { timeoutMs: 300 }),
+    ].map((call) =>
+      call.then(
+        () => 'done',
+        (error) => `${error.name} ${error.code}`,
+      ),
+    );
+    return { outcomes: await Promise.all(outcomes), elapsedMs: performance.now() - from };
+  });
+  assert.deepEqual(refused.outcomes, ['ConnectionError LOCKED', 'ConnectionError LOCKED']);
+  assert.ok(refused.elapsedMs >= 290 && refused.elapsedMs < 10_000, `it took ${refused.elapsedMs} ms`);
+  // The second page waits; the first is closed without closing its database.
+  const waiting = second.evaluate(async () => {
+    const db = await window.tests.open('shared', { openTimeoutMs: 30_000 });
+    const value = await db.get('k', { space: 'kv' });
+    await db.close();
+    return value;
+  });
+  await first.close();
+  assert.equal(await waiting, 'v');
+  await second.close();
+});
+
+for (const end of ['an uncaught error', 'close()', 'terminate()'] as const)
+  test(`a worker lost by ${end} fails every open call and every later one with WORKER_LOST`, {
+    skip,
+    timeout,
+  }, async () => {
+    const page = await newPage();
+    const calls = page.evaluate(
+      async ([name, terminated]) => {
+        const worker = terminated ? window.tests.spawnWorker() : undefined;
+        const db = await window.tests.open(name, worker === undefined ? {} : { worker });
+        await db.createSpace('kv', 'key-value');
+        await db.createSpace('vec', 'vector', { dimension: 256, indexType: 'HNSW32', efConstruction: 800 });
+        await db.put('k', 'v', { space: 'kv' });
+        const vectors = Float32Array.from({ length: 6000 * 256 }, (_, i) => Math.sin(i * i));
+        const ids = Array.from({ length: 6000 }, (_, i) => i);
+        await db.insertVectors(ids, vectors, { space: 'vec' });
+        // Linking so many takes far longer than this test waits.
+        const open = [
+          db.waitForIndex({ space: 'vec' }),
+          db.waitForIndex({ space: 'vec', timeoutMs: 60_000 }),
+          db.space('vec').waitForIndex({ signal: new AbortController().signal }),
+        ];
+        document.title = 'waiting';
+        if (worker !== undefined) worker.terminate();
+        const code = (call: Promise<unknown>): Promise<string> =>
+          call.then(
+            () => 'done',
+            (error) => `${error.name} ${error.code}`,
+          );
+        const outcomes = await Promise.all(open.map(code));
+        outcomes.push(await code(db.get('k', { space: 'kv' })), await code(db.listSpaces()));
+        await db.close().catch(() => {});
+        const again = await window.tests.open(name);
+        outcomes.push(String(await again.get('k', { space: 'kv' })));
+        outcomes.push(String(await again.countVectors({ space: 'vec' })));
+        await again.close();
+        return outcomes;
+      },
+      [`lost by ${end}`, end === 'terminate()'] as const,
+    );
+    await page.waitForFunction(() => document.title === 'waiting');
+    if (end !== 'terminate()') {
+      const [worker] = page.workers();
+      assert.ok(worker !== undefined, 'the page has its worker');
+      // Not awaited: a worker that ends does not answer.
+      worker
+        .evaluate((how) => {
+          if (how === 'close()') self.close();
+          else
+            setTimeout(() => {
+              throw new Error('the worker is broken');
+            });
+        }, end)
+        .catch(() => {});
+    }
+    const lost = 'ConnectionError WORKER_LOST';
+    assert.deepEqual(await calls, [lost, lost, lost, lost, lost, 'v', '6000']);
+    await page.close();
+  });
+
+test('open refuses what it does not know, and says what is wrong with a core that is not there', {
+  skip,
+  timeout,
+}, async () => {
+  const page = await newPage();
+  const outcomes = await page.evaluate(async (url) => {
+    const { open } = window.tests;
+    const untyped = (value: unknown): never => value as never;
+    const calls = [
+      open(''),
+      open('n'.repeat(256)),
+      open(untyped(7)),
+      open('bad', untyped({ Build: 'relaxed' })),
+      open('bad', untyped({ build: 'avx' })),
+      open('bad', untyped({ storage: 'disk' })),
+      open('bad', { openTimeoutMs: Number.NaN }),
+      open('bad', { openTimeoutMs: -1 }),
+      open('missing', { wasm: new URL('missing.wasm', url), openTimeoutMs: 2000 }),
+      open('page', { wasm: url, openTimeoutMs: 2000 }),
+    ];
+    return Promise.all(
+      calls.map((call) =>
+        call.then(
+          () => 'opened',
+          (error) => `${error.name} ${error.code}: ${error.message}`,
+        ),
+      ),
+    );
+  }, server.url);
+  for (const outcome of outcomes.slice(0, 8)) assert.match(outcome, /^QueryError INVALID_ARGUMENT/);
+  assert.match(outcomes[8] ?? '', /^ShibuDbError|^ConnectionError/);
+  assert.match(outcomes[8] ?? '', /404.*missing\.wasm/);
+  assert.match(outcomes[9] ?? '', /^ShibuDbError|^ConnectionError/);
+  // What failed to open holds nothing: the same names open now.
+  for (const name of ['bad', 'missing', 'page'])
+    await page.evaluate(async (db) => (await window.tests.open(db, { openTimeoutMs: 2000 })).close(), name);
+  await page.close();
+});
+
+test('pages of one origin have separate databases under separate names', { skip, timeout }, async () => {
+  const pages = await Promise.all([newPage(), newPage()]);
+  const values = await Promise.all(
+    pages.map((page, i) =>
+      page.evaluate(async (name) => {
+        const db = await window.tests.open(name);
+        await db.createSpace('kv', 'key-value');
+        await db.put('k', name, { space: 'kv' });
+        const value = await db.get('k', { space: 'kv' });
+        await db.close();
+        return value;
+      }, `separate ${i}`),
+    ),
+  );
+  assert.deepEqual(values, ['separate 0', 'separate 1']);
+  for (const page of pages) await page.close();
+});
