@@ -122,7 +122,14 @@ export class App {
     };
 
     connectIntake((files) => {
-      if (!importer.isRunning) this.#messages.clear();
+      // Files given during an import join it, and its report tells of them.
+      if (importer.isRunning) {
+        importer.import(files).catch(() => {});
+        return;
+      }
+      this.#messages.clear();
+      // Some browsers ask the person; most decide silently. Either way a refusal only means that eviction is possible.
+      void navigator.storage?.persist?.().catch(() => false);
       void run(() => importer.import(files));
     });
     byId('cancel', HTMLButtonElement).addEventListener('click', () => {
@@ -260,6 +267,7 @@ export class App {
       );
       facts.push(`${stats.build} build`);
       if (stats.storage === 'memory') facts.push('nothing here outlasts this page');
+      else if (stats.persisted === false) facts.push('the browser may clear it when its disk is full');
     }
     facts.push(`opened in ${Math.round(this.#openMs)} ms`);
     byId('status', HTMLElement).textContent = facts.join(' · ');

@@ -12,6 +12,8 @@ export class Results {
   readonly #list: HTMLOListElement;
   readonly #summary: HTMLElement;
   readonly #announcer: HTMLElement;
+  /** What the list shows, to tell whether an answer is news. */
+  #shown = '';
   #announcing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(list: HTMLOListElement, summary: HTMLElement, announcer: HTMLElement) {
@@ -27,7 +29,7 @@ export class Results {
     const found = `${answer.passages.length} nearest of ${counted(passagesInAll, 'passage')}`;
     const elapsed = `${answer.elapsedMs < 10 ? answer.elapsedMs.toFixed(1) : Math.round(answer.elapsedMs)} ms`;
     this.#summary.textContent = `${found} in ${elapsed}${isChance ? ' · nothing stored is really close' : ''}`;
-    this.#list.replaceChildren(...answer.passages.map((passage) => resultItem(passage, answer)));
+    this.#replace(answer);
     this.#announce(
       `${found}${isChance ? '. Nothing stored is really close.' : `. Best: ${nearest.document.name}`}`,
     );
@@ -35,8 +37,22 @@ export class Results {
 
   clear(message: string): void {
     this.#list.replaceChildren();
+    this.#shown = '';
     this.#summary.textContent = message;
     this.#announce('');
+  }
+
+  /** An import asks the same question again and again: the same answer leaves the list, and the focus in it, alone. */
+  #replace(answer: SearchAnswer): void {
+    const shown = [
+      answer.query,
+      ...answer.passages.map(
+        ({ document, passage, distance }) => `${document.id} ${passage.start} ${distance}`,
+      ),
+    ].join('\n');
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    this.#list.replaceChildren(...answer.passages.map((passage) => resultItem(passage, answer)));
   }
 
   focusFirst(): void {

@@ -233,6 +233,36 @@ test('files that cannot be read are refused in plain words, one huge line is tak
   await firstResult(page).getByText('needle').waitFor();
 });
 
+test('a full disk is told in plain words, loses nothing, and the import goes on once there is room', {
+  skip,
+}, async () => {
+  const { browser } = await launch();
+  const session = await browser.context.newCDPSession(
+    browser.context.pages()[0] ?? (await browser.context.newPage()),
+  );
+  const origin = new URL(server.url).origin;
+  // Before the page opens: Chromium keeps what it once learned about free room for a while.
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1_500_000 });
+  const page = await openDemo(browser, `${server.url}?embedder=words`);
+  await page.locator('#file-input').setInputFiles(await makeFile('before/lighthouse.md', NOTE));
+  await message(page, /Added lighthouse\.md/).waitFor();
+
+  const line = (n: number): string => `Line ${n}: ${(n * 7919).toString(36)} of the ledger.`;
+  const text = Array.from({ length: 30_000 }, (_, n) => line(n)).join('\n\n');
+  await page.locator('#file-input').setInputFiles(await makeFile('ledger.txt', text));
+  const told = message(page, 'gives this page no more room');
+  await told.waitFor();
+  await search(page, 'kittiwake struck the gallery');
+  await firstResult(page).getByText('kittiwake').waitFor();
+
+  await session.send('Storage.overrideQuotaForOrigin', { origin });
+  await told.getByRole('button', { name: 'Continue' }).click();
+  await message(page, /passages indexed/).waitFor();
+  await page.locator('#documents').getByText('indexed').waitFor({ state: 'detached' });
+  await search(page, 'kittiwake struck the gallery');
+  await firstResult(page).getByText('kittiwake').waitFor();
+});
+
 test('cancelling keeps what was read and goes on when asked', { skip }, async () => {
   const { browser } = await launch();
   const page = await openDemo(browser, `${server.url}?embedder=words`);
