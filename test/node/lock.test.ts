@@ -146,3 +146,15 @@ test('of many processes that find a stale lock at once, one takes it over', asyn
     await Promise.all(others.map(({ ended }) => ended));
   }
 });
+
+test('processes that take the lock as often as they can never have it together', async () => {
+  await using folder = await freshFolder();
+  const lockers = Array.from({ length: 4 }, () => start(node, 'locker.ts', [folder.path, '2500']));
+  let turns = 0;
+  for (const { ended, lines } of lockers) {
+    const { code, errors } = await ended;
+    assert.equal(code, 0, errors);
+    turns += Number(lines[0]?.slice('took '.length));
+  }
+  assert.ok(turns > 100, `only ${turns} turns`);
+});
