@@ -1,7 +1,8 @@
 // Builds the package into dist/: `npm run build`.
 //
 //   index.js, worker.js   one file an entry, what they share in a chunk beside them
-//   node.js               for Node, Bun and Deno; shares nothing with the two, so that they stay as small as they are
+//   node.js, cli.js       for Node, Bun and Deno, and the command `shibumi`; they share nothing with the two above, so
+//                         that those stay as small as they are
 //   licenses.txt          of the packages inside them: comlink and idb are bundled, because a page without a bundler
 //                         has no way to resolve a worker's imports (import maps do not reach workers)
 //   *.d.ts                by tsc
@@ -25,7 +26,7 @@ try {
   rmSync(dist, { recursive: true, force: true });
   await buildWasm();
   await bundleEntries({ index: 'src/index.ts', worker: 'src/worker.ts' }, 'browser');
-  await bundleEntries({ node: 'src/node.ts' }, 'node');
+  await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts' }, 'node');
   writeDeclarations();
   writeLicenses();
   for (const module of globSync('build/wasm/*.wasm', { cwd: root })) {

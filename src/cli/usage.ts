@@ -1,0 +1,20 @@
+/** What `shibumi --help` prints. */
+export const usage = `shibumi <folder>                        a session on the database in a folder; HELP lists its commands
+shibumi <folder> < commands.txt         the same from a file or a pipe, without a prompt
+shibumi <folder> -c "COMMAND" ...       the commands given, each with its own -c
+  --json                                one JSON value a line
+  --stop-on-error                       ends at the first command that fails
+  --pipe-in <path> --pipe-out <path>    serves commands from one named pipe, replies to another
+
+shibumi import <folder> <space> <file>  a file into a space, which is made if it is not there; - is standard input
+  --format jsonl|csv|npy|fvecs          else the file's extension tells
+  --first-id <n>                        npy and fvecs: the first row's id (0 unless given)
+  --index, --metric, --ids, --ef-construction   of a vector space that is made
+shibumi export <folder> <space> <file>  a space into a file; - is standard output
+  --format jsonl|csv|npy|fvecs
+shibumi stats <folder> [--json]         the database and its spaces
+
+shibumi --help, shibumi --version
+
+Exit status: 0 done, 1 something failed, 2 nothing was begun.
+`;
