@@ -147,7 +147,8 @@ function* piecesOf(source: string, blocks: Iterable<Block>, format: TextFormat):
 }
 
 function readable(raw: string, block: Block, format: TextFormat): string {
-  if (block.kind === 'code') return raw.trimEnd();
+  // Columns lined up with spaces fall apart in running type anyway; the gaps only take room.
+  if (block.kind === 'code') return raw.trimEnd().replace(/(?<=\S) {3,}/g, '  ');
   return format === 'markdown' ? readableMarkdown(raw) : raw.replace(/\s+/g, ' ').trim();
 }
 

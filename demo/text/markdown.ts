@@ -101,7 +101,8 @@ export function* markdownBlocks(source: string): Generator<Block> {
     } else if (line.text.trim() === '' || isSilent(line.text)) {
       yield* close();
     } else if (!open && !inList && INDENTED_CODE.test(line.text)) {
-      yield { kind: 'code', start: line.start, end: line.end, level: 0 };
+      const indent = line.text.startsWith('\t') ? 1 : 4;
+      yield { kind: 'code', start: line.start + indent, end: line.end, level: 0 };
     } else {
       // Inside a list, indented lines are the item's further paragraphs.
       inList = LIST_ITEM.test(line.text) || (inList && /^\s/.test(line.text));

@@ -106,8 +106,8 @@ test('code is kept line by line, front matter, comments, rules and link definiti
 
 test('indented code keeps its lines, an indented paragraph of a list is text', () => {
   assert.equal(
-    markdown('Before:\n\n    a_b = *p\n    c\n\nAfter.')[0]?.text,
-    'Before:\n    a_b = *p\n    c\nAfter.',
+    markdown('Before:\n\n    a_b    = *p\n      c\n\nAfter.')[0]?.text,
+    'Before:\na_b  = *p\n  c\nAfter.',
   );
   assert.equal(markdown('1. one\n\n    still *one*\n2. two')[0]?.text, '1. one\nstill one\n2. two');
 });
