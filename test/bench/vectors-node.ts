@@ -8,17 +8,16 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { ArgumentsOf, Method, ResultOf } from '../../src/api/calls.ts';
 import type { IndexType, Metric } from '../../src/api/database.ts';
 import { DatabaseClient } from '../../src/client/database-client.ts';
-import type { Transport, TransportOptions } from '../../src/client/transport.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings } from '../../src/engine/settings.ts';
 import type { BuildName } from '../../src/kernel/module.ts';
+import { DirectTransport } from '../../src/node/direct-transport.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
 import { type DataSet, rowAt, rowCount, truthK } from '../data/data-set.ts';
-import { loadCore } from '../unit/core.ts';
+import { nodeCore } from '../support/node-database.ts';
 import { jsLoop } from './js-loop.ts';
 import { ensurePeers, requirePeer } from './peers.ts';
 import { makeRow, median, type Row, type RowFrame } from './row.ts';
@@ -92,34 +91,15 @@ interface OpenDatabase {
 async function openDatabase(build: BuildName, disk: MemoryDisk): Promise<OpenDatabase> {
   const engine = await DatabaseEngine.open({
     name: 'bench',
-    core: loadCore(build),
+    core: nodeCore(build),
     backend: new MemoryBackend(disk),
     now: () => performance.now(),
     settings: defaultSettings,
   });
   return {
     engine,
-    db: new DatabaseClient(new InProcessTransport(new Session(engine, () => engine.close()))),
+    db: new DatabaseClient(new DirectTransport(new Session(engine, () => engine.close()))),
   };
-}
-
-/** The API without a worker between: calls go straight to the session. */
-class InProcessTransport implements Transport {
-  readonly #session: Session;
-
-  constructor(session: Session) {
-    this.#session = session;
-  }
-
-  async call<M extends Method>(
-    method: M,
-    args: ArgumentsOf<M>,
-    options: TransportOptions,
-  ): Promise<ResultOf<M>> {
-    return this.#session.call(method, args, options);
-  }
-
-  release(): void {}
 }
 
 async function reopen(

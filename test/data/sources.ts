@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Metric } from '../../src/api/database.ts';
-import { loadCore } from '../unit/core.ts';
+import { nodeCore } from '../support/node-database.ts';
 import { makeSpace } from './core-space.ts';
 import { type DataSet, exactDistance, queryCount, rowAt, truthK } from './data-set.ts';
 
@@ -109,7 +109,7 @@ function cachedTruth(set: Omit<DataSet, 'truth'>): Float64Array {
 }
 
 function exactTruth(set: Omit<DataSet, 'truth'>): Float64Array {
-  const flat = makeSpace(loadCore('simd128'), set, 'Flat');
+  const flat = makeSpace(nodeCore('simd128'), set, 'Flat');
   return Float64Array.from({ length: queryCount(set) }, (_, q) => {
     const query = rowAt(set.queries, set.dimension, q);
     const hits = flat.searchTopK(query, truthK, truthK, false);

@@ -5,7 +5,7 @@ import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import path from 'node:path';
 import { test } from 'node:test';
 import { deleteDatabase, open, QueryError, ShibuDbError } from '../../src/node.ts';
-import { loadCore } from '../unit/core.ts';
+import { nodeCore } from '../support/node-database.ts';
 import { freshFolder } from './places.ts';
 
 const floats = (count: number, seed = 0): Float32Array =>
@@ -90,7 +90,7 @@ test('memory keeps nothing and touches no folder', async () => {
 test('the build and the core can be chosen', async () => {
   await using folder = await freshFolder();
   const file = path.resolve(import.meta.dirname, '../../build/wasm/shibumi-simd128.wasm');
-  const choices = [{}, { wasm: file }, { wasm: loadCore().module }] as const;
+  const choices = [{}, { wasm: file }, { wasm: nodeCore().module }] as const;
   for (const choice of choices) {
     await using db = await open(folder.path, { build: 'simd128', ...choice });
     assert.equal((await db.stats()).build, 'simd128');

@@ -7,10 +7,10 @@ import { FileBackend } from '../../src/node/file-backend.ts';
 import { checksumOf } from '../../src/node/open-engine.ts';
 import type { Checksum } from '../../src/storage/envelope.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
-import { loadCore } from '../unit/core.ts';
+import { nodeCore } from '../support/node-database.ts';
 import type { Place } from './backend-suite.ts';
 
-export const checksum: Checksum = checksumOf(loadCore());
+export const checksum: Checksum = checksumOf(nodeCore());
 
 /** A fresh folder that goes away when the scope that holds it ends. */
 export async function freshFolder(): Promise<{ path: string } & AsyncDisposable> {

@@ -13,7 +13,7 @@ import type { VectorSpace } from '../../src/space/vector-space.ts';
 import { copySpace, makeSpace, searchAll } from '../data/core-space.ts';
 import { type DataSet, recallAt10, rowCount, truthK } from '../data/data-set.ts';
 import { generateSet, loadLatent, loadPublicSet, noPublicData, publicSets } from '../data/sources.ts';
-import { loadCore } from '../unit/core.ts';
+import { nodeCore } from '../support/node-database.ts';
 
 const builds: readonly BuildName[] = ['simd128', 'relaxed'];
 const efSearch = 64;
@@ -40,7 +40,7 @@ for (const build of builds) {
       const reason = noPublicData ?? unsupported(build);
       if (reason !== undefined) return t.skip(reason);
       const data = loadPublicSet(name);
-      checkRecall(t, makeSpace(loadCore(build), data, 'HNSW16'), data);
+      checkRecall(t, makeSpace(nodeCore(build), data, 'HNSW16'), data);
     });
   }
 
@@ -48,7 +48,7 @@ for (const build of builds) {
     const reason = unsupported(build);
     if (reason !== undefined) return t.skip(reason);
     const data = generateSet(5000, 96, 200);
-    checkRecall(t, makeSpace(loadCore(build), data, 'HNSW16'), data);
+    checkRecall(t, makeSpace(nodeCore(build), data, 'HNSW16'), data);
   });
 
   test(`${build}: Flat finds the true neighbours of every public set`, (t) => {
@@ -57,7 +57,7 @@ for (const build of builds) {
     for (const name of publicSets) {
       const data = loadPublicSet(name);
       // Neighbours that lie closer together than f32 can tell may change places at the border, but hardly ever do.
-      checkRecall(t, makeSpace(loadCore(build), data, 'Flat'), data, 0.9995);
+      checkRecall(t, makeSpace(nodeCore(build), data, 'Flat'), data, 0.9995);
     }
   });
 }
@@ -70,12 +70,12 @@ test(`recall@10 on latent 100k x 384 is at least ${floor} at efSearch ${efSearch
   assert.ok(build !== undefined, 'no WASM SIMD here');
   const data = await loadLatent(100_000);
   const started = performance.now();
-  const space = makeSpace(loadCore(build), data, 'HNSW16');
+  const space = makeSpace(nodeCore(build), data, 'HNSW16');
   const seconds = (performance.now() - started) / 1000;
   t.diagnostic(`${build}: built at ${Math.round(rowCount(data) / seconds)} vectors/s`);
   checkRecall(t, space, data);
   for (const other of builds.filter((name) => name !== build && unsupported(name) === undefined)) {
     t.diagnostic(`${other}:`);
-    checkRecall(t, copySpace(space, loadCore(other)), data);
+    checkRecall(t, copySpace(space, nodeCore(other)), data);
   }
 });
