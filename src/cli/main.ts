@@ -60,7 +60,8 @@ export async function main(args: readonly string[], open: Open): Promise<void> {
   try {
     process.exitCode = await run(context, args);
   } catch (error) {
-    if (error instanceof ReaderGone) {
+    if (error instanceof ReaderGone || context.signal.aborted) {
+      // An end that was asked for; a signal's status is set where it is handled.
       process.exitCode = done;
     } else {
       process.stderr.write(`shibumi: ${error instanceof Error ? error.message : String(error)}\n`);
@@ -147,6 +148,7 @@ async function runShell(context: Context, args: readonly string[]): Promise<numb
   if ((pipeIn === undefined) !== (pipeOut === undefined)) {
     throw invalid('Got one of --pipe-in and --pipe-out, expected both');
   }
+  if (pipeIn !== undefined && pipeOut !== undefined) preparePipes([pipeIn, pipeOut]);
   const db = await context.open(folder, { create: true });
   const shell = new Shell(db, commands);
   if (pipeIn !== undefined && pipeOut !== undefined) {
@@ -158,7 +160,10 @@ async function runShell(context: Context, args: readonly string[]): Promise<numb
     return done;
   }
   const lines = command === undefined ? linesOf(process.stdin) : linesFrom(command);
-  const print = (reply: Reply): Promise<void> => output.write(printed(reply, json));
+  const print = (reply: Reply): Promise<void> => {
+    context.signal.throwIfAborted();
+    return output.write(printed(reply, json));
+  };
   const outcome = await runBatch(shell, lines, { stopOnError, print });
   return reportFailures(outcome);
 }
@@ -177,16 +182,19 @@ interface PipeOptions {
   readonly stopOnError: boolean;
 }
 
+function preparePipes(paths: readonly string[]): void {
+  const made = makePipes(paths);
+  process.on('exit', () => {
+    for (const file of made) rmSync(file, { force: true });
+  });
+}
+
 /** Serves clients until a signal ends the process. What is chosen with USE stays chosen from client to client. */
 async function runPipes(
   shell: Shell,
   signal: AbortSignal,
   { pipeIn, pipeOut, json, stopOnError }: PipeOptions,
 ): Promise<void> {
-  const made = makePipes([pipeIn, pipeOut]);
-  process.on('exit', () => {
-    for (const file of made) rmSync(file, { force: true });
-  });
   const pipes = new NamedPipes(pipeIn, pipeOut, signal);
   process.stderr.write(`Reading commands from ${pipeIn}, answering to ${pipeOut}; Ctrl-C ends it\n`);
   const print = (reply: Reply): Promise<void> => pipes.write(printed(reply, json));

@@ -214,8 +214,9 @@ test('nothing is begun with a wrong command line or a folder that cannot be used
     [['import', path.join(folder, 'new'), 'space', path.join(folder, 'none.csv')], /Cannot read .*none\.csv/],
     [['import', path.join(folder, 'new'), 'space', 'x.parquet'], /does not tell its format/],
   ];
-  for (const [args, message] of cases) {
-    const { status, stdout, stderr } = await shibumi(args);
+  const outcomes = await Promise.all(cases.map(([args]) => shibumi(args)));
+  for (const [i, [args, message]] of cases.entries()) {
+    const { status, stdout, stderr } = outcomes[i]!;
     assert.equal(status, 2, `${args.join(' ')}: ${stderr}`);
     assert.match(stderr, message);
     assert.equal(stdout, '');
