@@ -346,10 +346,14 @@ void Hnsw::sort(Near* some, u32 count) {
 
 /// Algorithm 4: of `candidates`, nearest first, those that are nearer to the base than to any neighbour chosen before
 /// them, `most` at most; the nearest of the others fill what is left (keepPrunedConnections: 0.2 to 1 % more recall at
-/// the same efSearch, and a graph that stands deletes better, for a tenth of the build speed). Equal distances count as
-/// nearer to the other neighbour: else the copies of one vector would link to nothing but each other.
+/// the same efSearch, and a graph that stands deletes better, for a tenth of the build speed).
+///
+/// Copies of one vector need care. A copy of the base is at the same distance from everybody as the base itself: were equal
+/// distances to count as nearer, it would keep everyone else out; were they never to count, copies would link to nothing
+/// but each other. So they count only between two that are equally near to the base, as two copies are.
 u32 Hnsw::select(const Near* candidates, u32 count, u32 most, u32* chosen) const {
   const f32* chosen_rows[2 * kMMax];
+  f32 chosen_distances[2 * kMMax];
   u32 pruned[2 * kMMax];
   u32 chosen_count = 0, pruned_count = 0;
   for (u32 c = 0; c < count && chosen_count < most; c++) {
@@ -360,10 +364,14 @@ u32 Hnsw::select(const Near* candidates, u32 count, u32 most, u32* chosen) const
       const f32* rows[4];
       for (u32 j = 0; j < 4; j++) rows[j] = chosen_rows[min_of(i + j, chosen_count - 1)];
       rows_->distance_x4(candidate, rows, distances);
-      for (u32 j = 0; j < 4; j++) good = good && !(distances[j] <= candidates[c].distance);
+      for (u32 j = 0; j < 4; j++) {
+        const f32 own = candidates[c].distance, other = chosen_distances[min_of(i + j, chosen_count - 1)];
+        good = good && !(distances[j] < own || (distances[j] == own && own == other));
+      }
     }
     if (good) {
       chosen_rows[chosen_count] = candidate.values;
+      chosen_distances[chosen_count] = candidates[c].distance;
       chosen[chosen_count++] = candidates[c].slot;
     } else if (pruned_count < most) {
       pruned[pruned_count++] = candidates[c].slot;
