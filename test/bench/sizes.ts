@@ -13,7 +13,9 @@ export function packageSizes(log: (line: string) => void): Row[] {
     log('load: sizes are left out, the package is not built (npm run build).');
     return [];
   }
+  // What shibumi/node ships is never sent to a page.
   return globSync('*.{js,wasm}', { cwd: dist })
+    .filter((file) => file !== 'node.js')
     .sort()
     .map((file) => {
       const frame: RowFrame = {
