@@ -144,8 +144,9 @@ export class Session implements Handlers {
 
   async increment({ space, key, by }: ArgumentsOf<'increment'>): Promise<number | bigint> {
     const entry = this.#entry(space, 'key-value', 'increment');
+    const decide = increment(key, by);
     const need = { count: 1, bytes: key.length * 3 + int64TextBytes, deadlines: true };
-    return this.#engine.submitConditional(entry, increment(key, by), need);
+    return this.#engine.submitConditional(entry, decide, need);
   }
 
   async putIf({ space, key, value, expected, ttlMs }: ArgumentsOf<'putIf'>): Promise<boolean> {
