@@ -4,6 +4,7 @@ import type { Database } from '../../src/api/database.ts';
 import type { Case, CaseContext } from './case.ts';
 import { controlCases } from './cases/control.ts';
 import { keyValueCases } from './cases/key-value.ts';
+import { keyValueCallCases } from './cases/key-value-calls.ts';
 import { scanCases } from './cases/scans.ts';
 import { indexCases, searchCases } from './cases/search.ts';
 import { spaceCases } from './cases/spaces.ts';
@@ -12,6 +13,7 @@ import { idCases, vectorCases } from './cases/vectors.ts';
 export const suite: readonly Case[] = [
   ...spaceCases,
   ...keyValueCases,
+  ...keyValueCallCases,
   ...scanCases,
   ...vectorCases,
   ...idCases,

@@ -43,6 +43,8 @@ const queryCodes: readonly ErrorCode[] = [
   'SPACE_EXISTS',
   'WRONG_ENGINE',
   'UNSUPPORTED',
+  'NOT_A_NUMBER',
+  'OVERFLOW',
 ];
 
 /** Expects a rejection with `code`, of the class that belongs to it, with a message that matches. */
