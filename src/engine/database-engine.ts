@@ -405,6 +405,7 @@ export class DatabaseEngine {
       this.#assertOpen();
       this.#indexer.schedule(resident);
       await this.#indexer.nextSlice();
+      if (resident.linkFailure !== undefined) throw resident.linkFailure;
       onProgress(Math.min(total, resident.linkedEver - from), total);
     }
   }

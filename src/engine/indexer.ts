@@ -62,6 +62,7 @@ export class Indexer {
     const { now, settings } = this.#environment;
     const end = now() + settings.sliceMs;
     try {
+      resident.linkFailure = undefined;
       let left = resident.space.pending();
       while (left > 0 && now() < end) {
         // A few at a time: one link costs tens of microseconds to a millisecond, by dimension and M.
@@ -71,8 +72,9 @@ export class Indexer {
         left = after;
       }
       if (left > 0) return;
-    } catch {
+    } catch (error) {
       // Without memory for links the rest stays exactly searchable; the next write tries again.
+      resident.linkFailure = error;
     }
     this.#queue.delete(resident);
     this.#onIdle(resident);

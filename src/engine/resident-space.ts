@@ -44,6 +44,8 @@ export class ResidentSpace {
   /** Items linked since the derived blocks were last stored, and in all. */
   unsavedLinks = 0;
   linkedEver = 0;
+  /** Why the last attempt to link stopped, if it failed: told to whoever waits for the index. */
+  linkFailure: unknown;
   usedAtMs = 0;
   broken = false;
   readonly scans: Set<SnapshotScan<unknown>> = new Set();
