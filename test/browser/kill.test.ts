@@ -42,19 +42,8 @@ for (const [index, name] of (Object.keys(plans) as WorkloadName[]).entries())
   test(`killed during ${name}, everything acknowledged is there`, { skip, timeout: 180_000 }, async (t) => {
     t.diagnostic(`SHIBUMI_TEST_SEED=${seed}`);
     const random = new Random(seed + index);
-    try {
-      await killAgainAndAgain(t, name, random);
-    } catch (error) {
-      // Seen once in some hundred kills, on a machine under heavy load: the browser came back with no IndexedDB database at
-      // all for the page, neither ours nor an empty one of ours. That is not ours to keep; it is shown, and may not recur.
-      if (!(error instanceof StorageGone)) throw error;
-      t.diagnostic(`THE BROWSER LOST THE PAGE'S WHOLE STORAGE; once more on a new profile. ${error.message}`);
-      await killAgainAndAgain(t, name, random);
-    }
+    await killAgainAndAgain(t, name, random);
   });
-
-/** The database is not there at all, though it was on the disk when the browser was started again. */
-class StorageGone extends Error {}
 
 async function killAgainAndAgain(t: TestContext, name: WorkloadName, random: Random): Promise<void> {
   let browser = await Chromium.launch();
@@ -80,7 +69,10 @@ async function killAgainAndAgain(t: TestContext, name: WorkloadName, random: Ran
   }
 }
 
-/** Asks the browser itself, before our code makes a database: the kill left one, with the files to show for it. */
+/**
+ * Asks the browser itself, before our code makes a database. Acknowledged data was once gone altogether after a kill, for a
+ * reason not found: should that come again, this says whether the browser or our code lost it, and shows the files.
+ */
 async function checkStorageIsThere(browser: Chromium, onDisk: string[], round: number): Promise<void> {
   const page = await browser.newPage();
   await page.goto(server.url);
@@ -88,8 +80,9 @@ async function checkStorageIsThere(browser: Chromium, onDisk: string[], round: n
   await page.close();
   if (names.includes('shibumi:kill')) return;
   const now = await storedFiles(browser.profile);
-  assert.notDeepEqual(onDisk, [], 'the database had never reached the disk');
-  throw new StorageGone(`Round ${round}. Before: ${onDisk.join(', ')}. Now: ${now.join(', ')}`);
+  assert.fail(
+    `Round ${round}: the browser has no database "shibumi:kill". Files before: ${onDisk.join(', ')}. Now: ${now.join(', ')}`,
+  );
 }
 
 /** Files of the profile's IndexedDB databases, with their sizes. */
