@@ -100,3 +100,26 @@ export interface CallContext {
 
 /** The calls that answer an abort themselves, with how much was acknowledged; all others give up at once. */
 export const callsThatReportPrefix: ReadonlySet<Method> = new Set<Method>(['insertVectors']);
+
+/**
+ * The calls that change nothing: whoever loses its owner in the middle of one may send it again to the next owner. Any other
+ * call that was sent and not answered fails with `OUTCOME_UNKNOWN`, because it may have taken effect.
+ */
+export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
+  'listSpaces',
+  'describeSpace',
+  'get',
+  'exists',
+  'size',
+  'ttl',
+  'getMany',
+  'scanOpen',
+  'scanVectorsOpen',
+  'getVector',
+  'countVectors',
+  'searchTopK',
+  'rangeSearch',
+  'waitForIndex',
+  'checkpoint',
+  'stats',
+]);

@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'CLOSED'
   | 'LOCKED'
   | 'WORKER_LOST'
+  | 'OUTCOME_UNKNOWN'
   | 'STORAGE_UNAVAILABLE'
   | 'STORAGE_FAILED'
   | 'QUOTA_EXCEEDED'
@@ -73,6 +74,7 @@ const connectionCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'LOCKED',
   'TIMEOUT',
   'WORKER_LOST',
+  'OUTCOME_UNKNOWN',
   'STORAGE_UNAVAILABLE',
 ]);
 
