@@ -1,0 +1,49 @@
+/** Which part of a session answers which call. What is not named here cannot be called from outside. */
+
+import type { ArgumentsOf, CallContext, Method, ResultOf } from '../api/calls.ts';
+
+export type Handlers = {
+  [M in Method]: (args: ArgumentsOf<M>, context: CallContext) => ResultOf<M> | Promise<ResultOf<M>>;
+};
+
+export const partOf = {
+  createSpace: 'session',
+  deleteSpace: 'session',
+  listSpaces: 'session',
+  useSpace: 'session',
+  describeSpace: 'session',
+  put: 'keyValue',
+  get: 'keyValue',
+  delete: 'keyValue',
+  exists: 'keyValue',
+  size: 'keyValue',
+  clear: 'keyValue',
+  increment: 'keyValue',
+  putIf: 'keyValue',
+  expire: 'keyValue',
+  ttl: 'keyValue',
+  putMany: 'keyValue',
+  getMany: 'keyValue',
+  deleteMany: 'keyValue',
+  scanOpen: 'keyValue',
+  scanVectorsOpen: 'vectors',
+  scanNext: 'scans',
+  scanClose: 'scans',
+  insertVector: 'vectors',
+  insertVectors: 'vectors',
+  getVector: 'vectors',
+  deleteVector: 'vectors',
+  countVectors: 'vectors',
+  searchTopK: 'vectors',
+  rangeSearch: 'vectors',
+  waitForIndex: 'vectors',
+  checkpoint: 'session',
+  stats: 'session',
+  close: 'session',
+} as const;
+
+export type Part = (typeof partOf)[Method];
+/** The handlers one part has to have. */
+export type HandlersOf<P extends Part> = {
+  [M in Method as (typeof partOf)[M] extends P ? M : never]: Handlers[M];
+};

@@ -1,0 +1,50 @@
+/** The open scans of a session, which its caller pulls step by step. */
+
+import type { ScanStep } from '../api/calls.ts';
+import type { Entry, VectorEntry } from '../api/database.ts';
+import { invalid, shown } from '../base/arguments.ts';
+import type { HandlersOf } from './handlers.ts';
+import type { ResidentSpace } from './resident-space.ts';
+import type { SnapshotScan } from './snapshot-scan.ts';
+
+type AnyScan = SnapshotScan<Entry> | SnapshotScan<VectorEntry>;
+
+const scansMax = 1000;
+
+export class ScanCalls implements HandlersOf<'scans'> {
+  readonly #open: Map<number, { scan: AnyScan; resident: ResidentSpace }> = new Map();
+  #next = 1;
+
+  /** Keeps a scan until it is done, lost or closed, and gives its number. @throws INVALID_ARGUMENT when too many are open */
+  keep(scan: AnyScan, resident: ResidentSpace): number {
+    if (this.#open.size >= scansMax)
+      throw invalid(`${scansMax} scans are open already; finish or close some first`);
+    const id = this.#next++;
+    this.#open.set(id, { scan, resident });
+    resident.scans.add(scan as SnapshotScan<unknown>);
+    return id;
+  }
+
+  scanNext({ scan: id }: { scan: number }): ScanStep<Entry | VectorEntry> {
+    const open = this.#open.get(id);
+    if (open === undefined) throw invalid(`Got scan ${shown(id)}, which is not open`);
+    try {
+      const step = open.scan.next();
+      if (step.done) this.scanClose({ scan: id });
+      return step;
+    } catch (error) {
+      this.scanClose({ scan: id });
+      throw error;
+    }
+  }
+
+  scanClose({ scan: id }: { scan: number }): undefined {
+    const open = this.#open.get(id);
+    open?.resident.scans.delete(open.scan as SnapshotScan<unknown>);
+    this.#open.delete(id);
+  }
+
+  closeAll(): void {
+    for (const id of [...this.#open.keys()]) this.scanClose({ scan: id });
+  }
+}

@@ -1,0 +1,46 @@
+/** How a session's calls find the space they work on: the one they name, or the session's current one. */
+
+import { shibuDbError } from '../api/errors.ts';
+import type { CatalogEntry } from '../storage/catalog.ts';
+import type { DatabaseEngine } from './database-engine.ts';
+import type { ResidentSpace } from './resident-space.ts';
+
+export class SpaceAccess {
+  readonly engine: DatabaseEngine;
+  #current: string | undefined;
+
+  constructor(engine: DatabaseEngine) {
+    this.engine = engine;
+  }
+
+  /** Makes a space the current one. @throws SPACE_NOT_FOUND */
+  use(name: string): void {
+    this.engine.entryOf(name);
+    this.#current = name;
+  }
+
+  /** @throws NO_SPACE_SELECTED, SPACE_NOT_FOUND, WRONG_ENGINE */
+  entry(space: string | undefined, engine: 'key-value' | 'vector', call: string): CatalogEntry {
+    const name = space ?? this.#current;
+    if (name === undefined) {
+      throw shibuDbError(
+        'NO_SPACE_SELECTED',
+        `${call} needs a space: call useSpace(name) first or pass { space }`,
+      );
+    }
+    const entry = this.engine.entryOf(name);
+    if (entry.engine !== engine) {
+      throw shibuDbError(
+        'WRONG_ENGINE',
+        `${call} needs a ${engine} space, but "${name}" is a ${entry.engine} space`,
+      );
+    }
+    return entry;
+  }
+
+  /** Answers without a promise where the space is in memory: a packed message of a thousand gets is then answered at once. */
+  read<Result>(entry: CatalogEntry, read: (resident: ResidentSpace) => Result): Result | Promise<Result> {
+    const resident = this.engine.residentNow(entry);
+    return resident === undefined ? this.engine.resident(entry).then(read) : read(resident);
+  }
+}

@@ -1,0 +1,115 @@
+/** The calls on vector spaces: what the caller passed is checked, then read or submitted. */
+
+import type { ArgumentsOf, CallContext, InSpace } from '../api/calls.ts';
+import type { SearchHit } from '../api/database.ts';
+import { integerIn, invalid, shown } from '../base/arguments.ts';
+import { encodeUtf8 } from '../base/text.ts';
+import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
+import { checkId } from '../space/vector-ids.ts';
+import { checkVector, kMax } from '../space/vector-space.ts';
+import { insertVectors, prepareInsert } from './bulk-insert.ts';
+import type { HandlersOf } from './handlers.ts';
+import type { ScanCalls } from './scan-calls.ts';
+import { openVectorScan } from './scans.ts';
+import type { SpaceAccess } from './space-access.ts';
+
+export class VectorCalls implements HandlersOf<'vectors'> {
+  readonly #spaces: SpaceAccess;
+  readonly #scans: ScanCalls;
+
+  constructor(spaces: SpaceAccess, scans: ScanCalls) {
+    this.#spaces = spaces;
+    this.#scans = scans;
+  }
+
+  async insertVector({ space, id, vector }: ArgumentsOf<'insertVector'>): Promise<undefined> {
+    const entry = this.#spaces.entry(space, 'vector', 'insertVector');
+    const floats = checkVector(vector, entry.dimension ?? 0);
+    const insert = prepareInsert(entry, [id], floats);
+    await this.#spaces.engine.submit(entry, insert.operation(0, 1), {
+      count: 1,
+      bytes: insert.idBytes(0, 1),
+    });
+  }
+
+  async insertVectors(
+    { space, ids, vectors }: ArgumentsOf<'insertVectors'>,
+    context: CallContext,
+  ): Promise<undefined> {
+    const entry = this.#spaces.entry(space, 'vector', 'insertVectors');
+    const insert = prepareInsert(entry, ids, vectors);
+    await insertVectors(this.#spaces.engine, entry, insert, context);
+  }
+
+  getVector({
+    space,
+    id,
+  }: ArgumentsOf<'getVector'>): Float32Array | undefined | Promise<Float32Array | undefined> {
+    const entry = this.#spaces.entry(space, 'vector', 'getVector');
+    const checked = checkId(id, entry.ids ?? 'int');
+    return this.#spaces.read(entry, (resident) => resident.vectors.get(checked));
+  }
+
+  async deleteVector({ space, id }: ArgumentsOf<'deleteVector'>): Promise<boolean> {
+    const entry = this.#spaces.entry(space, 'vector', 'deleteVector');
+    const checked = checkId(id, entry.ids ?? 'int');
+    const operation =
+      typeof checked === 'bigint' ? encodeDeleteInt(checked) : encodeDeleteString(encodeUtf8(checked));
+    return (await this.#spaces.engine.submit(entry, operation, { count: 1, bytes: operation.length })) > 0;
+  }
+
+  countVectors({ space }: InSpace): number | Promise<number> {
+    return this.#spaces.read(this.#spaces.entry(space, 'vector', 'countVectors'), (resident) =>
+      resident.vectors.count(),
+    );
+  }
+
+  searchTopK({
+    space,
+    query,
+    k,
+    efSearch,
+    includeVectors,
+  }: ArgumentsOf<'searchTopK'>): SearchHit[] | Promise<SearchHit[]> {
+    const entry = this.#spaces.entry(space, 'vector', 'searchTopK');
+    const floats = checkVector(query, entry.dimension ?? 0, 'query');
+    integerIn(k, 1, kMax, 'k');
+    const ef = efSearch === undefined ? Math.max(64, k) : integerIn(efSearch, 1, kMax, 'efSearch');
+    return this.#spaces.read(entry, (resident) =>
+      resident.vectors.searchTopK(floats, k, ef, includeVectors === true),
+    );
+  }
+
+  rangeSearch({
+    space,
+    query,
+    radius,
+    limit,
+    includeVectors,
+  }: ArgumentsOf<'rangeSearch'>): SearchHit[] | Promise<SearchHit[]> {
+    const entry = this.#spaces.entry(space, 'vector', 'rangeSearch');
+    const floats = checkVector(query, entry.dimension ?? 0, 'query');
+    if (typeof radius !== 'number' || Number.isNaN(radius))
+      throw invalid(`Got ${shown(radius)} for radius, expected a number`);
+    const most = integerIn(limit ?? 10_000, 1, kMax, 'limit');
+    return this.#spaces.read(entry, (resident) =>
+      resident.vectors.rangeSearch(floats, radius, most, includeVectors === true),
+    );
+  }
+
+  async waitForIndex({ space }: InSpace, { signal, onProgress }: CallContext): Promise<undefined> {
+    const entry = this.#spaces.entry(space, 'vector', 'waitForIndex');
+    const resident = await this.#spaces.engine.resident(entry);
+    await this.#spaces.engine.waitForIndex(resident, (done, total) => onProgress?.({ done, total }), signal);
+  }
+
+  async scanVectorsOpen({
+    space,
+    ...options
+  }: InSpace & { limit?: number; cursor?: string }): Promise<number> {
+    const entry = this.#spaces.entry(space, 'vector', 'scanVectors');
+    const source = openVectorScan(options, entry, this.#spaces.engine.snapshotBytesMax);
+    const resident = await this.#spaces.engine.resident(entry);
+    return this.#scans.keep(source(resident.vectors), resident);
+  }
+}
