@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'LOCKED'
   | 'WORKER_LOST'
   | 'OUTCOME_UNKNOWN'
+  | 'NOT_OWNER'
   | 'STORAGE_UNAVAILABLE'
   | 'STORAGE_FAILED'
   | 'QUOTA_EXCEEDED'
@@ -75,6 +76,7 @@ const connectionCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'TIMEOUT',
   'WORKER_LOST',
   'OUTCOME_UNKNOWN',
+  'NOT_OWNER',
   'STORAGE_UNAVAILABLE',
 ]);
 

@@ -34,6 +34,8 @@ const connectionCodes: readonly ErrorCode[] = [
   'LOCKED',
   'TIMEOUT',
   'WORKER_LOST',
+  'OUTCOME_UNKNOWN',
+  'NOT_OWNER',
   'STORAGE_UNAVAILABLE',
 ];
 const queryCodes: readonly ErrorCode[] = [
