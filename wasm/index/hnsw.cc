@@ -197,20 +197,21 @@ void Hnsw::removed(u32 slot) {
   }
 }
 
-void Hnsw::scan_pending(const Probe& query, TopK& best) const {
+void Hnsw::scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const {
   const Queued* queue = queue_.as<Queued>();
   for (u32 i = queue_head_; i < queue_tail_; i++) {
     const u32 slot = queue[i].slot;
     // Freed since, or given away again: then it is further back in the queue once more.
-    if (slots_->record(slot).stamp != queue[i].stamp) continue;
+    if (slots_->record(slot).stamp != queue[i].stamp || !allowed(slot)) continue;
     best.offer(slot, rows_->distance(query, rows_->row(slot)));
   }
 }
 
 // --- search ---------------------------------------------------------------------------------------------------------
 
-bool Hnsw::ensure_pool(u32 ef) {
-  const u32 dead = meta_read().linked - live_linked_;
+bool Hnsw::ensure_pool(u32 ef, const Allowed& allowed) {
+  const u32 live = allowed.all() ? live_linked_ : min_of(live_linked_, allowed.count);
+  const u32 dead = meta_read().linked - live;
   const u32 room = ef + min_of(dead, 8 * ef + 64);
   pool_.capacity = room;
   return pool_storage_.ensure(room * sizeof(u64), false);
@@ -277,13 +278,15 @@ inline void Hnsw::fetch_ahead(const f32* const* rows, u32 count, u32 level) cons
 
 /// Algorithm 2: leaves what it found in pool_. Requires: ensure_pool(ef), a new epoch (a slot already marked with it is
 /// left out).
-void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level) {
+void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level, const Allowed& allowed) {
   u8* marks = slots_->marks();
   const u32 epoch = epoch_;
   const u32 links_max = width(level);
   // In a graph of nothing but tombstones, those are what a new node can be linked to.
   const u8 hit_mark = live_linked_ > 0 ? kLiveMark | kLinkedMark : 0;
-  const auto is_hit = [marks, hit_mark](u32 slot) { return (marks[slot] & hit_mark) == hit_mark; };
+  const auto is_hit = [marks, hit_mark, allowed](u32 slot) {
+    return (marks[slot] & hit_mark) == hit_mark && allowed(slot);
+  };
   const auto visit = [marks, epoch](u32 slot) {
     const u32 mark = marks[slot];
     marks[slot] = static_cast<u8>((epoch << kEpochShift) | (mark & ((1u << kEpochShift) - 1)));
@@ -317,11 +320,11 @@ void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level) {
   }
 }
 
-Status Hnsw::search(const Probe& query, u32 ef, TopK& best) {
+Status Hnsw::search(const Probe& query, u32 ef, const Allowed& allowed, TopK& best) {
   if (live_linked_ == 0) return kOk;
-  if (!ensure_pool(ef)) return kOutOfMemory;
+  if (!ensure_pool(ef, allowed)) return kOutOfMemory;
   next_epoch();
-  search_level(query, descend(query, 0, kNoSlot), ef, 0);
+  search_level(query, descend(query, 0, kNoSlot), ef, 0, allowed);
   for (u32 i = 0; i < pool_.size; i++) {
     if (pool_.entries[i] & kHitBit) best.offer(slot_of(pool_.entries[i]), distance_of(pool_.entries[i]));
   }
@@ -404,7 +407,7 @@ Status Hnsw::link_next() {
 
   const u32 level = level_of(slot);
   const bool used_before = slot < meta_read().node_count && node(slot).stamp != 0;
-  if (!ensure_pool(ef_construction_)) return kOutOfMemory;
+  if (!ensure_pool(ef_construction_, {})) return kOutOfMemory;
   if (reserve_link(slot, level, !used_before) != kOk) return kOutOfMemory;
   queue_head_++;
 
@@ -429,7 +432,7 @@ Status Hnsw::link_next() {
     for (u32 l = min_of(level, graph.entry_level) + 1; l-- > 0;) {
       next_epoch();
       slots_->marks()[slot] = static_cast<u8>((slots_->marks()[slot] & (kLiveMark | kLinkedMark)) | epoch_ << kEpochShift);
-      search_level(probe, from, ef_construction_, l);
+      search_level(probe, from, ef_construction_, l, {});
       from = {distance_of(pool_.entries[0]), slot_of(pool_.entries[0])};
       link_level(slot, l);
     }

@@ -22,6 +22,7 @@
 
 #include "../vector/rows.h"
 #include "../vector/slots.h"
+#include "allowed.h"
 #include "pool.h"
 #include "top_k.h"
 
@@ -58,10 +59,10 @@ class Hnsw {
   /// Links the oldest pending slot. kOk, kNotFound when none is pending, or kOutOfMemory (then nothing changed).
   Status link_next();
 
-  /// Offers the `ef` live linked slots that a search of the graph finds. kOk or kOutOfMemory.
-  Status search(const Probe& query, u32 ef, TopK& best);
-  /// Offers every pending slot.
-  void scan_pending(const Probe& query, TopK& best) const;
+  /// Offers the `ef` live linked slots that a search of the graph finds, of those allowed. kOk or kOutOfMemory.
+  Status search(const Probe& query, u32 ef, const Allowed& allowed, TopK& best);
+  /// Offers every pending slot that is allowed.
+  void scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const;
 
   /// The level of a slot's node.
   u32 level_of(u32 slot) const;
@@ -84,12 +85,12 @@ class Hnsw {
   const u32* list(u32 slot, u32 level) const;
   u32* list_mut(u32 slot, u32 level) const;
 
-  bool ensure_pool(u32 ef);
+  bool ensure_pool(u32 ef, const Allowed& allowed);
   void next_epoch();
   Near greedy(const Probe& query, Near from, u32 level, u32 skip) const;
   Near descend(const Probe& query, u32 level, u32 skip) const;
   void fetch_ahead(const f32* const* rows, u32 count, u32 level) const;
-  void search_level(const Probe& query, Near from, u32 ef, u32 level);
+  void search_level(const Probe& query, Near from, u32 ef, u32 level, const Allowed& allowed);
 
   u32 select(const Near* candidates, u32 count, u32 most, u32* chosen) const;
   void measure(const Probe& probe, const u32* some, u32 count, Near* out) const;

@@ -302,13 +302,14 @@ bool VectorStore::prepare_query(const f32* query, u32 hits, Probe& probe) {
 
 /// A graph search measures some ten vectors a candidate, scattered in memory; a scan as many in a row costs less. And
 /// where most slots are pending they are scanned anyway.
-bool VectorStore::exact_is_faster(u32 candidates) const {
-  return index_ == kFlat || live_count() / 8 <= candidates || graph_.pending() > live_count() / 2;
+bool VectorStore::exact_is_faster(u32 candidates, u32 allowed) const {
+  return index_ == kFlat || allowed / 8 <= candidates || graph_.pending() > live_count() / 2;
 }
 
-Status VectorStore::search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found) {
+Status VectorStore::search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed) {
   found = 0;
-  const u32 wanted = min_of(k, live_count());
+  const u32 matches = allowed.all() ? live_count() : allowed.count;
+  const u32 wanted = min_of(k, matches);
   if (wanted == 0) return kOk;
   if (rows_.all_present(slot_count()) != kOk) return kAbsent;
   Probe probe;
@@ -316,23 +317,24 @@ Status VectorStore::search(const f32* query, u32 k, u32 ef, const Hit*& hits, u3
   Hit* storage = hit_buffer_.as<Hit>();
   hits = storage;
   const u32 candidates = max_of(ef, wanted);
-  if (!exact_is_faster(candidates)) {
+  if (!exact_is_faster(candidates, matches)) {
     TopK best(slots_, storage, wanted, __builtin_inff());
-    if (graph_.search(probe, candidates, best) != kOk) return kOutOfMemory;
-    graph_.scan_pending(probe, best);
+    if (graph_.search(probe, candidates, allowed, best) != kOk) return kOutOfMemory;
+    graph_.scan_pending(probe, allowed, best);
     found = best.finish();
-    // Fewer than there are: part of the graph cannot be reached, or too many tombstones lie between.
+    // Fewer than there are: part of the graph cannot be reached, or too much that is no hit lies between.
     if (found == wanted) return kOk;
   }
   TopK best(slots_, storage, wanted, __builtin_inff());
-  flat_scan(rows_, slots_, probe, slot_count(), best);
+  flat_scan(rows_, slots_, probe, slot_count(), allowed, best);
   found = best.finish();
   return kOk;
 }
 
-Status VectorStore::range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found) {
+Status VectorStore::range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found,
+                          const Allowed& allowed) {
   found = 0;
-  const u32 most = min_of(limit, live_count());
+  const u32 most = min_of(limit, allowed.all() ? live_count() : allowed.count);
   if (most == 0 || !(radius > -__builtin_inff())) return kOk;
   if (rows_.all_present(slot_count()) != kOk) return kAbsent;
   Probe probe;
@@ -340,7 +342,7 @@ Status VectorStore::range(const f32* query, f32 radius, u32 limit, const Hit*& h
   // Strictly below the radius is at most the f32 before it.
   const f32 bound = of_ordered_bits(ordered_bits(radius == 0 ? -0.0f : radius) - 1);
   TopK best(slots_, hit_buffer_.as<Hit>(), most, bound);
-  flat_scan(rows_, slots_, probe, slot_count(), best);
+  flat_scan(rows_, slots_, probe, slot_count(), allowed, best);
   hits = hit_buffer_.as<Hit>();
   found = best.finish();
   return kOk;

@@ -59,11 +59,12 @@ class VectorStore {
   /// begins before it is applied included.
   u32 plan(u32 count, u32 id_bytes) const;
 
-  /// The k nearest; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are live.
+  /// The k nearest of those allowed; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are
+  /// live and allowed, however few those are among all.
   /// The hits lie in memory of the store and are good until its next call. kOk, kAbsent or kOutOfMemory.
-  Status search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found);
-  /// The nearest of all that are nearer than `radius`, `limit` at most; always exact.
-  Status range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found);
+  Status search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed = {});
+  /// The nearest of all allowed that are nearer than `radius`, `limit` at most; always exact.
+  Status range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {});
   /// Up to `limit` live slots in id order, after the id `after` if there is one. Returns how many.
   u32 scan(const Bytes* after, u32 limit, u32* out) const;
 
@@ -90,7 +91,7 @@ class VectorStore {
   void free_slot(VectorSuperblock& super, u32 slot);
   u64 append_string(VectorSuperblock& super, Bytes id);
   bool prepare_query(const f32* query, u32 hits, Probe& probe);
-  bool exact_is_faster(u32 candidates) const;
+  bool exact_is_faster(u32 candidates, u32 allowed) const;
 
   // vector_check.cc
   static Status check_superblock();
