@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'OUTCOME_UNKNOWN'
   | 'NOT_OWNER'
   | 'STORAGE_UNAVAILABLE'
+  | 'STORAGE_LOST'
   | 'STORAGE_FAILED'
   | 'QUOTA_EXCEEDED'
   | 'OUT_OF_MEMORY'
@@ -78,6 +79,7 @@ const connectionCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'OUTCOME_UNKNOWN',
   'NOT_OWNER',
   'STORAGE_UNAVAILABLE',
+  'STORAGE_LOST',
 ]);
 
 /** Makes an error of the class that belongs to its code. The only way errors are made in this project. */

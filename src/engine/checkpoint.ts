@@ -63,7 +63,7 @@ export async function checkpointSpace(
       await backend.writeBlocks(resident.entry.id, batch);
       for (const { bytes } of batch) buffers.give(bytes);
     }
-    const manifest = { epoch: 1, generation, logFrom, blocks };
+    const manifest = { epoch: backend.epoch ?? 1, generation, logFrom, blocks };
     const manifestBytes = encodeManifest(manifest, checksum);
     await backend.publish(resident.entry.id, manifestBytes);
     published = true;

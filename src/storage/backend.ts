@@ -3,7 +3,7 @@
  * keys; whether the bytes are right is checked above it, by checksum.
  *
  * Every method that writes is one transaction: whole or not at all. A method rejects with a `ShibuDbError`
- * (`QUOTA_EXCEEDED`, `STORAGE_FAILED`, `CLOSED`).
+ * (`QUOTA_EXCEEDED`, `STORAGE_FAILED`, `CLOSED`; `NOT_OWNER` when another has taken the storage over: nothing was written).
  */
 
 /** Names one stored version of a block: `block` is segment << 24 | index, `generation` the checkpoint that wrote it. */
@@ -37,6 +37,8 @@ export interface StorageEstimate {
 
 export interface StorageBackend {
   readonly kind: 'indexeddb' | 'memory' | 'files';
+  /** Number of the owner, where storage can change hands: manifests are stamped with it. Default 1. */
+  readonly epoch?: number;
 
   readState(): Promise<StoredState>;
   /** Bytes by block, in the order asked for; `undefined` where there is none. */

@@ -2,9 +2,15 @@
  * The backend over IndexedDB, through `idb`.
  *
  * One IndexedDB database per Shibumi database, three object stores with keys given from outside:
- *   state   'catalog' -> bytes, ['manifest', space] -> bytes
- *   blocks  [space, block, generation] -> bytes
- *   log     [space, sequence] -> bytes
+ *   state   'catalog' -> bytes, ['manifest', space] -> bytes, 'epoch' -> bytes
+ *   blocks  [space, block, generation] -> bytes, 'epoch' -> bytes
+ *   log     [space, sequence] -> bytes, 'epoch' -> bytes
+ *
+ * The fence. Whoever opens the database raises its *epoch* (storage/epoch.ts) in one transaction over all stores; every
+ * transaction that writes reads it first and is aborted where it is not the writer's own any more. IndexedDB runs writing
+ * transactions that share a store one after the other, so what a former owner (a tab that was frozen, say) still tries to
+ * write either came before the new owner read anything, or does not happen. Every store has a copy of the epoch: with
+ * one alone, in `state`, all writers would wait for each other, the log for the blocks of a checkpoint.
  *
  * Rules learnt from measurements: a write counts when the transaction is *complete*, never when a request succeeded (on a
  * quota overrun `success` fires first and only `abort` tells the truth); inside a transaction nothing but IndexedDB is
@@ -14,6 +20,7 @@
 import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { assert } from '../base/assert.ts';
+import { withTimeout } from '../base/with-timeout.ts';
 import type {
   BlockName,
   LogEntry,
@@ -22,13 +29,17 @@ import type {
   StoredBlock,
   StoredState,
 } from './backend.ts';
+import { decodeEpoch, encodeEpoch } from './epoch.ts';
 
+/** The key of a store's copy of the epoch. Strings sort before arrays: no range over a space's records has it. */
+type EpochKey = 'epoch';
 interface Schema extends DBSchema {
   state: { key: string | [string, number]; value: Uint8Array };
-  blocks: { key: [number, number, number]; value: Uint8Array };
-  log: { key: [number, number]; value: Uint8Array };
+  blocks: { key: [number, number, number] | EpochKey; value: Uint8Array };
+  log: { key: [number, number] | EpochKey; value: Uint8Array };
 }
 type Store = 'state' | 'blocks' | 'log';
+const allStores: readonly Store[] = ['state', 'blocks', 'log'];
 
 const layoutVersion = 1;
 /** Behind every number, so that [space, ...anything] < [space, last]. Arrays sort after numbers in IndexedDB. */
@@ -39,51 +50,140 @@ export function indexedDbName(name: string): string {
   return `shibumi:${name}`;
 }
 
+/** Why a connection ended by itself, and what the engine above can still count on. */
+export interface ConnectionEnd {
+  /**
+   * `fenced`: a later owner has raised the epoch. `versionchange`: another context deletes the database or upgrades it.
+   * `closed`: the browser closed the connection, because the data was cleared or its store failed.
+   */
+  readonly kind: 'fenced' | 'versionchange' | 'closed';
+  readonly reason: string;
+}
+
+export interface IndexedDbOptions {
+  /** How long opening may take. */
+  readonly timeoutMs: number;
+  /** The last epoch the caller knows of: storage with an older one is not what it was. Default 0: none is known. */
+  readonly leastEpoch?: number;
+  /** Another connection, of an older version, is in the way of opening and does not give way. */
+  readonly onBlocked?: () => void;
+}
+
 export class IndexedDbBackend implements StorageBackend {
   readonly kind = 'indexeddb';
   readonly #db: IDBPDatabase<Schema>;
-  #closed: string | undefined;
+  #epoch = 0;
+  #confirmedAtMs = Number.NEGATIVE_INFINITY;
+  #end: ConnectionEnd | undefined;
+  #closed = false;
+  /** Called once, when the connection ends by itself. */
+  onEnd: ((end: ConnectionEnd) => void) | undefined;
 
   private constructor(db: IDBPDatabase<Schema>) {
     this.#db = db;
     // Another context wants to delete or upgrade: holding on would block it for ever.
-    db.addEventListener('versionchange', () => this.#end('it was deleted or upgraded by another page'));
+    db.addEventListener('versionchange', ({ newVersion }) =>
+      this.#endBy('versionchange', `another page ${newVersion === null ? 'deleted' : 'upgraded'} it`),
+    );
     db.addEventListener('close', () =>
-      this.#end('the browser closed it, for example because its data was cleared'),
+      this.#endBy('closed', 'the browser closed it, for example because its data was cleared'),
     );
   }
 
-  /** @throws STORAGE_UNAVAILABLE where there is no IndexedDB or the browser refuses it; TIMEOUT when it does not answer */
-  static async open(name: string, timeoutMs: number): Promise<IndexedDbBackend> {
+  /**
+   * Opens the database, making it where there is none, and takes it over from whoever had it: from here on nobody else's
+   * writes succeed.
+   *
+   * @throws STORAGE_UNAVAILABLE where there is no IndexedDB or the browser refuses it, TIMEOUT when it does not answer,
+   *   STORAGE_LOST when it is older than `leastEpoch`, VERSION_MISMATCH when a later version made it
+   */
+  static async open(name: string, options: IndexedDbOptions): Promise<IndexedDbBackend> {
     if (typeof indexedDB === 'undefined') {
       throw shibuDbError(
         'STORAGE_UNAVAILABLE',
         'This context has no IndexedDB; open with { storage: "memory" } to go without',
       );
     }
+    const { timeoutMs, leastEpoch = 0, onBlocked } = options;
     const opening = openDB<Schema>(indexedDbName(name), layoutVersion, {
-      upgrade(db) {
-        for (const store of ['state', 'blocks', 'log'] as const) db.createObjectStore(store);
+      upgrade(db, _oldVersion, _newVersion, tx) {
+        for (const store of allStores) db.createObjectStore(store);
+        // Nothing must be left of a database that was deleted under its users.
+        if (leastEpoch > 0) tx.abort();
       },
+      blocked: () => onBlocked?.(),
     });
     // An open queued behind a blocked upgrade or deletion gets no event at all: time is the only sign.
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(resolve, timeoutMs, undefined);
-    });
+    const late = (): Error => {
+      opening.then((stray) => stray.close()).catch(() => {});
+      return shibuDbError('TIMEOUT', `IndexedDB did not open "${name}" within ${timeoutMs} ms`);
+    };
     try {
-      const db = await Promise.race([opening, late]);
-      if (db === undefined) {
-        opening.then((stray) => stray.close()).catch(() => {});
-        throw shibuDbError('TIMEOUT', `IndexedDB did not open "${name}" within ${timeoutMs} ms`);
-      }
-      return new IndexedDbBackend(db);
+      const backend = new IndexedDbBackend(await withTimeout(opening, timeoutMs, late));
+      await backend.#claim(name, leastEpoch).catch((error: unknown) => {
+        backend.close();
+        throw error;
+      });
+      return backend;
     } catch (error) {
       if (isShibuDbError(error)) throw error;
+      if (nameOf(error) === 'AbortError' && leastEpoch > 0) throw storageLost(name);
+      if (nameOf(error) === 'VersionError') {
+        throw shibuDbError(
+          'VERSION_MISMATCH',
+          `"${name}" was made by a later version of Shibumi; this build reads layout ${layoutVersion}`,
+          { cause: error },
+        );
+      }
       throw storageError(error, 'open', 'STORAGE_UNAVAILABLE');
-    } finally {
-      clearTimeout(timer);
     }
+  }
+
+  /** The epoch this backend writes in. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** When, by `performance.now()`, nobody else had taken the database over yet. */
+  get confirmedAtMs(): number {
+    return this.#confirmedAtMs;
+  }
+
+  async #claim(name: string, leastEpoch: number): Promise<void> {
+    const atMs = performance.now();
+    const tx = this.begin([...allStores], true);
+    const state = tx.objectStore('state');
+    const former = decodeEpoch(await state.get('epoch'));
+    if (former < leastEpoch) {
+      tx.abort();
+      await tx.done.catch(() => {});
+      throw storageLost(name);
+    }
+    this.#epoch = former + 1;
+    const bytes = encodeEpoch(this.#epoch);
+    for (const store of allStores)
+      tx.objectStore(store)
+        .put(bytes, 'epoch')
+        .catch(() => {});
+    tx.commit();
+    await tx.done;
+    this.#confirmedAtMs = atMs;
+  }
+
+  /** Looks whether the database still belongs to this backend. @throws NOT_OWNER when it does not */
+  async confirm(): Promise<void> {
+    await this.#run('confirm', async () => {
+      const atMs = performance.now();
+      this.#checkEpoch(await this.#db.get('state', 'epoch'));
+      this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
+    });
+  }
+
+  #checkEpoch(found: Uint8Array | undefined): void {
+    const epoch = decodeEpoch(found);
+    if (epoch === this.#epoch) return;
+    this.#endBy('fenced', `its epoch is ${epoch}, this owner's was ${this.#epoch}`);
+    throw notOwner(this.#end);
   }
 
   readState(): Promise<StoredState> {
@@ -116,14 +216,14 @@ export class IndexedDbBackend implements StorageBackend {
       const tx = this.#db.transaction('log', 'readonly');
       const range = IDBKeyRange.bound([space, sequence], [space, last]);
       const [keys, values] = await Promise.all([tx.store.getAllKeys(range), tx.store.getAll(range), tx.done]);
-      return keys.map((key, i) => ({ space, sequence: key[1], bytes: values[i] as Uint8Array }));
+      return keys.map((key, i) => ({ space, sequence: key[1] as number, bytes: values[i] as Uint8Array }));
     });
   }
 
   listBlocks(space: number): Promise<BlockName[]> {
     return this.#run('listBlocks', async () => {
       const keys = await this.#db.getAllKeys('blocks', IDBKeyRange.bound([space], [space, last]));
-      return keys.map(([, block, generation]) => ({ block, generation }));
+      return (keys as [number, number, number][]).map(([, block, generation]) => ({ block, generation }));
     });
   }
 
@@ -191,21 +291,30 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   close(): void {
-    this.#end('close() was called');
-  }
-
-  #end(reason: string): void {
-    this.#closed ??= reason;
+    this.#closed = true;
     this.#db.close();
   }
 
+  #endBy(kind: ConnectionEnd['kind'], reason: string): void {
+    if (this.#end !== undefined || this.#closed) return;
+    this.#end = { kind, reason };
+    this.#db.close();
+    this.onEnd?.(this.#end);
+  }
+
   async #run<Result>(action: string, body: () => Promise<Result>): Promise<Result> {
-    if (this.#closed !== undefined)
-      throw shibuDbError('CLOSED', `The storage connection is closed: ${this.#closed}`);
+    if (this.#closed) throw shibuDbError('CLOSED', 'The storage connection is closed: close() was called');
+    if (this.#end !== undefined) throw notOwner(this.#end);
     try {
       return await body();
     } catch (error) {
-      throw isShibuDbError(error) ? error : storageError(error, action, 'STORAGE_FAILED');
+      if (isShibuDbError(error)) throw error;
+      // The connection was closing when the transaction was to begin, so it did not.
+      if (nameOf(error) === 'InvalidStateError') {
+        this.#endBy('closed', 'the connection to it is gone');
+        throw notOwner(this.#end);
+      }
+      throw storageError(error, action, 'STORAGE_FAILED');
     }
   }
 
@@ -216,11 +325,33 @@ export class IndexedDbBackend implements StorageBackend {
     requests: (tx: ReturnType<typeof this.begin>) => Promise<unknown>[],
   ): Promise<void> {
     return this.#run(action, async () => {
+      const atMs = performance.now();
       const tx = this.begin(stores, flush);
+      let fenced: unknown;
+      // The requests do not wait for it, so it costs no round trip; the commit does.
+      const fence = tx
+        .objectStore(stores[0] as Store)
+        .get('epoch')
+        .then((found) => {
+          try {
+            this.#checkEpoch(found);
+            tx.commit();
+          } catch (error) {
+            fenced = error;
+            tx.abort();
+          }
+        });
       // A failing request rejects and aborts the transaction; `done` is what is reported, so the rest is only kept quiet.
-      for (const request of requests(tx)) request.catch(() => {});
-      tx.commit();
-      await tx.done;
+      for (const request of [fence, ...requests(tx)]) request.catch(() => {});
+      try {
+        await tx.done;
+      } catch (error) {
+        if (fenced !== undefined) throw fenced;
+        // Cut off in the middle: the browser may have committed it before.
+        if (this.#end?.kind === 'closed') throw outcomeUnknown(action, this.#end, error);
+        throw error;
+      }
+      this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
     });
   }
 
@@ -231,26 +362,18 @@ export class IndexedDbBackend implements StorageBackend {
 
 /** Deletes a database's storage; resolves when it is gone. */
 export async function deleteIndexedDb(name: string, timeoutMs: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
+  let blocked = false;
+  const deleting = new Promise<void>((resolve, reject) => {
     const request = indexedDB.deleteDatabase(indexedDbName(name));
-    const timer = setTimeout(
-      () =>
-        reject(
-          shibuDbError(
-            'TIMEOUT',
-            `IndexedDB did not delete "${name}" within ${timeoutMs} ms; is it open elsewhere?`,
-          ),
-        ),
-      timeoutMs,
-    );
-    request.onsuccess = () => {
-      clearTimeout(timer);
-      resolve();
+    request.onsuccess = () => resolve();
+    request.onerror = () => reject(storageError(request.error, 'deleteDatabase', 'STORAGE_FAILED'));
+    request.onblocked = () => {
+      blocked = true;
     };
-    request.onerror = () => {
-      clearTimeout(timer);
-      reject(storageError(request.error, 'deleteDatabase', 'STORAGE_FAILED'));
-    };
+  });
+  await withTimeout(deleting, timeoutMs, () => {
+    const why = blocked ? 'a page has it open and does not let go' : 'is it open elsewhere?';
+    return shibuDbError('TIMEOUT', `IndexedDB did not delete "${name}" within ${timeoutMs} ms: ${why}`);
   });
 }
 
@@ -259,12 +382,41 @@ function exact(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
+function nameOf(error: unknown): string {
+  return error instanceof DOMException ? error.name : '';
+}
+
+function notOwner(end: ConnectionEnd | undefined): ShibuDbError {
+  const reason = end?.reason ?? 'the connection to it is gone';
+  return shibuDbError(
+    'NOT_OWNER',
+    `This worker does not own the database any more: ${reason}; nothing was written`,
+  );
+}
+
+function outcomeUnknown(action: string, { reason }: ConnectionEnd, cause: unknown): ShibuDbError {
+  return shibuDbError(
+    'OUTCOME_UNKNOWN',
+    `The storage was lost in ${action}: ${reason}; it may have been written`,
+    {
+      cause,
+    },
+  );
+}
+
+function storageLost(name: string): ShibuDbError {
+  return shibuDbError(
+    'STORAGE_LOST',
+    `The data of "${name}" was deleted while it was open; open it again to begin anew`,
+  );
+}
+
 function storageError(
   error: unknown,
   action: string,
   code: 'STORAGE_FAILED' | 'STORAGE_UNAVAILABLE',
 ): ShibuDbError {
-  const name = error instanceof DOMException ? error.name : '';
+  const name = nameOf(error);
   if (name === 'QuotaExceededError') {
     return shibuDbError(
       'QUOTA_EXCEEDED',

@@ -37,6 +37,7 @@ const connectionCodes: readonly ErrorCode[] = [
   'OUTCOME_UNKNOWN',
   'NOT_OWNER',
   'STORAGE_UNAVAILABLE',
+  'STORAGE_LOST',
 ];
 const queryCodes: readonly ErrorCode[] = [
   'INVALID_ARGUMENT',

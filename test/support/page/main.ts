@@ -4,6 +4,7 @@
  */
 
 import { deleteDatabase, open } from 'shibumi';
+import { deleteIndexedDb, IndexedDbBackend } from '../../../src/storage/indexeddb-backend.ts';
 import { runCase, suite } from '../../conformance/suite.ts';
 import { verifiers, workloads } from './workloads.ts';
 
@@ -14,6 +15,9 @@ const storage = address.get('storage') === 'memory' ? 'memory' : 'indexeddb';
 const tests = {
   open,
   deleteDatabase,
+  /** The storage alone, without an engine: for what an owner meets that has lost it. */
+  IndexedDbBackend,
+  deleteIndexedDb,
   workloads,
   verifiers,
   /** A worker of the page's own making, as `shibumi/worker` documents it. */
