@@ -40,3 +40,24 @@ for (const metric of ['L2', 'InnerProduct', 'Cosine'] as const) {
     });
   }
 }
+
+for (const metric of ['L2', 'InnerProduct', 'Cosine'] as const) {
+  for (const indexType of ['HNSW8', 'HNSW16'] as const) {
+    test(`${indexType}, ${metric}: all 100 copies among 2000 vectors are found by k 100 at the default efSearch`, async () => {
+      await using db = await openInProcess();
+      await db.createSpace('v', 'vector', { dimension, metric, indexType });
+      await db.useSpace('v');
+      const count = 2000;
+      const all = new Float32Array(count * dimension);
+      for (let i = 0; i < count; i++) all.set(vectorOf(i % 20 === 7 ? 5000 : i), i * dimension);
+      await db.insertVectors(
+        Array.from({ length: count }, (_, i) => i),
+        all,
+      );
+      await db.waitForIndex();
+      const hits = await db.searchTopK(vectorOf(5000), 100);
+      assert.equal(new Set(hits.map(({ id }) => id)).size, 100);
+      assert.ok(hits.every(({ id }) => Number(id) % 20 === 7));
+    });
+  }
+}

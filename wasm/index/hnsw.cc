@@ -4,8 +4,6 @@ namespace shibumi {
 
 namespace {
 
-constexpr u32 kNoSlot = ~0u;
-
 /// Where fetch_ahead leaves what it read, so that no compiler drops the loads.
 volatile u32 fetched;
 
@@ -52,10 +50,10 @@ const GraphSuperblock& Hnsw::meta_read() const {
 GraphSuperblock& Hnsw::meta() const { return *reinterpret_cast<GraphSuperblock*>(block_write(kGraphMeta, 0)); }
 
 const u32* Hnsw::list(u32 slot, u32 level) const {
-  return reinterpret_cast<const u32*>(level == 0 ? base_.get(slot) : upper_.get(node(slot).upper + level - 1));
+  return reinterpret_cast<const u32*>(level == 0 ? base_.get(slot) : upper_.get(node(slot).upper + level - 2));
 }
 u32* Hnsw::list_mut(u32 slot, u32 level) const {
-  return reinterpret_cast<u32*>(level == 0 ? base_.mut(slot) : upper_.mut(node(slot).upper + level - 1));
+  return reinterpret_cast<u32*>(level == 0 ? base_.mut(slot) : upper_.mut(node(slot).upper + level - 2));
 }
 
 u32 Hnsw::level_of(u32 slot) const {
@@ -96,12 +94,12 @@ Status Hnsw::open(u32 slot_count, u32 next_stamp, bool deep) {
   }
   if (graph.entry != 0) {
     const GraphNode& entry = node(graph.entry - 1);
-    if (entry.stamp == 0 || entry.level != graph.entry_level) return kCorrupt;
+    if (entry.stamp == 0 || entry.previous_copy != 0 || level_of(graph.entry - 1) != graph.entry_level) return kCorrupt;
   }
   if (deep) {
     u32 linked = 0;
     for (u32 slot = 0; slot < graph.node_count; slot++) {
-      if (node(slot).stamp >= next_stamp || check_node(slot, graph.node_count) != kOk) return kCorrupt;
+      if (check_node(slot, graph.node_count, next_stamp) != kOk) return kCorrupt;
       if (node(slot).stamp != 0) linked++;
     }
     if (linked != graph.linked) return kCorrupt;
@@ -109,16 +107,17 @@ Status Hnsw::open(u32 slot_count, u32 next_stamp, bool deep) {
   return queue_pending(slot_count) ? kOk : kOutOfMemory;
 }
 
-Status Hnsw::check_node(u32 slot, u32 node_count) const {
+Status Hnsw::check_node(u32 slot, u32 node_count, u32 next_stamp) const {
   const GraphNode& checked = node(slot);
-  if (checked.stamp == 0) return list(slot, 0)[0] == 0 ? kOk : kCorrupt;
-  const u32 upper_count = meta_read().upper_count;
-  if (checked.level != level_of(slot) || checked.upper > upper_count || checked.level > upper_count - checked.upper) {
-    return kCorrupt;
-  }
-  for (u32 level = 0; level <= checked.level; level++) {
+  const u32 level_count = checked.upper == 0 ? 0 : level_of(slot), upper_count = meta_read().upper_count;
+  if (checked.stamp >= next_stamp || !good_chain(slot, node_count)) return kCorrupt;
+  if (checked.upper != 0 && (checked.upper > upper_count || level_count > upper_count - checked.upper + 1)) return kCorrupt;
+  const bool has_links = checked.stamp != 0 && checked.previous_copy == 0;
+  if (has_links && level_count != level_of(slot)) return kCorrupt;
+  for (u32 level = 0; level <= level_count; level++) {
     const u32* links = list(slot, level);
     const u32 count = count_links(links, width(level));
+    if (count > 0 && !has_links) return kCorrupt;
     for (u32 i = 0; i < width(level); i++) {
       if (i >= count && links[i] != 0) return kCorrupt;
       if (i >= count) continue;
@@ -138,18 +137,19 @@ bool Hnsw::queue_pending(u32 slot_count) {
   u32 waiting = 0;
   for (u32 slot = 0; slot < slot_count; slot++) {
     const u32 stamp = slots_->record(slot).stamp;
-    if (stamp == 0) continue;
-    if (slot < node_count && node(slot).stamp == stamp) {
-      marks[slot] |= kLinkedMark;
-      live_linked_++;
-    } else {
-      waiting++;
-    }
+    const bool linked = stamp != 0 && slot < node_count && node(slot).stamp == stamp;
+    if (linked) live_linked_++, marks[slot] |= kLinkedMark;
+    if (stamp != 0 && !linked) waiting++;
+    if (slot >= node_count) continue;
+    set_chained(slot);
+    if (leads_copies(slot) && !linked) waiting++;
   }
   if (!reserve_queue(waiting)) return false;
   for (u32 slot = 0; slot < slot_count; slot++) {
     const u32 stamp = slots_->record(slot).stamp;
-    if (stamp != 0 && (marks[slot] & kLinkedMark) == 0) inserted(slot, stamp);
+    if (marks[slot] & kLinkedMark) continue;
+    if (slot < node_count && leads_copies(slot)) inserted(slot, 0);
+    if (stamp != 0) inserted(slot, stamp);
   }
   // Into the order of stamps: heapsort, because the order of slots may be its opposite.
   Queued* queue = queue_.as<Queued>();
@@ -190,17 +190,23 @@ void Hnsw::inserted(u32 slot, u32 stamp) {
 }
 
 void Hnsw::removed(u32 slot) {
-  if (slots_->marks()[slot] & kLinkedMark) {
-    live_linked_--;
-  } else {
+  const u8 mark = slots_->marks()[slot];
+  if ((mark & kLinkedMark) == 0) {
     pending_--;
+    return;
   }
+  live_linked_--;
+  if ((mark & kChainedMark) && leads_copies(slot)) inserted(slot, 0);
 }
 
 void Hnsw::scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const {
   const Queued* queue = queue_.as<Queued>();
   for (u32 i = queue_head_; i < queue_tail_; i++) {
     const u32 slot = queue[i].slot;
+    if (queue[i].stamp == 0) {
+      each_copy(slot, allowed, kSlotsMax, [&](u32 copy) { best.offer(copy, rows_->distance(query, rows_->row(copy))); });
+      continue;
+    }
     // Freed since, or given away again: then it is further back in the queue once more.
     if (slots_->record(slot).stamp != queue[i].stamp || !allowed(slot)) continue;
     best.offer(slot, rows_->distance(query, rows_->row(slot)));
@@ -244,7 +250,7 @@ Hnsw::Near Hnsw::greedy(const Probe& query, Near from, u32 level, u32 skip) cons
     const u32* links = list(from.slot, level);
     u32 count = 0;
     for (u32 i = 0; i < M_ && links[i] != 0; i++) {
-      if (links[i] - 1 != skip) some[count++] = links[i] - 1;
+      if (links[i] - 1 != skip && !is_copy(links[i] - 1)) some[count++] = links[i] - 1;
     }
     measure(query, some, count, measured);
     for (u32 i = 0; i < count; i++) {
@@ -284,8 +290,8 @@ void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level, const 
   const u32 links_max = width(level);
   // In a graph of nothing but tombstones, those are what a new node can be linked to.
   const u8 hit_mark = live_linked_ > 0 ? kLiveMark | kLinkedMark : 0;
-  const auto is_hit = [marks, hit_mark, allowed](u32 slot) {
-    return (marks[slot] & hit_mark) == hit_mark && allowed(slot);
+  const auto is_hit = [this, marks, hit_mark, allowed](u32 slot) {
+    return (marks[slot] & hit_mark) == hit_mark && (allowed(slot) || copy_allowed(slot, allowed));
   };
   const auto visit = [marks, epoch](u32 slot) {
     const u32 mark = marks[slot];
@@ -303,7 +309,7 @@ void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level, const 
     u32 count = 0;
     for (u32 i = 0; i < links_max && links[i] != 0; i++) {
       const u32 neighbour = links[i] - 1;
-      if (!visit(neighbour)) continue;
+      if (!visit(neighbour) || is_copy(neighbour)) continue;
       some[count] = neighbour;
       rows[count++] = rows_->row(neighbour);
     }
@@ -325,8 +331,16 @@ Status Hnsw::search(const Probe& query, u32 ef, const Allowed& allowed, TopK& be
   if (!ensure_pool(ef, allowed)) return kOutOfMemory;
   next_epoch();
   search_level(query, descend(query, 0, kNoSlot), ef, 0, allowed);
+  const u8* marks = slots_->marks();
   for (u32 i = 0; i < pool_.size; i++) {
-    if (pool_.entries[i] & kHitBit) best.offer(slot_of(pool_.entries[i]), distance_of(pool_.entries[i]));
+    const u64 entry = pool_.entries[i];
+    if ((entry & kHitBit) == 0) continue;
+    const u32 slot = slot_of(entry);
+    if (allowed(slot)) best.offer(slot, distance_of(entry));
+    // All equally near: no answer has room for more of them than ef.
+    if (marks[slot] & kChainedMark) {
+      each_copy(slot, allowed, ef, [&](u32 copy) { best.offer(copy, distance_of(entry)); });
+    }
   }
   return kOk;
 }
@@ -384,11 +398,13 @@ u32 Hnsw::select(const Near* candidates, u32 count, u32 most, u32* chosen) const
   return chosen_count;
 }
 
-Status Hnsw::reserve_link(u32 slot, u32 level, bool new_upper) {
+/// For linking `slot` after unlinking `gone`.
+Status Hnsw::reserve_link(u32 slot, u32 gone) {
+  const u32 level = level_of(slot);
   const u32 fresh = nodes_.missing_blocks(slot + 1) + base_.missing_blocks(slot + 1) +
-                    (new_upper ? upper_.missing_blocks(meta_read().upper_count + level) : 0);
-  // Its neighbours' lists, twice over when an old node has to be unlinked first; a list is in one block.
-  const u32 lists = (level + 1) * 4 * M_ + 8;
+                    upper_.missing_blocks(meta_read().upper_count + level);
+  // The lists of the neighbours of both; a list is in one block.
+  const u32 lists = (level + level_of(gone) + 2) * 2 * M_ + 16;
   const u32 blocks = 1 + segments[kGraphNodes].block_count + segments[kGraphBase].block_count +
                      segments[kGraphUpper].block_count;
   return reserve(fresh, min_of(lists, blocks));
@@ -401,54 +417,83 @@ Status Hnsw::link_next() {
     const Queued& next = queue_.as<Queued>()[queue_head_];
     slot = next.slot;
     stamp = next.stamp;
-    if (slots_->record(slot).stamp == stamp) break;
+    if (stamp == 0 || slots_->record(slot).stamp == stamp) break;
     queue_head_++;
   } while (true);
-
-  const u32 level = level_of(slot);
-  const bool used_before = slot < meta_read().node_count && node(slot).stamp != 0;
   if (!ensure_pool(ef_construction_, {})) return kOutOfMemory;
-  if (reserve_link(slot, level, !used_before) != kOk) return kOutOfMemory;
+  const u32 heir = stamp == 0 ? heir_of(slot) : slot;
+  if (heir != kNoSlot && reserve_link(heir, slot) != kOk) return kOutOfMemory;
   queue_head_++;
+  pending_--;
+  if (stamp == 0) {
+    replace_head(slot, heir);
+    return kOk;
+  }
+  if (slot < meta_read().node_count && node(slot).stamp != 0) {
+    if (node(slot).previous_copy != 0) leave(slot);
+    else unlink(slot);
+  }
+  // With freed copies behind it, it cannot go behind another.
+  const bool alone = slot >= meta_read().node_count || !leads_copies(slot);
+  link_node(slot, stamp, alone);
+  slots_->marks()[slot] |= kLinkedMark;
+  live_linked_++;
+  return kOk;
+}
 
-  if (used_before) unlink(slot);
+/// Makes `slot` a node with links both ways or, with `may_join`, one of the copies of a vector that is there.
+/// Requires: reserve_link, ensure_pool; no node links to it.
+void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
+  const u32 level = level_of(slot);
   GraphSuperblock& graph = meta();
   graph.node_count = max_of(graph.node_count, slot + 1);
   nodes_.extend(graph.node_count);
   base_.extend(graph.node_count);
-  if (!used_before) {
-    GraphNode& made = node_mut(slot);
-    made.level = level;
-    made.upper = graph.upper_count;
+  GraphNode& made = node_mut(slot);
+  if (made.stamp == 0) graph.linked++;
+  made.stamp = stamp;
+  if (level > 0 && made.upper == 0) {
+    made.upper = graph.upper_count + 1;
     graph.upper_count += level;
     upper_.extend(graph.upper_count);
-    graph.linked++;
   }
-  node_mut(slot).stamp = stamp;
-
   if (graph.entry != 0) {
     const Probe probe = rows_->probe(slot);
+    const u32 shared = min_of(level, graph.entry_level);
     Near from = descend(probe, level, slot);
-    for (u32 l = min_of(level, graph.entry_level) + 1; l-- > 0;) {
+    for (u32 l = shared + 1; l-- > 0;) {
       next_epoch();
-      slots_->marks()[slot] = static_cast<u8>((slots_->marks()[slot] & (kLiveMark | kLinkedMark)) | epoch_ << kEpochShift);
+      u8& mark = slots_->marks()[slot];
+      mark = static_cast<u8>((mark & ((1u << kEpochShift) - 1)) | epoch_ << kEpochShift);
       search_level(probe, from, ef_construction_, l, {});
+      const u32 copy = may_join ? copy_in_pool(slot) : kNoSlot;
+      if (copy != kNoSlot) {
+        for (u32 above = shared; above > l; above--) __builtin_memset(list_mut(slot, above), 0, width(above) * sizeof(u32));
+        join(slot, copy);
+        return;
+      }
       from = {distance_of(pool_.entries[0]), slot_of(pool_.entries[0])};
-      link_level(slot, l);
+      choose_neighbours(slot, l);
+    }
+    // Only now that it is known not to be a copy does anything lead to it.
+    for (u32 l = shared + 1; l-- > 0;) {
+      u32 chosen[2 * kMMax];
+      Near measured[2 * kMMax];
+      const u32* links = list(slot, l);
+      const u32 count = count_links(links, width(l));
+      for (u32 i = 0; i < count; i++) chosen[i] = links[i] - 1;
+      measure(probe, chosen, count, measured);
+      for (u32 i = 0; i < count; i++) link_back(chosen[i], slot, measured[i].distance, l);
     }
   }
   if (graph.entry == 0 || level > graph.entry_level) {
     graph.entry = slot + 1;
     graph.entry_level = level;
   }
-  slots_->marks()[slot] |= kLinkedMark;
-  pending_--;
-  live_linked_++;
-  return kOk;
 }
 
-/// Links `slot` on one level to the best of what search_level left in pool_, both ways.
-void Hnsw::link_level(u32 slot, u32 level) {
+/// Gives `slot` on one level the best of what search_level left in pool_.
+void Hnsw::choose_neighbours(u32 slot, u32 level) {
   Near candidates[kEfConstructionMax];
   u32 count = 0;
   const bool hits_only = pool_.hits > 0;
@@ -461,12 +506,6 @@ void Hnsw::link_level(u32 slot, u32 level) {
   const u32 chosen_count = select(candidates, count, M_, chosen);
   u32* links = list_mut(slot, level);
   for (u32 i = 0; i < chosen_count; i++) links[i] = chosen[i] + 1;
-  for (u32 i = 0; i < chosen_count; i++) {
-    // The distance is among the candidates, which are sorted; M of them are soon looked through.
-    u32 c = 0;
-    while (candidates[c].slot != chosen[i]) c++;
-    link_back(chosen[i], slot, candidates[c].distance, level);
-  }
 }
 
 /// Adds `slot` to the neighbours of `target`; where there is no room, the heuristic decides who stays.
@@ -497,7 +536,7 @@ void Hnsw::link_back(u32 target, u32 slot, f32 distance, u32 level) {
 /// caller links the slot again at once.
 void Hnsw::unlink(u32 slot) {
   u32 around[2 * kMMax];
-  for (u32 level = 0; level <= node(slot).level; level++) {
+  for (u32 level = 0; level <= level_of(slot); level++) {
     const u32 most = width(level);
     const u32* links = list(slot, level);
     const u32 count = count_links(links, most);
@@ -524,7 +563,8 @@ void Hnsw::mend(u32 target, u32 lost, const u32* around, u32 count, u32 level) {
 
   u32 some[2 * kMMax], some_count = 0;
   for (u32 i = 0; i < count; i++) {
-    if (around[i] != target && !contains(links, kept, around[i])) some[some_count++] = around[i];
+    if (around[i] == target || is_copy(around[i]) || contains(links, kept, around[i])) continue;
+    some[some_count++] = around[i];
   }
   if (some_count == 0) return;
   Near candidates[2 * kMMax], rivals[2 * kMMax];
@@ -549,10 +589,11 @@ void Hnsw::replace_entry(u32 without) {
   graph.entry = graph.entry_level = 0;
   for (u32 slot = 0; slot < graph.node_count; slot++) {
     const GraphNode& other = node(slot);
-    if (slot == without || other.stamp == 0) continue;
-    if (graph.entry != 0 && other.level <= graph.entry_level) continue;
+    if (slot == without || other.stamp == 0 || other.previous_copy != 0) continue;
+    const u32 level = level_of(slot);
+    if (graph.entry != 0 && level <= graph.entry_level) continue;
     graph.entry = slot + 1;
-    graph.entry_level = other.level;
+    graph.entry_level = level;
   }
 }
 

@@ -13,8 +13,11 @@
 //  * A node of level L has lists for levels 0..L, and its neighbours on a level have that level too.
 //  * A node's level is a function of the seed and the slot, so it outlives the slot's reuse and its upper lists are never
 //    moved. Levels are geometric with 1 / ln M, as in the paper.
+//  * Copies of one vector do not fight for neighbours (hnsw_copies.cc): the first is a node as any other, the later ones
+//    form a chain behind it and have no links.
 //  * Links may be one-way. A slot used again is first unlinked from the neighbours it knows, whose lists are mended;
-//    a one-way link that still points to it leads to a live node elsewhere, which is harmless.
+//    a one-way link that still points to it leads to a live node elsewhere, which is harmless, or to a copy without
+//    links, which searches pass over.
 //  * The same seed, order of operations and build give the same bytes.
 //
 // Requires throughout: all rows present.
@@ -29,6 +32,7 @@
 namespace shibumi {
 
 constexpr u32 kLevelMax = 15;
+constexpr u32 kNoSlot = ~0u;
 
 struct HnswConfig {
   u32 M;                // neighbours a node asks for; 2M at most on level 0, M above
@@ -47,11 +51,11 @@ class Hnsw {
   /// neighbour. Without any graph block it starts an empty graph. kOk, kCorrupt or kOutOfMemory.
   Status open(u32 slot_count, u32 next_stamp, bool deep);
 
-  /// Makes room to queue `count` more slots. False when memory is out.
+  /// Makes room to queue `count` more slots, each given to a vector or freed. False when memory is out.
   bool reserve_queue(u32 count);
   /// A slot was given to a new vector. Requires: reserve_queue.
   void inserted(u32 slot, u32 stamp);
-  /// A live slot is about to be freed (its mark still says whether it was linked).
+  /// A live slot is about to be freed (its mark still says whether it was linked). Requires: reserve_queue.
   void removed(u32 slot);
 
   u32 pending() const { return pending_; }
@@ -70,7 +74,7 @@ class Hnsw {
  private:
   struct Queued {
     u32 slot;
-    u32 stamp;
+    u32 stamp;  // 0: the slot leads a chain of copies and was freed; one of them takes its place
   };
   struct Near {
     f32 distance;
@@ -95,14 +99,41 @@ class Hnsw {
   u32 select(const Near* candidates, u32 count, u32 most, u32* chosen) const;
   void measure(const Probe& probe, const u32* some, u32 count, Near* out) const;
   static void sort(Near* some, u32 count);
-  void link_level(u32 slot, u32 level);
+  void link_node(u32 slot, u32 stamp, bool may_join);
+  void choose_neighbours(u32 slot, u32 level);
   void link_back(u32 target, u32 slot, f32 distance, u32 level);
   void unlink(u32 slot);
   void mend(u32 target, u32 lost, const u32* around, u32 count, u32 level);
   void replace_entry(u32 without);
-  Status reserve_link(u32 slot, u32 level, bool new_upper);
-  Status check_node(u32 slot, u32 node_count) const;
+  Status reserve_link(u32 slot, u32 gone);
+  Status check_node(u32 slot, u32 node_count, u32 next_stamp) const;
   bool queue_pending(u32 slot_count);
+
+  // hnsw_copies.cc
+  u32 copy_in_pool(u32 slot) const;
+  bool same_vector(u32 a, u32 b) const;
+  void join(u32 slot, u32 head);
+  void leave(u32 slot);
+  u32 heir_of(u32 head) const;
+  bool is_copy(u32 slot) const { return (slots_->marks()[slot] & kChainedMark) && node(slot).previous_copy != 0; }
+  void replace_head(u32 head, u32 heir);
+  void set_chained(u32 slot) const;
+  bool leads_copies(u32 slot) const;
+  bool good_chain(u32 slot, u32 node_count) const;
+  bool copy_allowed(u32 head, const Allowed& allowed) const {
+    bool found = false;
+    if (slots_->marks()[head] & kChainedMark) each_copy(head, allowed, 1, [&found](u32) { found = true; });
+    return found;
+  }
+  /// Calls visit(slot) for at most `most` live and allowed copies behind a node.
+  template <class Visit>
+  void each_copy(u32 head, const Allowed& allowed, u32 most, Visit visit) const {
+    constexpr u8 wanted = kLiveMark | kLinkedMark;
+    const u8* marks = slots_->marks();
+    for (u32 next = node(head).next_copy; next != 0 && most > 0; next = node(next - 1).next_copy) {
+      if ((marks[next - 1] & wanted) == wanted && allowed(next - 1)) visit(next - 1), most--;
+    }
+  }
 
   const Rows* rows_ = nullptr;
   Slots* slots_ = nullptr;
@@ -114,7 +145,7 @@ class Hnsw {
   // Transient.
   TransientBuffer queue_;  // Queued, in the order of stamps
   u32 queue_head_ = 0, queue_tail_ = 0;
-  u32 pending_ = 0;        // live slots in the queue
+  u32 pending_ = 0;        // entries of the queue that still ask for something
   u32 live_linked_ = 0;    // live slots in the graph
   TransientBuffer pool_storage_;
   Pool pool_;

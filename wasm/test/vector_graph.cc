@@ -98,6 +98,69 @@ TEST(graph_duplicates, "copies of one vector do not cut it off from the rest") {
   EXPECT(mean_recall(space.store, space.model, queries, 10, 100) >= 0.97);
 }
 
+/// Whether a search for `query` answers with exactly the ids of the model at distance 0, for k as many as they are.
+void expect_copies(const f32* query) {
+  std::vector<i64> want, got;
+  for (const auto& [id, row] : space.model.rows) {
+    if (space.model.distance(query, row) == 0) want.push_back(id);
+  }
+  for (const Answer& answer : search(space.store, query, static_cast<u32>(want.size()), 64)) {
+    EXPECT(answer.distance == 0);
+    got.push_back(answer.id);
+  }
+  std::sort(got.begin(), got.end());
+  EXPECT(got == want);
+}
+
+TEST(graph_copies, "copies are found whole while they and the first of them are deleted, replaced and linked") {
+  const Vector rows = clustered(2001, kDimension, 20, 16), queries = clustered(20, kDimension, 20, 16);
+  const f32 *red = row_of(queries, 0, kDimension), *blue = row_of(queries, 1, kDimension);
+  fill(space, kL2sq, rows, 2000);
+  Random random(17);
+  const auto put = [](i64 id, const f32* vector) {
+    EXPECT(insert_one(space.store, id, vector) == kOk);
+    space.model.rows[id].assign(vector, vector + kDimension);
+  };
+  for (u32 i = 0; i < 120; i++) put(3000 + i, i % 3 == 0 ? blue : red);
+  for (u32 turn = 0; turn < 400; turn++) {
+    const i64 id = 3000 + random.below(120);
+    const u32 what = random.below(4);
+    if (what == 0) {
+      EXPECT(remove_int(space.store, id) == (space.model.rows.erase(id) ? kOk : kNotFound));
+    } else {
+      put(id, what == 1 ? red : what == 2 ? blue : row_of(rows, random.below(2000), kDimension));
+    }
+    if (turn % 3 == 0) EXPECT(space.store.link(random.below(4)) == kOk);
+    if (turn % 50 == 0) EXPECT(space.store.open(true) == kOk);
+    expect_copies(red);
+    expect_copies(blue);
+  }
+  EXPECT(space.store.link(5000) == kOk && space.store.pending() == 0);
+  expect_copies(red);
+  expect_copies(blue);
+  EXPECT(space.store.open(true) == kOk && space.store.pending() == 0);
+  expect_copies(red);
+  EXPECT(mean_recall(space.store, space.model, queries, 10, 100) >= 0.97);
+  // Every copy but the last goes, the first ones first; then the slots are used again.
+  while (true) {
+    i64 id = -1;
+    u32 count = 0;
+    for (const auto& [key, row] : space.model.rows) {
+      if (space.model.distance(red, row) != 0) continue;
+      if (count++ == 0) id = key;
+    }
+    if (count <= 1) break;
+    EXPECT(remove_int(space.store, id) == kOk);
+    space.model.rows.erase(id);
+    expect_copies(red);
+  }
+  for (u32 i = 0; i < 200; i++) put(4000 + i, row_of(rows, random.below(2000), kDimension));
+  expect_copies(red);
+  EXPECT(space.store.link(5000) == kOk && space.store.open(true) == kOk && space.store.pending() == 0);
+  expect_copies(red);
+  EXPECT(mean_recall(space.store, space.model, queries, 10, 100) >= 0.97);
+}
+
 TEST(graph_pending, "pending vectors are found exactly, beside the linked ones") {
   const Vector rows = clustered(3001, kDimension, 30, 14);
   fill(space, kL2sq, rows, 2000);

@@ -81,7 +81,7 @@ struct GraphSuperblock {
   u32 M;
   u64 seed;
   u32 node_count;   // kGraphNodes and kGraphBase have records for slots below this
-  u32 linked;       // of those, nodes in the graph (live or not)
+  u32 linked;       // of those, nodes in the graph (live or not, copies too)
   u32 upper_count;  // lists in use in kGraphUpper
   u32 entry;        // slot + 1 of the entry point, 0 = the graph is empty
   u32 entry_level;
@@ -89,12 +89,13 @@ struct GraphSuperblock {
 };
 static_assert(sizeof(GraphSuperblock) == 48 && offsetof(GraphSuperblock, node_count) == 24);
 
+/// The level of a node is a function of the seed and the slot (index/hnsw.h).
 struct GraphNode {
-  u32 stamp;  // the slot's stamp when it was linked; 0 = never
-  u32 upper;  // first of the node's `level` lists in kGraphUpper; meaningless at level 0
-  u32 level;
-  u32 reserved;
+  u32 stamp;          // the slot's stamp when it was linked; 0 = not in the graph
+  u32 upper;          // first of the slot's lists in kGraphUpper, + 1; 0 = it has none (yet)
+  u32 next_copy;      // slot + 1 of the next copy of the same vector, 0 = none
+  u32 previous_copy;  // slot + 1 of the one before, 0 = this node is no copy: it has neighbours of its own
 };
-static_assert(sizeof(GraphNode) == 16);
+static_assert(sizeof(GraphNode) == 16 && offsetof(GraphNode, previous_copy) == 12);
 
 }  // namespace shibumi

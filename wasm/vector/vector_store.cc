@@ -163,7 +163,8 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
 
   const u32 slots_after = super.slot_count + fresh;
   if (!slots_.mark_bytes.ensure(slots_after, true)) return kOutOfMemory;
-  if (index_ == kHnsw && !graph_.reserve_queue(count)) return kOutOfMemory;
+  // A replaced vector is freed as well.
+  if (index_ == kHnsw && !graph_.reserve_queue(2 * count)) return kOutOfMemory;
   const TreeNeed tree = tree_.bound_total(count, all_bytes + 4ull * count);
   const u32 strings = slots_.id_kind == kStringIdKind ? string_blocks(count, all_bytes) : 0;
   const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) + strings;
@@ -210,7 +211,8 @@ void VectorStore::insert_one(Bytes key, const f32* vector) {
     id = plan.found ? slots_.record(old_slot).id : append_string(super, key);
   }
   slots_.mut(slot) = {id, stamp, 0};
-  slots_.marks()[slot] = kLiveMark;
+  u8& mark = slots_.marks()[slot];
+  mark = static_cast<u8>(kLiveMark | (mark & kChainedMark));
   super.live_count++;
   u8 value[sizeof slot];
   __builtin_memcpy(value, &slot, sizeof slot);
@@ -228,6 +230,7 @@ Status VectorStore::remove(Bytes key) {
   TreePlan plan;
   status = tree_.plan_remove(key, plan);
   if (status != kOk) return status;
+  if (index_ == kHnsw && !graph_.reserve_queue(1)) return kOutOfMemory;
   status = reserve(plan.need.new_blocks, plan.need.touched_blocks + 2);
   if (status != kOk) return status;
   tree_.apply_remove(plan);

@@ -75,7 +75,8 @@ class VectorStore {
   IdKind id_kind() const { return slots_.id_kind; }
   u32 live_count() const { return meta_read().live_count; }
   u32 slot_count() const { return meta_read().slot_count; }
-  u32 pending() const { return index_ == kHnsw ? graph_.pending() : 0; }
+  /// Work the index still has to do, at most one item a live vector.
+  u32 pending() const { return index_ == kHnsw ? min_of(graph_.pending(), live_count()) : 0; }
   bool live(u32 slot) const { return slot < slot_count() && slots_.live(slot); }
   const SlotRecord& slot(u32 slot) const { return slots_.record(slot); }
   const f32* row_or_fault(u32 slot) const { return rows_.row_or_fault(slot); }

@@ -297,6 +297,8 @@ export const indexCases: Case[] = [
       await Promise.all(
         Array.from({ length: 100 }, (_, i) => db.insertVector(i * 4 + 1, [9, 9, 9, 9 + i / 50])),
       );
+      const exact = Array.from({ length: 100 }, (_, i) => (i + 100) * 4 + 1);
+      await Promise.all(exact.map((id) => db.insertVector(id, [-9, -9, -9, -9])));
       for (const linked of [false, true]) {
         if (linked) await db.waitForIndex();
         for (let turn = 0; turn < 50; turn++) {
@@ -305,10 +307,20 @@ export const indexCases: Case[] = [
           same(hits.length, 20);
           for (const { id, distance } of hits) {
             check(Number(id) % 2 === 1, `the deleted id ${id} was found`);
-            if (Number(id) % 4 === 1 && Number(id) < 400)
+            if (Number(id) % 4 === 1 && Number(id) < 800)
               check(distance > 50, `${id} was found where it was before`);
           }
         }
+        // Copies are found whole, by the default efSearch too.
+        const copies = await db.searchTopK([-9, -9, -9, -9], 100);
+        same(
+          copies.map(({ id }) => Number(id)).toSorted((a, b) => a - b),
+          exact,
+        );
+        check(
+          copies.every(({ distance }) => distance === 0),
+          'the copies are where they are now',
+        );
       }
       const moved = await db.searchTopK([9, 9, 9, 10], 100, { efSearch: 200 });
       check(
