@@ -31,13 +31,18 @@ export interface OpenOptions {
   storage?: 'indexeddb' | 'memory';
   /** How long to wait for another page to let the database go, and for IndexedDB to open. Default 10000. */
   openTimeoutMs?: number;
+  /**
+   * What to do about damage. `fail`: a damaged space, or a database that the browser dropped, is an error. `salvage`: the
+   * database opens with what is intact (read-only where something is missing), or empty. Default `fail`.
+   */
+  onCorruption?: 'fail' | 'salvage';
 }
 
 /**
  * Opens a database, creating it if there is none.
  *
  * @throws LOCKED when another page keeps it, STORAGE_UNAVAILABLE without IndexedDB, UNSUPPORTED without WASM SIMD,
- *   CORRUPTION, VERSION_MISMATCH
+ *   CORRUPTION, VERSION_MISMATCH, DATA_LOST when the browser dropped what it held
  */
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
@@ -84,16 +89,17 @@ export async function deleteDatabase(
   }
 }
 
-const optionNames = ['worker', 'wasm', 'build', 'storage', 'openTimeoutMs'];
+const optionNames = ['worker', 'wasm', 'build', 'storage', 'openTimeoutMs', 'onCorruption'];
 
 /** An option nobody knows is a typing error that would silently do nothing: it is refused. */
 function checkOptions(options: OpenOptions): void {
   const stranger = Object.keys(options).find((name) => !optionNames.includes(name));
   if (stranger !== undefined)
     throw invalid(`Got option ${shown(stranger)}, expected only ${optionNames.join(', ')}`);
-  const { build, storage, openTimeoutMs } = options;
+  const { build, storage, openTimeoutMs, onCorruption } = options;
   if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
   if (storage !== undefined) oneOf(storage, ['indexeddb', 'memory'], 'storage');
+  if (onCorruption !== undefined) oneOf(onCorruption, ['fail', 'salvage'], 'onCorruption');
   if (openTimeoutMs !== undefined) integerIn(openTimeoutMs, 1, 2 ** 31 - 1, 'openTimeoutMs');
 }
 

@@ -65,7 +65,7 @@ async function openSession(name: string, options: WorkerOpenOptions): Promise<Se
   try {
     const backend: StorageBackend = inMemory
       ? new MemoryBackend()
-      : await IndexedDbBackend.open(name, { timeoutMs });
+      : await IndexedDbBackend.open(name, { timeoutMs, acceptLoss: options.onCorruption === 'salvage' });
     const core = await compiling;
     const engine = await DatabaseEngine.open({
       name,

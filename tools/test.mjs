@@ -18,7 +18,10 @@ const root = path.dirname(import.meta.dirname);
 const browserFolders = ['bench', 'browser', 'conformance', 'crash', 'demo', 'package', 'runtimes'];
 const heavyFolders = [...browserFolders, 'native', 'node', 'recall'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
-const fileTimeoutMs = { light: 2 * 60_000, heavy: 15 * 60_000 };
+const fileTimeoutMs = {
+  light: 2 * 60_000,
+  heavy: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 15 * 60_000),
+};
 const graceMs = 5_000;
 
 const { positionals: filters } = parseArgs({ allowPositionals: true });

@@ -29,6 +29,7 @@ export type ErrorCode =
   | 'QUOTA_EXCEEDED'
   | 'OUT_OF_MEMORY'
   | 'CORRUPTION'
+  | 'DATA_LOST'
   | 'VERSION_MISMATCH'
   | 'INTERNAL';
 

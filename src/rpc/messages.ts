@@ -60,6 +60,7 @@ export interface WorkerOpenOptions {
   /** Where the core is, or the compiled core. Default: beside the worker. */
   readonly wasm?: string | WebAssembly.Module;
   readonly openTimeoutMs?: number;
+  readonly onCorruption?: 'fail' | 'salvage';
   /** Name of a Web Lock for the worker to hold as long as it lives: whoever gets it knows that the worker is gone. */
   readonly aliveLock?: string;
 }

@@ -12,14 +12,17 @@
  * write either came before the new owner read anything, or does not happen. Every store has a copy of the epoch: with
  * one alone, in `state`, all writers would wait for each other, the log for the blocks of a checkpoint.
  *
+ * What store-session.ts keeps in `state` says whether this is still the store that was left.
+ *
  * Rules learnt from measurements: a write counts when the transaction is *complete*, never when a request succeeded (on a
  * quota overrun `success` fires first and only `abort` tells the truth); inside a transaction nothing but IndexedDB is
  * awaited; a value put must be a view over exactly its own buffer, because `put` clones the whole backing buffer.
  */
 
-import { type DBSchema, type IDBPDatabase, openDB } from 'idb';
+import { type DBSchema, type IDBPDatabase, openDB, unwrap } from 'idb';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { assert } from '../base/assert.ts';
+import { encodeUtf8 } from '../base/text.ts';
 import { withTimeout } from '../base/with-timeout.ts';
 import type {
   BlockName,
@@ -30,6 +33,8 @@ import type {
   StoredState,
 } from './backend.ts';
 import { decodeEpoch, encodeEpoch } from './epoch.ts';
+import { browserLoss, DatabaseMark } from './indexeddb-loss.ts';
+import { StoreSession } from './store-session.ts';
 
 /** The key of a store's copy of the epoch. Strings sort before arrays: no range over a space's records has it. */
 type EpochKey = 'epoch';
@@ -65,6 +70,8 @@ export interface IndexedDbOptions {
   readonly timeoutMs: number;
   /** The last epoch the caller knows of: storage with an older one is not what it was. Default 0: none is known. */
   readonly leastEpoch?: number;
+  /** Go on with an empty store where the browser dropped the former one. Default false: `DATA_LOST`. */
+  readonly acceptLoss?: boolean;
   /** Another connection, of an older version, is in the way of opening and does not give way. */
   readonly onBlocked?: () => void;
 }
@@ -78,6 +85,7 @@ export class IndexedDbBackend implements StorageBackend {
   #closed = false;
   /** Called once, when the connection ends by itself. */
   onEnd: ((end: ConnectionEnd) => void) | undefined;
+  #session: StoreSession | undefined;
 
   private constructor(db: IDBPDatabase<Schema>) {
     this.#db = db;
@@ -95,7 +103,7 @@ export class IndexedDbBackend implements StorageBackend {
    * writes succeed.
    *
    * @throws STORAGE_UNAVAILABLE where there is no IndexedDB or the browser refuses it, TIMEOUT when it does not answer,
-   *   STORAGE_LOST when it is older than `leastEpoch`, VERSION_MISMATCH when a later version made it
+   *   STORAGE_LOST when it is older than `leastEpoch`, VERSION_MISMATCH when a later version made it, DATA_LOST
    */
   static async open(name: string, options: IndexedDbOptions): Promise<IndexedDbBackend> {
     if (typeof indexedDB === 'undefined') {
@@ -104,10 +112,17 @@ export class IndexedDbBackend implements StorageBackend {
         'This context has no IndexedDB; open with { storage: "memory" } to go without',
       );
     }
-    const { timeoutMs, leastEpoch = 0, onBlocked } = options;
+    const { timeoutMs, leastEpoch = 0, acceptLoss = false, onBlocked } = options;
+    let isNew = false;
     const opening = openDB<Schema>(indexedDbName(name), layoutVersion, {
-      upgrade(db, _oldVersion, _newVersion, tx) {
+      upgrade(db, _oldVersion, _newVersion, tx, event) {
+        isNew = true;
         for (const store of allStores) db.createObjectStore(store);
+        const loss = browserLoss(event);
+        if (loss !== undefined)
+          tx.objectStore('state')
+            .put(encodeUtf8(loss), 'lost')
+            .catch(() => {});
         // Nothing must be left of a database that was deleted under its users.
         if (leastEpoch > 0) tx.abort();
       },
@@ -120,10 +135,13 @@ export class IndexedDbBackend implements StorageBackend {
     };
     try {
       const backend = new IndexedDbBackend(await withTimeout(opening, timeoutMs, late));
-      await backend.#claim(name, leastEpoch).catch((error: unknown) => {
+      try {
+        await backend.#claim(name, leastEpoch);
+        backend.#session = await StoreSession.begin(name, unwrap(backend.#db), isNew, acceptLoss);
+      } catch (error) {
         backend.close();
         throw error;
-      });
+      }
       return backend;
     } catch (error) {
       if (isShibuDbError(error)) throw error;
@@ -264,8 +282,9 @@ export class IndexedDbBackend implements StorageBackend {
     ]);
   }
 
-  writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {
-    return this.#write('writeCatalog', ['state', 'blocks', 'log'], true, (tx) => {
+  async writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {
+    await this.#session?.holdsData();
+    await this.#write('writeCatalog', ['state', 'blocks', 'log'], true, (tx) => {
       const requests: Promise<unknown>[] = [tx.objectStore('state').put(exact(catalog), 'catalog')];
       for (const space of removed) {
         const all = IDBKeyRange.bound([space], [space, last]);
@@ -291,6 +310,7 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   close(): void {
+    if (this.#end === undefined && !this.#closed) this.#session?.end();
     this.#closed = true;
     this.#db.close();
   }
@@ -362,6 +382,7 @@ export class IndexedDbBackend implements StorageBackend {
 
 /** Deletes a database's storage; resolves when it is gone. */
 export async function deleteIndexedDb(name: string, timeoutMs: number): Promise<void> {
+  await new DatabaseMark(name).remove();
   let blocked = false;
   const deleting = new Promise<void>((resolve, reject) => {
     const request = indexedDB.deleteDatabase(indexedDbName(name));

@@ -3,8 +3,8 @@
  *
  * A page runs a workload and tells each acknowledgement to this process at once. After the kill the same profile is opened
  * by a new browser, where a verifier reads everything: what was acknowledged is there, the rest is whole or absent, and
- * opening needs no help. The workloads and verifiers are in support/page/workloads.ts. Each workload is killed twice on one
- * profile, the second time on what the first one left.
+ * opening needs no help. The workloads and verifiers are in support/page/workloads.ts. Each workload is killed three times on
+ * one profile, each time on what the former left: `npm run test:crash -- --kills 500` does that again and again.
  */
 
 import assert from 'node:assert/strict';
@@ -19,7 +19,7 @@ import { type PageServer, serveTestPage } from '../support/test-page.ts';
 
 const seed = Number(process.env.SHIBUMI_TEST_SEED ?? Date.now() % 2 ** 31);
 const skip = missingPart() ?? false;
-const roundsPerWorkload = 2;
+const roundsPerProfile = 3;
 /** Reports to wait for before the kill, so that something was acknowledged: at least, and at most so many more. */
 const plans: Record<WorkloadName, { least: number; more: number }> = {
   'strict puts': { least: 200, more: 800 },
@@ -30,6 +30,9 @@ const plans: Record<WorkloadName, { least: number; more: number }> = {
   linking: { least: 60, more: 250 },
   'creating and deleting spaces': { least: 20, more: 100 },
 };
+const workloadNames = Object.keys(plans) as WorkloadName[];
+const kills = Number(process.env.SHIBUMI_TEST_KILLS ?? workloadNames.length * roundsPerProfile);
+const cycles = Math.ceil(kills / (workloadNames.length * roundsPerProfile));
 let server: PageServer;
 
 before(async () => {
@@ -38,18 +41,24 @@ before(async () => {
 });
 after(() => server?.close());
 
-for (const [index, name] of (Object.keys(plans) as WorkloadName[]).entries())
-  test(`killed during ${name}, everything acknowledged is there`, { skip, timeout: 180_000 }, async (t) => {
-    t.diagnostic(`SHIBUMI_TEST_SEED=${seed}`);
-    const random = new Random(seed + index);
-    await killAgainAndAgain(t, name, random);
-  });
+for (let cycle = 0; cycle < cycles; cycle++)
+  for (const [index, name] of workloadNames.entries()) {
+    const again = cycle === 0 ? '' : ` (${cycle + 1})`;
+    test(`killed during ${name}, everything acknowledged is there${again}`, {
+      skip,
+      timeout: 300_000,
+    }, async (t) => {
+      t.diagnostic(`SHIBUMI_TEST_SEED=${seed}`);
+      const random = new Random(seed + cycle * workloadNames.length + index);
+      await killAgainAndAgain(t, name, random);
+    });
+  }
 
 async function killAgainAndAgain(t: TestContext, name: WorkloadName, random: Random): Promise<void> {
   let browser = await Chromium.launch();
   const facts: string[] = [];
   try {
-    for (let round = 0; round < roundsPerWorkload; round++) {
+    for (let round = 0; round < roundsPerProfile; round++) {
       const before = facts.length;
       const { least, more } = plans[name];
       await runUntil(browser, name, round, facts, before + least + random.below(more));

@@ -7,7 +7,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,6 +15,8 @@ import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
 
 const startTimeoutMs = 60_000;
+/** More flags for every browser of a test run, for example those of Chromium's other IndexedDB store. */
+const extraFlags = (process.env.SHIBUMI_BROWSER_FLAGS ?? '').split(' ').filter((flag) => flag !== '');
 const root: string = path.resolve(import.meta.dirname, '../..');
 
 /** Why browser tests cannot run here, if so. `npm test` provides both parts. */
@@ -49,7 +51,13 @@ export class Chromium {
     const folder = profile ?? (await mkdtemp(path.join(tmpdir(), 'shibumi-profile-')));
     const portFile = path.join(folder, 'DevToolsActivePort');
     await rm(portFile, { force: true });
-    const flags = [...launchFlags, '--remote-debugging-port=0', `--user-data-dir=${folder}`, 'about:blank'];
+    const flags = [
+      ...launchFlags,
+      ...extraFlags,
+      '--remote-debugging-port=0',
+      `--user-data-dir=${folder}`,
+      'about:blank',
+    ];
     // Its own process group: killing that leaves none of its helpers behind.
     const child = spawn(findBrowser() ?? '', flags, { detached: true, stdio: 'ignore' });
     const exited = new Promise((resolve) => child.once('exit', resolve));
@@ -71,6 +79,7 @@ export class Chromium {
     const { pid, exitCode, signalCode } = this.#process;
     if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, 'SIGKILL');
     await this.#exited;
+    if (pid !== undefined) await groupGone(pid);
   }
 
   /** Ends it and removes the profile. */
@@ -78,6 +87,31 @@ export class Chromium {
     await this.kill();
     await rm(this.profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }
+}
+
+/**
+ * Resolves when no process of the group lives. The first to exit is the browser itself; a helper that is still in a system
+ * call may write to the profile for a moment. Where there is no /proc the browser's own end has to do.
+ */
+async function groupGone(group: number): Promise<void> {
+  const deadline = Date.now() + startTimeoutMs;
+  for (let alive = await livingIn(group); alive.length > 0; alive = await livingIn(group)) {
+    if (Date.now() > deadline) throw new Error(`Processes ${alive.join(', ')} outlived SIGKILL`);
+    await sleep(5);
+  }
+}
+
+async function livingIn(group: number): Promise<string[]> {
+  const names = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name));
+  const living = await Promise.all(
+    names.map(async (name) => {
+      const stat = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
+      // pid (name) state parent group: the name may hold anything, also brackets.
+      const [state, , processGroup] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return state !== 'Z' && state !== 'X' && Number(processGroup) === group;
+    }),
+  );
+  return names.filter((_, i) => living[i]);
 }
 
 async function readPort(child: ChildProcess, portFile: string): Promise<string> {
