@@ -3,19 +3,22 @@
  * safe under server-side rendering. `open` spawns the worker that does the work.
  */
 
-import type { Database } from './api/database.ts';
+import type { Database, FirstAdmin } from './api/database.ts';
 import { shibuDbError } from './api/errors.ts';
 import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
+import { withAdmin } from './client/first-admin.ts';
 import { fromEnvelope, type WorkerOpenOptions } from './rpc/messages.ts';
 import { WorkerTransport } from './rpc/worker-transport.ts';
 
 export type * from './api/database.ts';
 export {
+  AuthenticationError,
   ConnectionError,
   type ErrorCode,
   type ErrorDetails,
   isShibuDbError,
+  PoolExhaustedError,
   QueryError,
   ShibuDbError,
 } from './api/errors.ts';
@@ -36,6 +39,11 @@ export interface OpenOptions {
    * database opens with what is intact (read-only where something is missing), or empty. Default `fail`.
    */
   onCorruption?: 'fail' | 'salvage';
+  /**
+   * The admin to create if the database has no users; from then on every call needs `authenticate`. Does nothing when there
+   * are users, whatever their names and passwords.
+   */
+  admin?: FirstAdmin;
 }
 
 /**
@@ -47,7 +55,7 @@ export interface OpenOptions {
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
   checkOptions(options);
-  const { worker, wasm, ...rest } = options;
+  const { worker, wasm, admin, ...rest } = options;
   const transport = new WorkerTransport(worker ?? spawnWorker());
   // Without Web Locks (an insecure context) a worker that is ended without an event cannot be noticed.
   const aliveLock =
@@ -65,7 +73,7 @@ export async function open(name: string, options: OpenOptions = {}): Promise<Dat
     transport.release();
     throw error;
   }
-  return new DatabaseClient(transport);
+  return withAdmin(new DatabaseClient(transport), admin);
 }
 
 /**
@@ -89,7 +97,7 @@ export async function deleteDatabase(
   }
 }
 
-const optionNames = ['worker', 'wasm', 'build', 'storage', 'openTimeoutMs', 'onCorruption'];
+const optionNames = ['worker', 'wasm', 'build', 'storage', 'openTimeoutMs', 'onCorruption', 'admin'];
 
 /** An option nobody knows is a typing error that would silently do nothing: it is refused. */
 function checkOptions(options: OpenOptions): void {

@@ -3,18 +3,21 @@
  * data. Large bulk work (a search over many vectors, linking) takes its time on this thread, in slices where it can.
  */
 
-import type { Database } from './api/database.ts';
+import type { Database, FirstAdmin } from './api/database.ts';
 import { integerIn, invalid, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
+import { withAdmin } from './client/first-admin.ts';
 import { DirectTransport } from './node/direct-transport.ts';
 import { deleteFolder, openSession } from './node/open-engine.ts';
 
 export type * from './api/database.ts';
 export {
+  AuthenticationError,
   ConnectionError,
   type ErrorCode,
   type ErrorDetails,
   isShibuDbError,
+  PoolExhaustedError,
   QueryError,
   ShibuDbError,
 } from './api/errors.ts';
@@ -30,6 +33,11 @@ export interface OpenOptions {
   create?: boolean;
   /** How long to wait for another process to let the database go. Default 0: `LOCKED` at once. */
   openTimeoutMs?: number;
+  /**
+   * The admin to create if the database has no users; from then on every call needs `authenticate`. Does nothing when there
+   * are users, whatever their names and passwords.
+   */
+  admin?: FirstAdmin;
 }
 
 /**
@@ -42,7 +50,8 @@ export interface OpenOptions {
 export async function open(path: string, options: OpenOptions = {}): Promise<Database> {
   checkPath(path);
   checkTimeout(options.openTimeoutMs);
-  return new DatabaseClient(new DirectTransport(await openSession(path, options)));
+  const { admin, ...rest } = options;
+  return withAdmin(new DatabaseClient(new DirectTransport(await openSession(path, rest))), admin);
 }
 
 /**

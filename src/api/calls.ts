@@ -20,6 +20,7 @@ import type {
   VectorInput,
   VectorSpaceOptions,
 } from './database.ts';
+import type { FirstAdmin, NewUser, Permissions, Role, User } from './users.ts';
 
 /** Every data call names its space; `undefined` means the session's current one. */
 export interface InSpace {
@@ -40,6 +41,20 @@ export interface ScanStep<Item> {
   items: Item[];
   done: boolean;
   cursor: string | undefined;
+}
+
+/** What a session has been told: all that must be known to bring another one to the same state. */
+export interface SessionState {
+  /** From the last `authenticate` or `resumeSession`. Absent: nobody is signed in. */
+  readonly token?: string;
+  /** From the last `useSpace`. */
+  readonly space?: string;
+}
+
+export interface SignedIn {
+  readonly user: User;
+  /** Signs in again without the password (`resumeSession`), in any session of the database, until it is changed. */
+  readonly token: string;
 }
 
 /** Method name -> its arguments and its result. */
@@ -83,6 +98,16 @@ export interface Calls {
     SearchHit[],
   ];
   waitForIndex: [InSpace, undefined];
+  authenticate: [{ username: string; password: string }, SignedIn];
+  resumeSession: [SessionState, SignedIn | undefined];
+  createFirstAdmin: [FirstAdmin, boolean];
+  createUser: [{ user: NewUser }, undefined];
+  updateUserPassword: [{ username: string; password: string }, undefined];
+  updateUserRole: [{ username: string; role: Role }, undefined];
+  updateUserPermissions: [{ username: string; permissions: Permissions }, undefined];
+  deleteUser: [{ username: string }, undefined];
+  getUser: [{ username: string }, User | undefined];
+  listUsers: [Record<never, never>, User[]];
   checkpoint: [Record<never, never>, undefined];
   stats: [Record<never, never>, Stats];
   close: [Record<never, never>, undefined];
@@ -96,6 +121,8 @@ export type ResultOf<M extends Method> = Calls[M][1];
 export interface CallContext {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** Throws when the caller may not do it any more: for long calls, between two chunks. Absent: everybody may. */
+  readonly allow?: (() => void) | undefined;
 }
 
 /** The calls that answer an abort themselves, with how much was acknowledged; all others give up at once. */
@@ -106,6 +133,9 @@ export const callsThatReportPrefix: ReadonlySet<Method> = new Set<Method>(['inse
  * call that was sent and not answered fails with `OUTCOME_UNKNOWN`, because it may have taken effect.
  */
 export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
+  'resumeSession',
+  'getUser',
+  'listUsers',
   'listSpaces',
   'describeSpace',
   'get',

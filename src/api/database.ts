@@ -5,6 +5,10 @@
  * never an error; bad input rejects with a `QueryError` and leaves the data as it was.
  */
 
+import type { UserCalls } from './users.ts';
+
+export type * from './users.ts';
+
 /** What every call takes. */
 export interface CallOptions {
   /** The space the call works on. Default: the one chosen by `useSpace` (or the handle's own). */
@@ -261,7 +265,7 @@ export interface SpaceCalls {
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
 }
 
-export interface Database extends SpaceCalls, AsyncDisposable {
+export interface Database extends SpaceCalls, UserCalls, AsyncDisposable {
   /** @throws SPACE_EXISTS, INVALID_ARGUMENT */
   createSpace(name: string, engine: 'key-value', options?: KeyValueSpaceOptions & CallOptions): Promise<void>;
   createSpace(name: string, engine: 'vector', options: VectorSpaceOptions & CallOptions): Promise<void>;

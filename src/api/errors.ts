@@ -15,6 +15,15 @@ export type ErrorCode =
   | 'UNSUPPORTED'
   | 'NOT_A_NUMBER'
   | 'OVERFLOW'
+  | 'USER_NOT_FOUND'
+  | 'USER_EXISTS'
+  | 'LAST_ADMIN'
+  | 'NO_USERS'
+  | 'NOT_AUTHENTICATED'
+  | 'INVALID_CREDENTIALS'
+  | 'PERMISSION_DENIED'
+  | 'TOO_MANY_ATTEMPTS'
+  | 'POOL_EXHAUSTED'
   | 'ABORTED'
   | 'TIMEOUT'
   | 'SNAPSHOT_LOST'
@@ -62,6 +71,16 @@ export class ConnectionError extends ShibuDbError {
   override readonly name: string = 'ConnectionError';
 }
 
+/** Who is calling: not signed in, not with these credentials, or without the right to do it. Nothing was changed. */
+export class AuthenticationError extends ShibuDbError {
+  override readonly name: string = 'AuthenticationError';
+}
+
+/** Every connection of a pool is in use, and none came back in time. */
+export class PoolExhaustedError extends ShibuDbError {
+  override readonly name: string = 'PoolExhaustedError';
+}
+
 const queryCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'INVALID_ARGUMENT',
   'NO_SPACE_SELECTED',
@@ -71,6 +90,16 @@ const queryCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'UNSUPPORTED',
   'NOT_A_NUMBER',
   'OVERFLOW',
+  'USER_NOT_FOUND',
+  'USER_EXISTS',
+  'LAST_ADMIN',
+]);
+const authenticationCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'NO_USERS',
+  'NOT_AUTHENTICATED',
+  'INVALID_CREDENTIALS',
+  'PERMISSION_DENIED',
+  'TOO_MANY_ATTEMPTS',
 ]);
 const connectionCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CLOSED',
@@ -90,6 +119,8 @@ export function shibuDbError(
   options: { details?: ErrorDetails; cause?: unknown } = {},
 ): ShibuDbError {
   if (queryCodes.has(code)) return new QueryError(code, message, options);
+  if (authenticationCodes.has(code)) return new AuthenticationError(code, message, options);
+  if (code === 'POOL_EXHAUSTED') return new PoolExhaustedError(code, message, options);
   if (connectionCodes.has(code)) return new ConnectionError(code, message, options);
   return new ShibuDbError(code, message, options);
 }

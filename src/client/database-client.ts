@@ -15,12 +15,16 @@ import type {
   Database,
   EngineKind,
   Entry,
+  FirstAdmin,
   InsertVectorsOptions,
   KeyValueSpaceOptions,
+  NewUser,
+  Permissions,
   ProgressOptions,
   PutEntry,
   PutOptions,
   RangeSearchOptions,
+  Role,
   Scan,
   ScanOptions,
   SearchHit,
@@ -29,6 +33,7 @@ import type {
   SpaceDescription,
   SpaceInfo,
   Stats,
+  User,
   Value,
   VectorEntry,
   VectorId,
@@ -239,6 +244,43 @@ export class DatabaseClient extends SpaceClient implements Database {
 
   space(name: string): SpaceCalls {
     return new SpaceClient(this.caller, name);
+  }
+
+  async authenticate(username: string, password: string, options?: CallOptions): Promise<User> {
+    return (await this.caller.call('authenticate', { username, password }, options)).user;
+  }
+
+  createUser(user: NewUser, options?: CallOptions): Promise<void> {
+    return this.caller.call('createUser', { user }, options);
+  }
+
+  updateUserPassword(username: string, password: string, options?: CallOptions): Promise<void> {
+    return this.caller.call('updateUserPassword', { username, password }, options);
+  }
+
+  updateUserRole(username: string, role: Role, options?: CallOptions): Promise<void> {
+    return this.caller.call('updateUserRole', { username, role }, options);
+  }
+
+  updateUserPermissions(username: string, permissions: Permissions, options?: CallOptions): Promise<void> {
+    return this.caller.call('updateUserPermissions', { username, permissions }, options);
+  }
+
+  deleteUser(username: string, options?: CallOptions): Promise<void> {
+    return this.caller.call('deleteUser', { username }, options);
+  }
+
+  getUser(username: string, options?: CallOptions): Promise<User | undefined> {
+    return this.caller.call('getUser', { username }, options);
+  }
+
+  listUsers(options?: CallOptions): Promise<User[]> {
+    return this.caller.call('listUsers', {}, options);
+  }
+
+  /** What `open` does with its option `admin`. Resolves with whether there was no user before. */
+  createFirstAdmin({ username, password }: FirstAdmin): Promise<boolean> {
+    return this.caller.call('createFirstAdmin', { username, password });
   }
 
   checkpoint(options?: CallOptions): Promise<void> {

@@ -66,7 +66,7 @@ export async function insertVectors(
   engine: DatabaseEngine,
   entry: CatalogEntry,
   insert: PreparedInsert,
-  { signal, onProgress }: CallContext,
+  { signal, onProgress, allow }: CallContext,
 ): Promise<void> {
   const { count, chunkRows } = insert;
   const inFlight: { to: number; written: Promise<number> }[] = [];
@@ -86,6 +86,7 @@ export async function insertVectors(
         await nextTask();
       }
       if (signal?.aborted) throw signal.reason;
+      allow?.();
       const to = Math.min(count, from + chunkRows);
       const need = { count: to - from, bytes: insert.idBytes(from, to) };
       const written = engine.submit(entry, insert.operation(from, to), need);

@@ -26,11 +26,13 @@ import { CommitQueue } from './commit-queue.ts';
 import { Indexer } from './indexer.ts';
 import { blockBytes, dropOrphans, openResidentSpace, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 
 /** Everything about a new space except its number. */
 export type NewSpace = Omit<CatalogEntry, 'id'>;
 
 export class DatabaseEngine {
+  readonly users: UserDirectory;
   readonly #environment: Environment;
   readonly #checksum: Checksum;
   readonly #buffers: BlockBuffers = new BlockBuffers();
@@ -61,6 +63,15 @@ export class DatabaseEngine {
     this.#manifests = new Map(manifests);
     this.#queue = new CommitQueue(environment, checksum, (resident) => this.#applied(resident));
     this.#indexer = new Indexer(environment, (resident) => this.#indexed(resident));
+    this.users = new UserDirectory(
+      {
+        current: () => this.#catalog,
+        change: (edit) => this.#changeCatalog(() => this.#writeCatalog(edit(this.#catalog), [])),
+      },
+      environment.settings,
+      { now: environment.now, wallClock: () => this.wallClock() },
+      environment.scrypt,
+    );
   }
 
   /** Reads the catalog and manifests; spaces are opened when they are needed. @throws CORRUPTION, VERSION_MISMATCH */
@@ -103,15 +114,19 @@ export class DatabaseEngine {
         throw shibuDbError('SPACE_EXISTS', `There is a space "${space.name}" already`);
       }
       const entry: CatalogEntry = { id: this.#catalog.nextId, ...space };
-      await this.#writeCatalog({ nextId: entry.id + 1, spaces: [...this.#catalog.spaces, entry] }, []);
+      const spaces = [...this.#catalog.spaces, entry];
+      await this.#writeCatalog({ ...this.#catalog, nextId: entry.id + 1, spaces }, []);
     });
   }
 
   deleteSpace(name: string): Promise<void> {
     return this.#changeCatalog(async () => {
       const { id } = this.entryOf(name);
-      const spaces = this.#catalog.spaces.filter((space) => space.id !== id);
-      await this.#retire(id, { ...this.#catalog, spaces });
+      const { users, ...catalog } = this.#catalog;
+      const spaces = catalog.spaces.filter((space) => space.id !== id);
+      // Who could read a space must not be able to read the next one of that name.
+      const kept = users === undefined ? {} : { users: withoutSpace(users, name) };
+      await this.#retire(id, { ...catalog, spaces, ...kept });
     });
   }
 
@@ -121,7 +136,7 @@ export class DatabaseEngine {
       const { id } = this.entryOf(name);
       const { nextId, spaces } = this.#catalog;
       const renumbered = spaces.map((space) => (space.id === id ? { ...space, id: nextId } : space));
-      await this.#retire(id, { nextId: nextId + 1, spaces: renumbered });
+      await this.#retire(id, { ...this.#catalog, nextId: nextId + 1, spaces: renumbered });
     });
   }
 

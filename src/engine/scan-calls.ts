@@ -25,6 +25,11 @@ export class ScanCalls implements HandlersOf<'scans'> {
     return id;
   }
 
+  /** The space an open scan reads. */
+  spaceOf(id: number): string | undefined {
+    return this.#open.get(id)?.resident.entry.name;
+  }
+
   scanNext({ scan: id }: { scan: number }): ScanStep<Entry | VectorEntry> {
     const open = this.#open.get(id);
     if (open === undefined) throw invalid(`Got scan ${shown(id)}, which is not open`);

@@ -5,16 +5,18 @@
  * A call answers without a promise where it can: a packed message of a thousand gets is then answered at once.
  */
 
-import type { ArgumentsOf, CallContext, Method, ResultOf } from '../api/calls.ts';
+import type { ArgumentsOf, CallContext, Method, ResultOf, SessionState, SignedIn } from '../api/calls.ts';
 import type { SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { Access } from './access.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import { type Handlers, type HandlersOf, type Part, partOf } from './handlers.ts';
 import { KeyValueCalls } from './key-value-calls.ts';
 import { parseNewSpace } from './new-space.ts';
 import { ScanCalls } from './scan-calls.ts';
 import { SpaceAccess } from './space-access.ts';
+import { UserCalls } from './user-calls.ts';
 import { VectorCalls } from './vector-calls.ts';
 
 export class Session implements HandlersOf<'session'> {
@@ -22,6 +24,7 @@ export class Session implements HandlersOf<'session'> {
   readonly #onClose: () => Promise<void>;
   readonly #spaces: SpaceAccess;
   readonly #scans: ScanCalls = new ScanCalls();
+  readonly #access: Access;
   readonly #parts: { [P in Part]: HandlersOf<P> };
   #closed = false;
 
@@ -30,15 +33,23 @@ export class Session implements HandlersOf<'session'> {
     this.#engine = engine;
     this.#onClose = onClose;
     this.#spaces = new SpaceAccess(engine);
+    this.#access = new Access(engine.users, {
+      current: () => this.#spaces.current,
+      scanned: (scan) => this.#scans.spaceOf(scan),
+    });
     this.#parts = {
       session: this,
       keyValue: new KeyValueCalls(this.#spaces, this.#scans),
       vectors: new VectorCalls(this.#spaces, this.#scans),
       scans: this.#scans,
+      users: new UserCalls(engine.users, this.#access),
     };
   }
 
-  /** Runs a call by name. @throws what the call throws; INVALID_ARGUMENT for a name there is not */
+  /**
+   * Runs a call by name, if whoever is signed in may make it.
+   * @throws what the call throws; NOT_AUTHENTICATED, PERMISSION_DENIED; INVALID_ARGUMENT for a name there is not
+   */
   call<M extends Method>(
     method: M,
     args: ArgumentsOf<M>,
@@ -51,7 +62,16 @@ export class Session implements HandlersOf<'session'> {
       throw invalid(`Got ${shown(method)} for a method, expected one of ${methods}`);
     }
     const part = this.#parts[partOf[method]] as unknown as Pick<Handlers, M>;
-    return part[method](args, context);
+    const allow = this.#access.check(method, args);
+    return part[method](args, allow === undefined ? context : { ...context, allow });
+  }
+
+  /** Makes this session what another one was, whatever it was itself. */
+  resumeSession(state: SessionState): SignedIn | undefined {
+    const signedIn = this.#access.resume(state);
+    this.#spaces.resume(state.space);
+    this.#scans.closeAll();
+    return signedIn;
   }
 
   // --- spaces -----------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import type { Core } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
+import type { PasswordCost, Scrypt } from './users/credentials.ts';
 
 export interface Environment {
   readonly name: string;
@@ -11,6 +12,8 @@ export interface Environment {
   readonly now: () => number;
   /** Milliseconds since 1970: what deadlines are measured by. Default `Date.now`. */
   readonly wallClock?: () => number;
+  /** Default: one in JavaScript. Runtimes that have it natively pass theirs. */
+  readonly scrypt?: Scrypt;
   readonly settings: Settings;
 }
 
@@ -32,6 +35,10 @@ export interface Settings {
   readonly residentSpacesMax: number;
   /** What an open scan may hold to stay a stable snapshot while others write. */
   readonly snapshotBytesMax: number;
+  /** What hashing a new password costs. Stored ones keep the cost they were made with. */
+  readonly passwordCost: PasswordCost;
+  /** How long a session token is good for, in milliseconds. */
+  readonly sessionTokenMs: number;
 }
 
 export const defaultSettings: Settings = {
@@ -44,4 +51,7 @@ export const defaultSettings: Settings = {
   sweepMsMax: 60_000,
   residentSpacesMax: 16,
   snapshotBytesMax: 16 * 1024 * 1024,
+  // One of OWASP's equivalent minimums: 32 MiB, 0.2 s native and 0.3 s in JavaScript on one core.
+  passwordCost: { N: 2 ** 15, r: 8, p: 3 },
+  sessionTokenMs: 7 * 24 * 3_600_000,
 };

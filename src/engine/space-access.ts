@@ -19,6 +19,15 @@ export class SpaceAccess {
     this.#current = name;
   }
 
+  get current(): string | undefined {
+    return this.#current;
+  }
+
+  /** What was current in an earlier session; whether it is still there, the calls on it will say. */
+  resume(name: string | undefined): void {
+    this.#current = name;
+  }
+
   /** @throws NO_SPACE_SELECTED, SPACE_NOT_FOUND, WRONG_ENGINE */
   entry(space: string | undefined, engine: 'key-value' | 'vector', call: string): CatalogEntry {
     const name = space ?? this.#current;

@@ -18,6 +18,7 @@ import { wasmFile } from '../wasm-files.ts';
 import { FileBackend, holdsDatabase, removeDatabase } from './file-backend.ts';
 import { fileError, nodeFileSystem, reasonOf } from './file-system.ts';
 import { lockFolder } from './folder-lock.ts';
+import { nativeScrypt } from './native-scrypt.ts';
 
 export interface EngineOptions {
   readonly build?: BuildName;
@@ -78,6 +79,7 @@ async function startSession(
     core,
     backend,
     now: () => performance.now(),
+    scrypt: nativeScrypt,
     settings: { ...defaultSettings, ...options.settings },
   });
   return new Session(engine, () => engine.close().finally(release));

@@ -1,10 +1,11 @@
 /**
- * The catalog: which spaces a database has. JSON inside an envelope (envelope.ts): it is small, read once, and its shape
+ * The catalog: which spaces and users a database has. JSON inside an envelope (envelope.ts): it is small, read once, and its shape
  * grows with every feature, which JSON takes more kindly than a fixed layout.
  */
 
 import type { SpaceInfo } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
+import type { Permissions, Role } from '../api/users.ts';
 import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from './envelope.ts';
 
 /** A space's entry: its public facts, its number in storage (never used again), and how its index is made. */
@@ -14,10 +15,31 @@ export interface CatalogEntry extends SpaceInfo {
   readonly seed?: number;
 }
 
+/** scrypt of the password, with its cost parameters; salt and hash in base64url. */
+export interface StoredPassword {
+  readonly scheme: 'scrypt';
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+  readonly salt: string;
+  readonly hash: string;
+}
+
+export interface StoredUser {
+  readonly username: string;
+  readonly role: Role;
+  readonly permissions: Permissions;
+  readonly password: StoredPassword;
+}
+
 export interface Catalog {
   /** Numbers below it are taken, also by spaces that are gone. */
   readonly nextId: number;
   readonly spaces: readonly CatalogEntry[];
+  /** Absent until there is a first user; from then on never empty. */
+  readonly users?: readonly StoredUser[];
+  /** What session tokens are signed with, in base64url; there when users are. */
+  readonly sessionKey?: string;
 }
 
 export const emptyCatalog: Catalog = { nextId: 1, spaces: [] };

@@ -3,11 +3,16 @@
  * backend nor the build, so every case runs over each of them.
  */
 
-import type { Database } from '../../src/api/database.ts';
+import type { Database, FirstAdmin } from '../../src/api/database.ts';
+
+/** Options that every `open` has. */
+export interface CaseOptions {
+  readonly admin?: FirstAdmin;
+}
 
 export interface CaseContext {
   /** Opens a database of this case's own. The same `suffix` means the same database. Closed after the case. */
-  open(suffix?: string): Promise<Database>;
+  open(suffix?: string, options?: CaseOptions): Promise<Database>;
   /** Deletes it with all its data. */
   deleteDatabase(suffix?: string): Promise<void>;
   readonly build: 'simd128' | 'relaxed';

@@ -12,10 +12,10 @@ for (const build of ['simd128', 'relaxed'] as const) {
   const platform: Platform = {
     build,
     storage: 'memory',
-    open(name) {
+    open(name, options) {
       const disk = disks.get(name) ?? new MemoryDisk();
       disks.set(name, disk);
-      return openNodeDatabase(name, { backend: new MemoryBackend(disk), build });
+      return openNodeDatabase(name, { backend: new MemoryBackend(disk), build, ...options });
     },
     async deleteDatabase(name) {
       disks.delete(name);

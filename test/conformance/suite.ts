@@ -1,13 +1,14 @@
 /** The conformance suite: every method of `Database` with normal, edge and bad input, over whatever opens databases. */
 
 import type { Database } from '../../src/api/database.ts';
-import type { Case, CaseContext } from './case.ts';
+import type { Case, CaseContext, CaseOptions } from './case.ts';
 import { controlCases } from './cases/control.ts';
 import { keyValueCases } from './cases/key-value.ts';
 import { keyValueCallCases } from './cases/key-value-calls.ts';
 import { scanCases } from './cases/scans.ts';
 import { indexCases, searchCases } from './cases/search.ts';
 import { spaceCases } from './cases/spaces.ts';
+import { userCases } from './cases/users.ts';
 import { idCases, vectorCases } from './cases/vectors.ts';
 
 export const suite: readonly Case[] = [
@@ -20,13 +21,14 @@ export const suite: readonly Case[] = [
   ...searchCases,
   ...indexCases,
   ...controlCases,
+  ...userCases,
 ];
 
 /** A way to have databases: one backend and build. */
 export interface Platform {
   readonly build: CaseContext['build'];
   readonly storage: CaseContext['storage'];
-  open(name: string): Promise<Database>;
+  open(name: string, options?: CaseOptions): Promise<Database>;
   deleteDatabase(name: string): Promise<void>;
 }
 
@@ -38,9 +40,9 @@ export async function runCase(entry: Case, platform: Platform): Promise<void> {
   const context: CaseContext = {
     build: platform.build,
     storage: platform.storage,
-    async open(suffix = '') {
+    async open(suffix = '', options = {}) {
       names.add(prefix + suffix);
-      const db = await platform.open(prefix + suffix);
+      const db = await platform.open(prefix + suffix, options);
       opened.push(db);
       return db;
     },

@@ -15,7 +15,7 @@ for (const build of ['simd128', 'relaxed'] as const) {
     const platform: Platform = {
       build,
       storage: 'files',
-      open: (name) => open(placeOf(name), { build }),
+      open: (name, options) => open(placeOf(name), { build, ...options }),
       deleteDatabase: (name) => deleteDatabase(placeOf(name)),
     };
     for (const entry of suite)

@@ -1,6 +1,7 @@
 /** Assertions that run in Node and in a page alike: node:assert is not there in a browser. */
 
 import {
+  AuthenticationError,
   ConnectionError,
   type ErrorCode,
   isShibuDbError,
@@ -48,6 +49,16 @@ const queryCodes: readonly ErrorCode[] = [
   'UNSUPPORTED',
   'NOT_A_NUMBER',
   'OVERFLOW',
+  'USER_NOT_FOUND',
+  'USER_EXISTS',
+  'LAST_ADMIN',
+];
+const authenticationCodes: readonly ErrorCode[] = [
+  'NO_USERS',
+  'NOT_AUTHENTICATED',
+  'INVALID_CREDENTIALS',
+  'PERMISSION_DENIED',
+  'TOO_MANY_ATTEMPTS',
 ];
 
 /** Expects a rejection with `code`, of the class that belongs to it, with a message that matches. */
@@ -66,6 +77,10 @@ export async function rejects(
     check(error instanceof QueryError === queryCodes.includes(code), `${code} has class ${error.name}`);
     check(
       error instanceof ConnectionError === connectionCodes.includes(code),
+      `${code} has class ${error.name}`,
+    );
+    check(
+      error instanceof AuthenticationError === authenticationCodes.includes(code),
       `${code} has class ${error.name}`,
     );
     check(message.test(error.message), `expected a message like ${message}, got: ${error.message}`);

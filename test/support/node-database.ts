@@ -2,8 +2,9 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Database } from '../../src/api/database.ts';
+import type { Database, FirstAdmin } from '../../src/api/database.ts';
 import { DatabaseClient } from '../../src/client/database-client.ts';
+import { withAdmin } from '../../src/client/first-admin.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings, type Settings } from '../../src/engine/settings.ts';
@@ -24,17 +25,21 @@ export function nodeCore(build: BuildName = 'simd128'): Core {
   return core;
 }
 
+/** Tests sign in often. What the real cost gives is tested where the real `open` is. */
+const cheapPasswords: Pick<Settings, 'passwordCost'> = { passwordCost: { N: 256, r: 8, p: 1 } };
+
 export interface NodeDatabaseOptions {
   readonly backend: StorageBackend;
   readonly build?: BuildName;
   readonly settings?: Partial<Settings>;
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly wallClock?: () => number;
+  readonly admin?: FirstAdmin;
 }
 
 export async function openNodeDatabase(
   name: string,
-  { backend, build = 'simd128', settings = {}, wallClock = Date.now }: NodeDatabaseOptions,
+  { backend, build = 'simd128', settings = {}, wallClock = Date.now, admin }: NodeDatabaseOptions,
 ): Promise<Database> {
   const engine = await DatabaseEngine.open({
     name,
@@ -42,7 +47,8 @@ export async function openNodeDatabase(
     backend,
     now: () => performance.now(),
     wallClock,
-    settings: { ...defaultSettings, ...settings },
+    settings: { ...defaultSettings, ...cheapPasswords, ...settings },
   });
-  return new DatabaseClient(new DirectTransport(new Session(engine, () => engine.close())));
+  const session = new Session(engine, () => engine.close());
+  return withAdmin(new DatabaseClient(new DirectTransport(session)), admin);
 }

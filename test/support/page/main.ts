@@ -27,7 +27,12 @@ const tests = {
     const entry = suite.find((one) => one.name === name);
     if (entry === undefined) return `there is no case "${name}"`;
     try {
-      await runCase(entry, { build, storage, open: (db) => open(db, { build, storage }), deleteDatabase });
+      await runCase(entry, {
+        build,
+        storage,
+        open: (db, options) => open(db, { build, storage, ...options }),
+        deleteDatabase,
+      });
       return undefined;
     } catch (error) {
       return error instanceof Error ? `${error.stack}` : String(error);

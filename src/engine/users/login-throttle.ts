@@ -1,0 +1,104 @@
+/**
+ * Slows attempts to sign in down. Attempts for one name run one after another, and after some failures each waits longer
+ * than the one before; it is counted by name, not by session, so that opening more of them gains nothing, and for names
+ * that do not exist too, so that the waiting tells nothing.
+ *
+ * The price: whoever knows a user's name can make that user wait. A lock-out would be worse, and no limit worse still.
+ */
+
+import { shibuDbError } from '../../api/errors.ts';
+
+interface Attempts {
+  failures: number;
+  lastFailureMs: number;
+  waiting: number;
+  tail: Promise<unknown>;
+}
+
+/** Time as the throttle needs it. */
+export interface ThrottleClock {
+  now(): number;
+  wait(ms: number): Promise<void>;
+}
+
+const freeFailures = 3;
+const delayMsMin = 250;
+const delayMsMax = 8000;
+const forgottenAfterMs = 15 * 60_000;
+const waitingMax = 8;
+const waitingInAllMax = 64;
+/** Names remembered. Filling it takes as many hashes, which are the real limit. */
+const namesMax = 10_000;
+
+export class LoginThrottle {
+  readonly #clock: ThrottleClock;
+  readonly #names: Map<string, Attempts> = new Map();
+  #waitingInAll = 0;
+
+  constructor(clock: ThrottleClock) {
+    this.#clock = clock;
+  }
+
+  /**
+   * Runs `check` in the turn of the name, and counts its outcome.
+   * @throws TOO_MANY_ATTEMPTS when too many wait already; what `check` throws counts as a failure
+   */
+  async attempt(username: string, check: () => Promise<boolean>): Promise<boolean> {
+    const attempts = this.#attemptsOf(username);
+    if (attempts.waiting >= waitingMax || this.#waitingInAll >= waitingInAllMax) {
+      throw shibuDbError('TOO_MANY_ATTEMPTS', 'Too many attempts to sign in are waiting; try again later');
+    }
+    attempts.waiting++;
+    this.#waitingInAll++;
+    const turn = attempts.tail.then(() => this.#run(attempts, check));
+    attempts.tail = turn.catch(() => {});
+    try {
+      return await turn;
+    } finally {
+      attempts.waiting--;
+      this.#waitingInAll--;
+    }
+  }
+
+  async #run(attempts: Attempts, check: () => Promise<boolean>): Promise<boolean> {
+    const now = this.#clock.now();
+    if (now - attempts.lastFailureMs > forgottenAfterMs) attempts.failures = 0;
+    const waitMs = attempts.lastFailureMs + delayOf(attempts.failures) - now;
+    if (waitMs > 0) await this.#clock.wait(waitMs);
+    let right = false;
+    try {
+      right = await check();
+      return right;
+    } finally {
+      attempts.failures = right ? 0 : attempts.failures + 1;
+      if (!right) attempts.lastFailureMs = this.#clock.now();
+    }
+  }
+
+  #attemptsOf(username: string): Attempts {
+    const known = this.#names.get(username);
+    if (known !== undefined) return known;
+    if (this.#names.size >= namesMax) this.#forgetOne();
+    const attempts: Attempts = {
+      failures: 0,
+      lastFailureMs: Number.NEGATIVE_INFINITY,
+      waiting: 0,
+      tail: Promise.resolve(),
+    };
+    this.#names.set(username, attempts);
+    return attempts;
+  }
+
+  #forgetOne(): void {
+    // In the order they came; there are always some that nobody waits for.
+    for (const [username, { waiting }] of this.#names)
+      if (waiting === 0) {
+        this.#names.delete(username);
+        return;
+      }
+  }
+}
+
+function delayOf(failures: number): number {
+  return failures < freeFailures ? 0 : Math.min(delayMsMin * 2 ** (failures - freeFailures), delayMsMax);
+}

@@ -1,0 +1,257 @@
+/**
+ * The users of a database: finding, checking and changing them. They are part of the catalog, so a change is durable before
+ * it counts, and what takes a space away takes the permissions for it away in the same transaction.
+ *
+ * Invariants: no users at all, or at least one admin; names are unique.
+ */
+
+import { shibuDbError } from '../../api/errors.ts';
+import type { FirstAdmin, NewUser, Permissions, Role, User } from '../../api/users.ts';
+import { invalid, oneOf, shown, wellFormedText } from '../../base/arguments.ts';
+import type { Catalog, StoredUser } from '../../storage/catalog.ts';
+import {
+  checkPassword,
+  hashPassword,
+  issueToken,
+  newSessionKey,
+  type PasswordCost,
+  portableScrypt,
+  type Scrypt,
+  verifyPassword,
+  verifyToken,
+} from './credentials.ts';
+import { LoginThrottle } from './login-throttle.ts';
+
+/** The catalog, as far as users go. */
+export interface UserStore {
+  current(): Catalog;
+  /** Runs after the changes before it; durable when it resolves. */
+  change(edit: (catalog: Catalog) => Catalog): Promise<void>;
+}
+
+export interface DirectorySettings {
+  readonly passwordCost: PasswordCost;
+  readonly sessionTokenMs: number;
+}
+
+const nameLengthMax = 255;
+
+export class UserDirectory {
+  readonly #store: UserStore;
+  readonly #settings: DirectorySettings;
+  readonly #scrypt: Scrypt;
+  readonly #wallClock: () => number;
+  readonly #throttle: LoginThrottle;
+  #source: readonly StoredUser[] | undefined;
+  #byName: ReadonlyMap<string, StoredUser> = new Map();
+
+  constructor(
+    store: UserStore,
+    settings: DirectorySettings,
+    clocks: { now: () => number; wallClock: () => number },
+    scrypt: Scrypt = portableScrypt,
+  ) {
+    this.#store = store;
+    this.#settings = settings;
+    this.#scrypt = scrypt;
+    this.#wallClock = clocks.wallClock;
+    this.#throttle = new LoginThrottle({
+      now: clocks.now,
+      wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    });
+  }
+
+  /** Whether there are users, and calls need somebody who is signed in. */
+  get any(): boolean {
+    return this.#store.current().users !== undefined;
+  }
+
+  find(username: string): StoredUser | undefined {
+    const { users } = this.#store.current();
+    if (users !== this.#source) {
+      this.#source = users;
+      this.#byName = new Map(users?.map((user) => [user.username, user]));
+    }
+    return this.#byName.get(username);
+  }
+
+  list(): User[] {
+    const users = [...(this.#store.current().users ?? [])];
+    return users.map(publicUser).sort((a, b) => (a.username < b.username ? -1 : 1));
+  }
+
+  // --- signing in -------------------------------------------------------------------------------------------------
+
+  /** @throws NO_USERS, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS, ABORTED */
+  async authenticate(username: unknown, password: unknown, signal?: AbortSignal): Promise<StoredUser> {
+    const name = wellFormedText(username, 'the username');
+    const bytes = checkPassword(password);
+    if (!this.any) {
+      throw shibuDbError(
+        'NO_USERS',
+        'The database has no users: every call works without authenticate; open(…, { admin }) creates the first',
+      );
+    }
+    const right = await this.#throttle.attempt(name, () => {
+      signal?.throwIfAborted();
+      return verifyPassword(this.#scrypt, bytes, this.find(name)?.password, this.#settings.passwordCost);
+    });
+    const user = this.find(name);
+    if (!right || user === undefined)
+      throw shibuDbError('INVALID_CREDENTIALS', 'There is no such user, or the password is another');
+    return user;
+  }
+
+  /** @throws NOT_AUTHENTICATED */
+  authenticateByToken(token: unknown): StoredUser {
+    const { sessionKey } = this.#store.current();
+    const find = (username: string): StoredUser | undefined => this.find(username);
+    const user =
+      sessionKey === undefined ? undefined : verifyToken(sessionKey, token, find, this.#wallClock());
+    if (user !== undefined) return user;
+    throw shibuDbError(
+      'NOT_AUTHENTICATED',
+      'The session has ended: it expired, or the user was deleted or has a new password; call authenticate again',
+    );
+  }
+
+  issueToken(user: StoredUser): string {
+    const { sessionKey } = this.#store.current();
+    if (sessionKey === undefined) throw new Error('a user without a session key');
+    return issueToken(sessionKey, user, this.#wallClock() + this.#settings.sessionTokenMs);
+  }
+
+  // --- changes ----------------------------------------------------------------------------------------------------
+
+  /** Resolves with whether there were no users, and now is this one. */
+  async createFirstAdmin({ username, password }: FirstAdmin): Promise<boolean> {
+    if (this.any) return false;
+    try {
+      await this.#create({ username, password, role: 'admin' }, true);
+      return true;
+    } catch (error) {
+      // Somebody was quicker.
+      if (this.any) return false;
+      throw error;
+    }
+  }
+
+  create(user: NewUser): Promise<void> {
+    return this.#create(user, false);
+  }
+
+  async #create(user: NewUser, mustBeFirst: boolean): Promise<void> {
+    if (typeof user !== 'object' || user === null)
+      throw invalid(`Got ${shown(user)} for the user, expected an object`);
+    const { username, password: text, role: givenRole, permissions: given, ...rest } = user;
+    const [stranger] = Object.keys(rest);
+    if (stranger !== undefined) {
+      throw invalid(
+        `Got ${shown(stranger)} in the user, expected only username, password, role, permissions`,
+      );
+    }
+    const name = checkUsername(username);
+    const role = checkRole(givenRole ?? 'user');
+    const permissions = checkPermissions(given ?? {});
+    const bytes = checkPassword(text);
+    this.#refuseTaken(name);
+    if (!this.any && role !== 'admin')
+      throw invalid(`Got the role ${role} for the first user, expected admin`);
+    const password = await hashPassword(this.#scrypt, bytes, this.#settings.passwordCost);
+    await this.#store.change((catalog) => {
+      if (mustBeFirst && catalog.users !== undefined)
+        throw shibuDbError('USER_EXISTS', 'The database has users already');
+      this.#refuseTaken(name);
+      return {
+        ...catalog,
+        users: [...(catalog.users ?? []), { username: name, role, permissions, password }],
+        sessionKey: catalog.sessionKey ?? newSessionKey(),
+      };
+    });
+  }
+
+  /** Resolves with the user as it is now. */
+  async updatePassword(username: unknown, password: unknown): Promise<StoredUser> {
+    const name = this.#known(username).username;
+    const bytes = checkPassword(password);
+    const hashed = await hashPassword(this.#scrypt, bytes, this.#settings.passwordCost);
+    await this.#change(name, (user) => ({ ...user, password: hashed }));
+    return this.#known(name);
+  }
+
+  async updateRole(username: unknown, role: unknown): Promise<void> {
+    const checked = checkRole(role);
+    await this.#change(username, (user) => ({ ...user, role: checked }));
+  }
+
+  async updatePermissions(username: unknown, permissions: unknown): Promise<void> {
+    const checked = checkPermissions(permissions);
+    await this.#change(username, (user) => ({ ...user, permissions: checked }));
+  }
+
+  async delete(username: unknown): Promise<void> {
+    await this.#change(username, () => undefined);
+  }
+
+  #change(username: unknown, edit: (user: StoredUser) => StoredUser | undefined): Promise<void> {
+    return this.#store.change((catalog) => {
+      const { username: name } = this.#known(username);
+      const users = (catalog.users ?? []).flatMap((user) =>
+        user.username === name ? (edit(user) ?? []) : user,
+      );
+      if (!users.some(({ role }) => role === 'admin')) {
+        throw shibuDbError(
+          'LAST_ADMIN',
+          `"${name}" is the last admin: make another user an admin before this one is changed`,
+        );
+      }
+      return { ...catalog, users };
+    });
+  }
+
+  #known(username: unknown): StoredUser {
+    const name = wellFormedText(username, 'the username');
+    const user = this.find(name);
+    if (user === undefined) throw shibuDbError('USER_NOT_FOUND', `There is no user ${shown(name)}`);
+    return user;
+  }
+
+  #refuseTaken(username: string): void {
+    if (this.find(username) !== undefined)
+      throw shibuDbError('USER_EXISTS', `There is a user ${shown(username)} already`);
+  }
+}
+
+export function publicUser({ username, role, permissions }: StoredUser): User {
+  return { username, role, permissions: { ...permissions } };
+}
+
+/** The catalog's users without any permission for a space that goes. */
+export function withoutSpace(users: readonly StoredUser[], space: string): StoredUser[] {
+  return users.map((user) => {
+    const kept = Object.entries(user.permissions).filter(([name]) => name !== space);
+    return { ...user, permissions: Object.fromEntries(kept) };
+  });
+}
+
+function checkUsername(username: unknown): string {
+  const text = wellFormedText(username, 'the username');
+  if (text.length === 0 || text.length > nameLengthMax)
+    throw invalid(`Got a username of ${text.length} characters, expected 1 to ${nameLengthMax}`);
+  return text;
+}
+
+function checkRole(role: unknown): Role {
+  return oneOf<Role>(role, ['admin', 'user'], 'role');
+}
+
+function checkPermissions(permissions: unknown): Permissions {
+  if (typeof permissions !== 'object' || permissions === null || Array.isArray(permissions))
+    throw invalid(`Got ${shown(permissions)} for permissions, expected an object: space -> read or write`);
+  const entries = Object.entries(permissions).map(([space, permission]) => [
+    wellFormedText(space, 'the name of a space'),
+    oneOf(permission, ['read', 'write'], `the permission for ${shown(space)}`),
+  ]);
+  // Defines properties rather than setting them: a space may be called `__proto__`.
+  return Object.fromEntries(entries) as Permissions;
+}
