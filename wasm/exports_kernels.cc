@@ -3,6 +3,7 @@
 // Addresses may have any alignment.
 #include "core/border.h"
 #include "kernels/distance.h"
+#include "kernels/metrics.h"
 
 using namespace shibumi;
 
@@ -40,6 +41,43 @@ SHIBUMI_EXPORT(kernel_cosine)
 f32 export_kernel_cosine(Addr a, Addr b, u32 n) { return cosine_by(dot_simd128, a, b, n); }
 SHIBUMI_EXPORT(kernel_cosine_scalar)
 f32 export_kernel_cosine_scalar(Addr a, Addr b, u32 n) { return cosine_by(dot_scalar, a, b, n); }
+
+namespace {
+
+struct MetricTwins {
+  MetricKernel scalar, simd;
+  MetricKernelX4 four;
+};
+
+/// In the order of the metrics' codes from L1 on (vector/format.h).
+constexpr MetricTwins kMetricTwins[] = {
+    {l1_scalar, l1_simd128, l1_x4_simd128},
+    {linf_scalar, linf_simd128, linf_x4_simd128},
+    {lp_scalar, lp_simd128, lp_x4_simd128},
+    {canberra_scalar, canberra_simd128, canberra_x4_simd128},
+    {bray_curtis_scalar, bray_curtis_simd128, bray_curtis_x4_simd128},
+    {jensen_shannon_scalar, jensen_shannon_simd128, jensen_shannon_x4_simd128},
+    {hamming_scalar, hamming_simd128, hamming_x4_simd128},
+    {jaccard_scalar, jaccard_simd128, jaccard_x4_simd128},
+};
+
+}  // namespace
+
+/// The further metrics by number, 0 is L1. `n`: components, or for bits u32 words. scalar: the reference.
+SHIBUMI_EXPORT(kernel_metric) f32 export_kernel_metric(u32 which, u32 scalar, Addr a, Addr b, u32 n, f32 p) {
+  check(in_memory(a, n * 4ull) && in_memory(b, n * 4ull) && which < sizeof kMetricTwins / sizeof kMetricTwins[0]);
+  const MetricKernel kernel = scalar ? kMetricTwins[which].scalar : kMetricTwins[which].simd;
+  return kernel(at<const f32>(a), at<const f32>(b), n, p);
+}
+/// Against four vectors one after another; f32[4] results.
+SHIBUMI_EXPORT(kernel_metric_x4)
+void export_kernel_metric_x4(u32 which, Addr query, Addr vectors, u32 n, f32 p, Addr out) {
+  check(in_memory(query, n * 4ull) && in_memory(vectors, n * 16ull) && in_memory(out, 16) &&
+        which < sizeof kMetricTwins / sizeof kMetricTwins[0]);
+  const f32* four[4];
+  for (u32 i = 0; i < 4; i++) four[i] = at<const f32>(vectors + i * n * 4);
+  kMetricTwins[which].four(at<const f32>(query), four, n, p, at<f32>(out));
+}
 
 /// f32[n] against four vectors f32[4 * n]; f32[4] results.
 SHIBUMI_EXPORT(kernel_l2sq_x4)

@@ -15,7 +15,7 @@ VectorStore vector_space;
 i32 count_status(Status status) { return status == kAbsent ? kCountAbsent : static_cast<i32>(status); }
 
 bool good_vectors(Addr vectors, u32 count) {
-  return in_memory(vectors, static_cast<u64>(count) * vector_space.dimension() * sizeof(f32));
+  return in_memory(vectors, static_cast<u64>(count) * vector_space.vector_bytes());
 }
 
 bool good_query(Addr query, u32 hits, Addr out_slots, Addr out_distances) {
@@ -41,11 +41,12 @@ bool takes_ints() { return vector_space.ready() && vector_space.id_kind() == kIn
 
 }  // namespace
 
-/// metric: 0 L2 squared, 1 inner product, 2 cosine. index: 0 Flat, 1 HNSW. id_kind: 0 int64, 1 string.
-SHIBUMI_EXPORT(vec_create) i32 export_vec_create(u32 dimension, u32 metric, u32 index, u32 M, u32 ef_construction,
-                                                 u32 id_kind, u32 seed_low, u32 seed_high) {
-  return vector_space.create({dimension, metric, index, M, ef_construction, id_kind,
-                              static_cast<u64>(seed_high) << 32 | seed_low});
+/// A VectorConfig.
+SHIBUMI_EXPORT(vec_create) i32 export_vec_create(Addr config_at) {
+  if (!in_memory(config_at, sizeof(VectorConfig))) return kInvalid;
+  VectorConfig config;
+  __builtin_memcpy(&config, at<u8>(config_at), sizeof config);
+  return vector_space.create(config);
 }
 
 /// After the host adopted all blocks. `deep` = 1 checks every reference.
@@ -56,15 +57,15 @@ SHIBUMI_EXPORT(vec_plan) u32 export_vec_plan(u32 count, u32 id_bytes) {
   return vector_space.ready() ? vector_space.plan(count, id_bytes) : 0;
 }
 
-/// i64[count] and f32[count * dimension].
+/// i64[count] and count vectors: f32[dimension] each, or of bits u8[dimension / 8 rounded up].
 SHIBUMI_EXPORT(vec_insert) i32 export_vec_insert(Addr ids, Addr vectors, u32 count) {
   if (!takes_ints() || !in_memory(ids, static_cast<u64>(count) * 8) || !good_vectors(vectors, count)) return kInvalid;
   IdBatch batch;
   batch.ints = at<const i64>(ids);
-  return vector_space.insert(batch, at<const f32>(vectors), count);
+  return vector_space.insert(batch, at<const u8>(vectors), count);
 }
 
-/// u32[count] cumulative ends, the ids' bytes one after another, f32[count * dimension].
+/// u32[count] cumulative ends, the ids' bytes one after another, the vectors.
 SHIBUMI_EXPORT(vec_insert_strings)
 i32 export_vec_insert_strings(Addr id_ends, Addr id_bytes, Addr vectors, u32 count) {
   if (!good_string(id_ends, 0) || !in_memory(id_ends, static_cast<u64>(count) * 4)) return kInvalid;
@@ -73,7 +74,7 @@ i32 export_vec_insert_strings(Addr id_ends, Addr id_bytes, Addr vectors, u32 cou
   const u32 all = count == 0 ? 0 : batch.string_ends[count - 1];
   if (!in_memory(id_bytes, all) || !good_vectors(vectors, count)) return kInvalid;
   batch.string_bytes = at<const u8>(id_bytes);
-  return vector_space.insert(batch, at<const f32>(vectors), count);
+  return vector_space.insert(batch, at<const u8>(vectors), count);
 }
 
 SHIBUMI_EXPORT(vec_delete) i32 export_vec_delete(i64 id) {
@@ -88,17 +89,17 @@ SHIBUMI_EXPORT(vec_delete_string) i32 export_vec_delete_string(Addr bytes, u32 l
   return vector_space.remove({at<const u8>(bytes), length});
 }
 
-/// Copies f32[dimension] to `out`, bit for bit as it was put.
+/// Copies the vector to `out`, bit for bit as it was put.
 SHIBUMI_EXPORT(vec_get) i32 export_vec_get(i64 id, Addr out) {
   if (!takes_ints() || !good_vectors(out, 1)) return kInvalid;
   u8 key[8];
   int_key(id, key);
-  return vector_space.get({key, sizeof key}, at<f32>(out));
+  return vector_space.get({key, sizeof key}, at<u8>(out));
 }
 
 SHIBUMI_EXPORT(vec_get_string) i32 export_vec_get_string(Addr bytes, u32 length, Addr out) {
   if (!good_string(bytes, length) || !good_vectors(out, 1)) return kInvalid;
-  return vector_space.get({at<const u8>(bytes), length}, at<f32>(out));
+  return vector_space.get({at<const u8>(bytes), length}, at<u8>(out));
 }
 
 SHIBUMI_EXPORT(vec_count) u32 export_vec_count() { return vector_space.ready() ? vector_space.live_count() : 0; }
@@ -114,7 +115,7 @@ i32 export_vec_search(Addr query, u32 k, u32 ef, Addr out_slots, Addr out_distan
   if (!good_query(query, wanted, out_slots, out_distances)) return kInvalid;
   const Hit* hits = nullptr;
   u32 found = 0;
-  const Status status = vector_space.search(at<const f32>(query), wanted, ef, hits, found);
+  const Status status = vector_space.search(at<const u8>(query), wanted, ef, hits, found);
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 
@@ -126,7 +127,7 @@ i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr out_slots, Addr out
   if (!good_query(query, most, out_slots, out_distances)) return kInvalid;
   const Hit* hits = nullptr;
   u32 found = 0;
-  const Status status = vector_space.range(at<const f32>(query), radius, most, hits, found);
+  const Status status = vector_space.range(at<const u8>(query), radius, most, hits, found);
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 
@@ -167,7 +168,7 @@ i32 export_vec_scan_string(u32 has_cursor, Addr after, u32 after_length, u32 lim
   return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots)));
 }
 
-/// Where a live slot's f32[dimension] are, to copy them out at once; 0 when it is not live or its block is absent (the
+/// Where a live slot's vector is, to copy them out at once; 0 when it is not live or its block is absent (the
 /// fault tells).
 SHIBUMI_EXPORT(vec_vector) Addr export_vec_vector(u32 slot) {
   if (!vector_space.ready() || !vector_space.live(slot)) return 0;

@@ -14,6 +14,7 @@ import type {
   SpaceInfo,
   Stats,
   Value,
+  VectorData,
   VectorEntry,
   VectorId,
   VectorIds,
@@ -82,20 +83,20 @@ export interface Calls {
   deleteMany: [InSpace & { keys: readonly string[] }, number];
   scanOpen: [InSpace & ScanArguments, number];
   scanVectorsOpen: [InSpace & { limit?: number; cursor?: string }, number];
-  scanNext: [{ scan: number }, ScanStep<Entry | VectorEntry>];
+  scanNext: [{ scan: number }, ScanStep<Entry | VectorEntry<VectorData>>];
   scanClose: [{ scan: number }, undefined];
   insertVector: [InSpace & { id: VectorId; vector: VectorInput }, undefined];
-  insertVectors: [InSpace & { ids: VectorIds; vectors: Float32Array }, undefined];
-  getVector: [InSpace & { id: VectorId }, Float32Array | undefined];
+  insertVectors: [InSpace & { ids: VectorIds; vectors: VectorData }, undefined];
+  getVector: [InSpace & { id: VectorId }, VectorData | undefined];
   deleteVector: [InSpace & { id: VectorId }, boolean];
   countVectors: [InSpace, number];
   searchTopK: [
     InSpace & { query: VectorInput; k: number; efSearch?: number; includeVectors?: boolean },
-    SearchHit[],
+    SearchHit<VectorData>[],
   ];
   rangeSearch: [
     InSpace & { query: VectorInput; radius: number; limit?: number; includeVectors?: boolean },
-    SearchHit[],
+    SearchHit<VectorData>[],
   ];
   waitForIndex: [InSpace, undefined];
   authenticate: [{ username: string; password: string }, SignedIn];

@@ -37,8 +37,24 @@ export interface ProgressOptions {
 
 export type EngineKind = 'key-value' | 'vector';
 
-/** `L2` is squared Euclidean, `InnerProduct` the product (larger is nearer), `Cosine` is `1 - cosine`. */
-export type Metric = 'L2' | 'InnerProduct' | 'Cosine';
+/**
+ * What `distance` is, as FAISS defines it: `L2` squared Euclidean, `InnerProduct` the product (larger is nearer), `Cosine`
+ * `1 - cosine`, `L1` the sum of |x - y|, `Linf` their maximum, `Lp` the sum of |x - y|^p (no root), `Canberra` the sum of
+ * |x - y| / (|x| + |y|), `BrayCurtis` sum |x - y| / sum |x + y|, `JensenShannon` the divergence in nats; a term 0 / 0 is 0.
+ * Of bits (`Uint8Array`): `Hamming` how many differ, `Jaccard` 1 - both / either. See docs/indexes.md.
+ */
+export type Metric =
+  | 'L2'
+  | 'InnerProduct'
+  | 'Cosine'
+  | 'L1'
+  | 'Linf'
+  | 'Lp'
+  | 'Canberra'
+  | 'BrayCurtis'
+  | 'JensenShannon'
+  | 'Hamming'
+  | 'Jaccard';
 
 /** What may be passed as a metric: the names and their usual short forms. */
 export type MetricName = Metric | 'IP' | 'COS';
@@ -61,12 +77,14 @@ export interface KeyValueSpaceOptions {
 }
 
 export interface VectorSpaceOptions {
-  /** Number of components of every vector, 1 to 4096. */
+  /** Number of components of every vector, 1 to 4096; for `Hamming` and `Jaccard` of bits, 1 to 65536. */
   dimension: number;
   /** Default `'Flat'`. */
   indexType?: IndexType;
   /** Default `'L2'`. */
   metric?: MetricName;
+  /** The power of metric `Lp`, above 0 and at most 64. Default 2. Refused for other metrics. */
+  p?: number;
   /** Kind of the ids: safe integers and bigints of 64 bits, or strings. Default `'int'`. */
   ids?: IdKind;
   /** Candidates kept while a vector is linked into an HNSW graph (Malkov & Yashunin), 8 to 4096. Default 128. */
@@ -83,6 +101,8 @@ export interface SpaceInfo {
   dimension?: number;
   indexType?: IndexType;
   metric?: Metric;
+  /** Of metric `Lp`. */
+  p?: number;
   ids?: IdKind;
   durability: Durability;
 }
@@ -137,7 +157,13 @@ export interface Scan<Item> extends AsyncIterable<Item> {
 
 /** Integer ids are returned as numbers when safe, else as bigints. */
 export type VectorId = number | bigint | string;
-export type VectorInput = Float32Array | readonly number[];
+/**
+ * `Uint8Array`: packed bits, for the metrics `Hamming` and `Jaccard`. Bit i is bit i % 8 of byte i / 8; a vector takes
+ * dimension / 8 bytes, rounded up, and the bits of the last byte beyond the dimension are zero.
+ */
+export type VectorInput = Float32Array | readonly number[] | Uint8Array;
+/** A vector as it is stored and given back: `Uint8Array` in spaces of bits, else `Float32Array`. */
+export type VectorData = Float32Array | Uint8Array;
 export type VectorIds = readonly VectorId[] | BigInt64Array;
 
 export interface InsertVectorsOptions extends CallOptions, ProgressOptions {
@@ -159,10 +185,10 @@ export interface RangeSearchOptions extends CallOptions {
 }
 
 /** One result, best first; ties by id. `distance` is what `Metric` says. */
-export interface SearchHit {
+export interface SearchHit<Vector extends VectorData = Float32Array> {
   id: VectorId;
   distance: number;
-  vector?: Float32Array;
+  vector?: Vector;
 }
 
 export interface VectorScanOptions extends CallOptions {
@@ -172,9 +198,9 @@ export interface VectorScanOptions extends CallOptions {
   cursor?: string;
 }
 
-export interface VectorEntry {
+export interface VectorEntry<Vector extends VectorData = Float32Array> {
   id: VectorId;
-  vector: Float32Array;
+  vector: Vector;
 }
 
 export interface Stats {
@@ -246,21 +272,34 @@ export interface SpaceCalls {
    */
   insertVector(id: VectorId, vector: VectorInput, options?: CallOptions): Promise<void>;
   /**
-   * Stores many: `vectors` holds `ids.length * dimension` components, row after row. Atomic per chunk; `onProgress` and
+   * Stores many: `vectors` holds `ids.length * dimension` components (or the packed bits), row after row. Atomic per chunk; `onProgress` and
    * `details.acknowledged` of a failure tell the acknowledged prefix. The buffer stays the caller's unless `transfer`.
    */
-  insertVectors(ids: VectorIds, vectors: Float32Array, options?: InsertVectorsOptions): Promise<void>;
-  /** The vector bit for bit as it was put; `undefined` if there is none. */
-  getVector(id: VectorId, options?: CallOptions): Promise<Float32Array | undefined>;
+  insertVectors(ids: VectorIds, vectors: VectorData, options?: InsertVectorsOptions): Promise<void>;
+  /** The vector bit for bit as it was put; `undefined` if there is none. In a space of bits say `getVector<Uint8Array>`. */
+  getVector<Vector extends VectorData = Float32Array>(
+    id: VectorId,
+    options?: CallOptions,
+  ): Promise<Vector | undefined>;
   /** Whether there was one to delete. It is never returned again. */
   deleteVector(id: VectorId, options?: CallOptions): Promise<boolean>;
   countVectors(options?: CallOptions): Promise<number>;
   /** All vectors in the order of their ids (numbers by value, strings by bytes); a stable snapshot as in `scan`. */
-  scanVectors(options?: VectorScanOptions): Scan<VectorEntry>;
+  scanVectors<Vector extends VectorData = Float32Array>(
+    options?: VectorScanOptions,
+  ): Scan<VectorEntry<Vector>>;
   /** The `k` nearest, fewer when the space holds fewer. Default k = 1. */
-  searchTopK(query: VectorInput, k?: number, options?: SearchOptions): Promise<SearchHit[]>;
+  searchTopK<Vector extends VectorData = Float32Array>(
+    query: VectorInput,
+    k?: number,
+    options?: SearchOptions,
+  ): Promise<SearchHit<Vector>[]>;
   /** All within `radius` (strictly; above it for InnerProduct), best first. Exact for every index type. */
-  rangeSearch(query: VectorInput, radius: number, options?: RangeSearchOptions): Promise<SearchHit[]>;
+  rangeSearch<Vector extends VectorData = Float32Array>(
+    query: VectorInput,
+    radius: number,
+    options?: RangeSearchOptions,
+  ): Promise<SearchHit<Vector>[]>;
   /** Resolves when the index knows every vector there was when the call was made. Flat: at once. */
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
 }

@@ -35,6 +35,7 @@ import type {
   Stats,
   User,
   Value,
+  VectorData,
   VectorEntry,
   VectorId,
   VectorIds,
@@ -171,13 +172,14 @@ class SpaceClient implements SpaceCalls {
     return this.caller.call('insertVector', { space: this.#space(options), id, vector }, options);
   }
 
-  insertVectors(ids: VectorIds, vectors: Float32Array, options?: InsertVectorsOptions): Promise<void> {
+  insertVectors(ids: VectorIds, vectors: VectorData, options?: InsertVectorsOptions): Promise<void> {
     const buffer = options?.transfer && vectors?.buffer instanceof ArrayBuffer ? [vectors.buffer] : undefined;
     return this.caller.call('insertVectors', { space: this.#space(options), ids, vectors }, options, buffer);
   }
 
-  getVector(id: VectorId, options?: CallOptions): Promise<Float32Array | undefined> {
-    return this.caller.call('getVector', { space: this.#space(options), id }, options);
+  getVector<Vector extends VectorData>(id: VectorId, options?: CallOptions): Promise<Vector | undefined> {
+    const answer = this.caller.call('getVector', { space: this.#space(options), id }, options);
+    return answer as Promise<Vector | undefined>;
   }
 
   deleteVector(id: VectorId, options?: CallOptions): Promise<boolean> {
@@ -188,23 +190,31 @@ class SpaceClient implements SpaceCalls {
     return this.caller.call('countVectors', { space: this.#space(options) }, options);
   }
 
-  scanVectors(options: VectorScanOptions = {}): Scan<VectorEntry> {
+  scanVectors<Vector extends VectorData>(options: VectorScanOptions = {}): Scan<VectorEntry<Vector>> {
     const { signal, timeoutMs, space: _, ...args } = options;
     const open = (): Promise<number> =>
       this.caller.call('scanVectorsOpen', { space: this.#space(options), ...args }, pick(signal, timeoutMs));
-    return new ScanClient<VectorEntry>(this.caller, open, pick(signal, timeoutMs), options.cursor);
+    return new ScanClient<VectorEntry<Vector>>(this.caller, open, pick(signal, timeoutMs), options.cursor);
   }
 
-  searchTopK(query: VectorInput, k = 1, options: SearchOptions = {}): Promise<SearchHit[]> {
+  searchTopK<Vector extends VectorData>(
+    query: VectorInput,
+    k = 1,
+    options: SearchOptions = {},
+  ): Promise<SearchHit<Vector>[]> {
     const { efSearch, includeVectors } = options;
     const args = { space: this.#space(options), query, k, ...defined({ efSearch, includeVectors }) };
-    return this.caller.call('searchTopK', args, options);
+    return this.caller.call('searchTopK', args, options) as Promise<SearchHit<Vector>[]>;
   }
 
-  rangeSearch(query: VectorInput, radius: number, options: RangeSearchOptions = {}): Promise<SearchHit[]> {
+  rangeSearch<Vector extends VectorData>(
+    query: VectorInput,
+    radius: number,
+    options: RangeSearchOptions = {},
+  ): Promise<SearchHit<Vector>[]> {
     const { limit, includeVectors } = options;
     const args = { space: this.#space(options), query, radius, ...defined({ limit, includeVectors }) };
-    return this.caller.call('rangeSearch', args, options);
+    return this.caller.call('rangeSearch', args, options) as Promise<SearchHit<Vector>[]>;
   }
 
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void> {
@@ -302,7 +312,7 @@ export class DatabaseClient extends SpaceClient implements Database {
 }
 
 /** Pulls a scan step by step; the session keeps the snapshot until it is done, lost or closed. */
-class ScanClient<Item extends Entry | VectorEntry> implements Scan<Item> {
+class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements Scan<Item> {
   cursor: string | undefined;
   readonly #caller: Caller;
   readonly #open: () => Promise<number>;

@@ -1,15 +1,16 @@
 /** Inserting vectors: checking a whole call first, then writing it in chunks, each of them atomic. */
 
 import type { CallContext } from '../api/calls.ts';
-import type { VectorIds } from '../api/database.ts';
+import type { VectorData, VectorIds } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import { nextTask } from '../base/next-task.ts';
 import { encodeUtf8 } from '../base/text.ts';
+import { vectorBytes, vectorItems } from '../space/metrics.ts';
 import { encodeInsertInts, encodeInsertStrings } from '../space/operation.ts';
 import { checkInts, checkStrings } from '../space/vector-ids.ts';
-import { checkFinite } from '../space/vector-space.ts';
-import type { CatalogEntry } from '../storage/catalog.ts';
+import { checkPacked } from '../space/vector-input.ts';
+import { type CatalogEntry, vectorKind } from '../storage/catalog.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 
 /** Bytes of vectors in one chunk: the grain of atomicity, progress and abort. */
@@ -28,21 +29,15 @@ export interface PreparedInsert {
 }
 
 /** @throws INVALID_ARGUMENT: everything is checked before anything is written */
-export function prepareInsert(entry: CatalogEntry, ids: VectorIds, vectors: Float32Array): PreparedInsert {
-  const dimension = entry.dimension ?? 0;
-  if (!(vectors instanceof Float32Array))
-    throw invalid(`Got ${shown(vectors)} for vectors, expected a packed Float32Array`);
+export function prepareInsert(entry: CatalogEntry, ids: VectorIds, vectors: VectorData): PreparedInsert {
+  const kind = vectorKind(entry);
   if (!Array.isArray(ids) && !(ids instanceof BigInt64Array)) {
     throw invalid(`Got ${shown(ids)} for ids, expected an array or a BigInt64Array`);
   }
-  if (vectors.length !== ids.length * dimension) {
-    throw invalid(
-      `Got ${vectors.length} components for ${ids.length} ids, expected ${ids.length} x ${dimension} = ${ids.length * dimension}`,
-    );
-  }
-  checkFinite(vectors, dimension, 'vectors');
-  const rows = (from: number, to: number): Float32Array => vectors.subarray(from * dimension, to * dimension);
-  const chunkRows = Math.max(1, Math.floor(chunkBytes / (dimension * 4)));
+  const packed = checkPacked(vectors, ids.length, kind);
+  const items = vectorItems(kind.dimension, kind.metric);
+  const rows = (from: number, to: number): VectorData => packed.subarray(from * items, to * items);
+  const chunkRows = Math.max(1, Math.floor(chunkBytes / vectorBytes(kind.dimension, kind.metric)));
   if (entry.ids === 'string') {
     const texts = checkStrings(ids);
     return {

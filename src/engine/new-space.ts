@@ -2,7 +2,8 @@
 
 import type { Durability } from '../api/database.ts';
 import { integerIn, invalid, oneOf, shown, wellFormedText } from '../base/arguments.ts';
-import { dimensionMax, parseIndexType, parseMetric } from '../space/vector-space.ts';
+import { parseIndexType } from '../space/index-types.ts';
+import { bitsMax, dimensionMax, isOfBits, parseMetric, parsePower } from '../space/metrics.ts';
 import type { NewSpace } from './database-engine.ts';
 
 const nameLengthMax = 255;
@@ -11,6 +12,7 @@ const vectorOptions = [
   'dimension',
   'indexType',
   'metric',
+  'p',
   'ids',
   'efConstruction',
   'seed',
@@ -27,13 +29,16 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
   const bag = parseBag(options ?? {}, kind === 'vector' ? vectorOptions : keyValueOptions);
   const durability = parseDurability(bag.durability ?? 'strict');
   if (kind === 'key-value') return { name: text, engine: kind, durability };
+  const metric = parseMetric(bag.metric ?? 'L2');
+  const p = parsePower(bag.p, metric);
   return {
     name: text,
     engine: kind,
     durability,
-    dimension: integerIn(bag.dimension, 1, dimensionMax, 'dimension'),
+    dimension: integerIn(bag.dimension, 1, isOfBits(metric) ? bitsMax : dimensionMax, 'dimension'),
     indexType: parseIndexType(bag.indexType ?? 'Flat').indexType,
-    metric: parseMetric(bag.metric ?? 'L2'),
+    metric,
+    ...(p === undefined ? {} : { p }),
     ids: oneOf(bag.ids ?? 'int', ['int', 'string'], 'ids'),
     efConstruction: integerIn(bag.efConstruction ?? 128, 8, 4096, 'efConstruction'),
     seed: integerIn(bag.seed ?? 42, 0, Number.MAX_SAFE_INTEGER, 'seed'),

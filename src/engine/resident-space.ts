@@ -123,6 +123,7 @@ function makeSpace(entry: CatalogEntry, instance: CoreInstance, wallClock?: () =
   return new VectorSpace(instance, {
     dimension: entry.dimension ?? 0,
     metric: entry.metric ?? 'L2',
+    ...(entry.p === undefined ? {} : { p: entry.p }),
     indexType: (entry.indexType ?? 'Flat') as IndexType,
     ids: entry.ids ?? 'int',
     efConstruction: entry.efConstruction ?? 128,

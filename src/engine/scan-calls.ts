@@ -1,13 +1,13 @@
 /** The open scans of a session, which its caller pulls step by step. */
 
 import type { ScanStep } from '../api/calls.ts';
-import type { Entry, VectorEntry } from '../api/database.ts';
+import type { Entry, VectorData, VectorEntry } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import type { HandlersOf } from './handlers.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
 
-type AnyScan = SnapshotScan<Entry> | SnapshotScan<VectorEntry>;
+type AnyScan = SnapshotScan<Entry> | SnapshotScan<VectorEntry<VectorData>>;
 
 const scansMax = 1000;
 
@@ -30,7 +30,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
     return this.#open.get(id)?.resident.entry.name;
   }
 
-  scanNext({ scan: id }: { scan: number }): ScanStep<Entry | VectorEntry> {
+  scanNext({ scan: id }: { scan: number }): ScanStep<Entry | VectorEntry<VectorData>> {
     const open = this.#open.get(id);
     if (open === undefined) throw invalid(`Got scan ${shown(id)}, which is not open`);
     try {

@@ -1,7 +1,7 @@
 /** The two scans: what their options mean, and how they read a space chunk by chunk. */
 
 import type { ScanArguments } from '../api/calls.ts';
-import type { Entry, VectorEntry } from '../api/database.ts';
+import type { Entry, VectorData, VectorEntry } from '../api/database.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { cursorAt } from '../base/cursor.ts';
 import { encodeUtf8 } from '../base/text.ts';
@@ -67,11 +67,11 @@ export function openVectorScan(
   options: { limit?: number; cursor?: string },
   entry: CatalogEntry,
   budgetBytes: number,
-): (space: VectorSpace) => SnapshotScan<VectorEntry> {
+): (space: VectorSpace) => SnapshotScan<VectorEntry<VectorData>> {
   const limit = parseLimit(options.limit);
   let after = options.cursor === undefined ? undefined : parseIdCursor(options.cursor, entry);
   return (space) => {
-    const source: ScanSource<VectorEntry> = {
+    const source: ScanSource<VectorEntry<VectorData>> = {
       read(most) {
         const entries = space.scan(after, most);
         const last = entries.at(-1);

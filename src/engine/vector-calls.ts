@@ -1,12 +1,14 @@
 /** The calls on vector spaces: what the caller passed is checked, then read or submitted. */
 
 import type { ArgumentsOf, CallContext, InSpace } from '../api/calls.ts';
-import type { SearchHit } from '../api/database.ts';
+import type { SearchHit, VectorData } from '../api/database.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
 import { checkId } from '../space/vector-ids.ts';
-import { checkVector, kMax } from '../space/vector-space.ts';
+import { checkVector } from '../space/vector-input.ts';
+import { kMax } from '../space/vector-space.ts';
+import { vectorKind } from '../storage/catalog.ts';
 import { insertVectors, prepareInsert } from './bulk-insert.ts';
 import type { HandlersOf } from './handlers.ts';
 import type { ScanCalls } from './scan-calls.ts';
@@ -24,8 +26,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
 
   async insertVector({ space, id, vector }: ArgumentsOf<'insertVector'>): Promise<undefined> {
     const entry = this.#spaces.entry(space, 'vector', 'insertVector');
-    const floats = checkVector(vector, entry.dimension ?? 0);
-    const insert = prepareInsert(entry, [id], floats);
+    const insert = prepareInsert(entry, [id], checkVector(vector, vectorKind(entry)));
     await this.#spaces.engine.submit(entry, insert.operation(0, 1), {
       count: 1,
       bytes: insert.idBytes(0, 1),
@@ -44,7 +45,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   getVector({
     space,
     id,
-  }: ArgumentsOf<'getVector'>): Float32Array | undefined | Promise<Float32Array | undefined> {
+  }: ArgumentsOf<'getVector'>): VectorData | undefined | Promise<VectorData | undefined> {
     const entry = this.#spaces.entry(space, 'vector', 'getVector');
     const checked = checkId(id, entry.ids ?? 'int');
     return this.#spaces.read(entry, (resident) => resident.vectors.get(checked));
@@ -70,13 +71,13 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     k,
     efSearch,
     includeVectors,
-  }: ArgumentsOf<'searchTopK'>): SearchHit[] | Promise<SearchHit[]> {
+  }: ArgumentsOf<'searchTopK'>): SearchHit<VectorData>[] | Promise<SearchHit<VectorData>[]> {
     const entry = this.#spaces.entry(space, 'vector', 'searchTopK');
-    const floats = checkVector(query, entry.dimension ?? 0, 'query');
+    const vector = checkVector(query, vectorKind(entry), 'query');
     integerIn(k, 1, kMax, 'k');
     const ef = efSearch === undefined ? Math.max(64, k) : integerIn(efSearch, 1, kMax, 'efSearch');
     return this.#spaces.read(entry, (resident) =>
-      resident.vectors.searchTopK(floats, k, ef, includeVectors === true),
+      resident.vectors.searchTopK(vector, k, ef, includeVectors === true),
     );
   }
 
@@ -86,14 +87,14 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     radius,
     limit,
     includeVectors,
-  }: ArgumentsOf<'rangeSearch'>): SearchHit[] | Promise<SearchHit[]> {
+  }: ArgumentsOf<'rangeSearch'>): SearchHit<VectorData>[] | Promise<SearchHit<VectorData>[]> {
     const entry = this.#spaces.entry(space, 'vector', 'rangeSearch');
-    const floats = checkVector(query, entry.dimension ?? 0, 'query');
+    const vector = checkVector(query, vectorKind(entry), 'query');
     if (typeof radius !== 'number' || Number.isNaN(radius))
       throw invalid(`Got ${shown(radius)} for radius, expected a number`);
     const most = integerIn(limit ?? 10_000, 1, kMax, 'limit');
     return this.#spaces.read(entry, (resident) =>
-      resident.vectors.rangeSearch(floats, radius, most, includeVectors === true),
+      resident.vectors.rangeSearch(vector, radius, most, includeVectors === true),
     );
   }
 

@@ -55,16 +55,7 @@ export interface CoreExports {
     outBytes: number,
   ): number;
 
-  vec_create(
-    dimension: number,
-    metric: number,
-    index: number,
-    m: number,
-    efConstruction: number,
-    idKind: number,
-    seedLow: number,
-    seedHigh: number,
-  ): number;
+  vec_create(config: number): number;
   vec_open(deep: number): number;
   vec_plan(count: number, idBytes: number): number;
   vec_insert(ids: number, vectors: number, count: number): number;

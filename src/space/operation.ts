@@ -6,7 +6,8 @@
  *   1 put             body := key_length u32, value_length u32, key, value        flags: ValueFlags; with a deadline
  *                                                                                   the value begins with it, u64
  *   2 delete          body := key_length u32, key
- *   3 insert vectors  body := count u32, reserved u32, ids i64[count], vectors f32[count * dimension]
+ *   3 insert vectors  body := count u32, reserved u32, ids i64[count], vectors f32[count * dimension], for metrics of
+ *                              bits u8[count * dimension / 8 rounded up]
  *   4 insert vectors  body := count u32, id_bytes u32, id_ends u32[count], ids, vectors   (string ids)
  *   5 delete vector   body := id i64
  *   6 delete vector   body := id_length u32, id
@@ -14,6 +15,7 @@
  * Operations hold outcomes, not conditions, and were checked before they were written: applying cannot be refused.
  */
 
+import type { VectorData } from '../api/database.ts';
 import { writeUtf8 } from '../base/text.ts';
 
 export const OperationKind = {
@@ -110,15 +112,16 @@ export function encodeDelete(key: string): Uint8Array {
   return cut(bytes, OperationKind.Delete, 0, 4 + keyLength);
 }
 
-export function encodeInsertInts(ids: BigInt64Array, vectors: Float32Array): Uint8Array {
+/** `vectors`: floats or packed bits, row after row. */
+export function encodeInsertInts(ids: BigInt64Array, vectors: VectorData): Uint8Array {
   const { bytes, view } = operation(OperationKind.InsertInts, 0, 8 + ids.byteLength + vectors.byteLength);
   view.setUint32(8, ids.length, true);
   new BigInt64Array(bytes.buffer, 16, ids.length).set(ids);
-  new Float32Array(bytes.buffer, 16 + ids.byteLength, vectors.length).set(vectors);
+  bytes.set(bytesOf(vectors), 16 + ids.byteLength);
   return bytes;
 }
 
-export function encodeInsertStrings(ids: readonly string[], vectors: Float32Array): Uint8Array {
+export function encodeInsertStrings(ids: readonly string[], vectors: VectorData): Uint8Array {
   let idRoom = 0;
   for (const id of ids) idRoom += id.length * 3;
   const packed = new Uint8Array(idRoom);
@@ -176,6 +179,11 @@ export function* operationsIn(bytes: Uint8Array): Generator<OperationView> {
     };
     at = start + align8(length);
   }
+}
+
+/** A typed array's memory as bytes. */
+export function bytesOf({ buffer, byteOffset, byteLength }: VectorData): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 export function dataView(bytes: Uint8Array): DataView {

@@ -4,83 +4,34 @@ import type {
   IdKind,
   IndexType,
   Metric,
-  MetricName,
   SearchHit,
+  VectorData,
   VectorEntry,
   VectorId,
 } from '../api/database.ts';
-import { integerIn, invalid, oneOf, shown } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
 import { readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
-import { dataView, OperationKind, type OperationView } from './operation.ts';
+import { vectorConfigBytes, writeVectorConfig } from '../kernel/vector-config.ts';
+import { parseIndexType } from './index-types.ts';
+import { isOfBits, metricCodes, vectorBytes } from './metrics.ts';
+import { bytesOf, dataView, OperationKind, type OperationView } from './operation.ts';
 import type { Need, Space } from './space.ts';
 import { toPublicId } from './vector-ids.ts';
 
-export const dimensionMax = 4096;
 /** Most hits of one search: bounds the memory a query may ask for. */
 export const kMax = 1_048_576;
-
-const metricCodes: Record<Metric, number> = { L2: 0, InnerProduct: 1, Cosine: 2 };
-const metricAliases: Record<MetricName, Metric> = {
-  L2: 'L2',
-  InnerProduct: 'InnerProduct',
-  IP: 'InnerProduct',
-  Cosine: 'Cosine',
-  COS: 'Cosine',
-};
 
 export interface VectorShape {
   readonly dimension: number;
   readonly metric: Metric;
+  /** p of metric Lp. */
+  readonly p?: number;
   readonly indexType: IndexType;
   readonly ids: IdKind;
   readonly efConstruction: number;
   readonly seed: number;
-}
-
-export function parseMetric(name: unknown): Metric {
-  return metricAliases[oneOf(name, Object.keys(metricAliases) as MetricName[], 'metric')];
-}
-
-/** Parses a factory string. `m` is 0 for Flat. */
-export function parseIndexType(text: unknown): { indexType: IndexType; m: number } {
-  if (text === 'Flat') return { indexType: 'Flat', m: 0 };
-  const match = typeof text === 'string' ? /^HNSW(\d{1,4})$/.exec(text) : null;
-  if (match === null)
-    throw invalid(`Got ${shown(text)} for indexType, expected Flat or HNSW followed by M, such as HNSW16`);
-  return { indexType: text as IndexType, m: integerIn(Number(match[1]), 2, 256, 'M of indexType') };
-}
-
-/** A vector as the f32s that will be stored. @throws INVALID_ARGUMENT for another length or a component not finite */
-export function checkVector(vector: unknown, dimension: number, what = 'vector'): Float32Array {
-  const isFloats = vector instanceof Float32Array;
-  if (!isFloats && !Array.isArray(vector)) {
-    throw invalid(`Got ${shown(vector)} for ${what}, expected a Float32Array or an array of numbers`);
-  }
-  if (vector.length !== dimension)
-    throw invalid(`Got a ${what} of ${vector.length} components, expected ${dimension}`);
-  if (!isFloats) {
-    const wrong = vector.findIndex((component) => typeof component !== 'number');
-    if (wrong >= 0)
-      throw invalid(`Got ${shown(vector[wrong])} at component ${wrong} of ${what}, expected a number`);
-  }
-  const floats = isFloats ? vector : Float32Array.from(vector);
-  checkFinite(floats, dimension, what);
-  return floats;
-}
-
-/** Refuses NaN and infinities, naming where the first one is: one of them would poison every distance. */
-export function checkFinite(floats: Float32Array, dimension: number, what: string): void {
-  let sum = 0;
-  for (let i = 0; i < floats.length; i++) sum += (floats[i] as number) * 0;
-  if (sum === 0) return;
-  const i = floats.findIndex((component) => !Number.isFinite(component));
-  const row = floats.length > dimension ? ` of vector ${Math.floor(i / dimension)}` : '';
-  throw invalid(
-    `Got ${floats[i]} at component ${i % dimension}${row} of ${what}, expected a finite 32-bit float`,
-  );
 }
 
 /** The least f32 that is not below `value`: for f32 distances, being below it is being below `value`. */
@@ -105,20 +56,20 @@ export class VectorSpace implements Space {
   }
 
   create(): void {
-    const { dimension, metric, indexType, ids, efConstruction, seed } = this.shape;
+    const { dimension, metric, p, indexType, ids, efConstruction, seed } = this.shape;
     const { m } = parseIndexType(indexType);
-    const high = Math.floor(seed / 2 ** 32);
-    const status = this.instance.exports.vec_create(
+    const config = this.instance.scratch(vectorConfigBytes);
+    writeVectorConfig(dataView(this.instance.bytes()), config, {
       dimension,
-      metricCodes[metric],
-      m === 0 ? 0 : 1,
+      metric: metricCodes[metric],
+      power: p ?? 0,
+      idKind: ids === 'int' ? 0 : 1,
+      index: m === 0 ? 0 : 1,
       m,
       efConstruction,
-      ids === 'int' ? 0 : 1,
-      seed >>> 0,
-      high,
-    );
-    checkStatus(status, 'create a vector space');
+      seed,
+    });
+    checkStatus(this.instance.exports.vec_create(config), 'create a vector space');
   }
 
   open(): void {
@@ -177,23 +128,28 @@ export class VectorSpace implements Space {
     }
   }
 
-  get(id: bigint | string): Float32Array | undefined {
+  get(id: bigint | string): VectorData | undefined {
     const { exports } = this.instance;
-    const { dimension } = this.shape;
+    const bytes = this.#vectorBytes;
     const room = typeof id === 'string' ? id.length * 3 : 0;
-    const out = this.instance.scratch(dimension * 4 + room);
+    const out = this.instance.scratch(bytes + room);
     let status: number;
     if (typeof id === 'string') {
-      const idAt = out + dimension * 4;
+      const idAt = out + bytes;
       status = exports.vec_get_string(idAt, writeUtf8(id, this.instance.bytes(), idAt), out);
     } else {
       status = exports.vec_get(id, out);
     }
     if (checkStatus(status, 'get a vector') === Status.NotFound) return undefined;
-    return this.instance.f32(out, dimension).slice();
+    return this.#copyVector(out);
   }
 
-  searchTopK(query: Float32Array, k: number, efSearch: number, includeVectors: boolean): SearchHit[] {
+  searchTopK(
+    query: VectorData,
+    k: number,
+    efSearch: number,
+    includeVectors: boolean,
+  ): SearchHit<VectorData>[] {
     const most = Math.min(k, this.count());
     if (most === 0) return [];
     return this.#search(query, most, includeVectors, (queryAt, slots, distances) =>
@@ -201,7 +157,12 @@ export class VectorSpace implements Space {
     );
   }
 
-  rangeSearch(query: Float32Array, radius: number, limit: number, includeVectors: boolean): SearchHit[] {
+  rangeSearch(
+    query: VectorData,
+    radius: number,
+    limit: number,
+    includeVectors: boolean,
+  ): SearchHit<VectorData>[] {
     const most = Math.min(limit, this.count());
     if (most === 0) return [];
     // The core measures distances, smaller is nearer: a product above the radius is a distance below its negative.
@@ -212,34 +173,35 @@ export class VectorSpace implements Space {
   }
 
   #search(
-    query: Float32Array,
+    query: VectorData,
     most: number,
     includeVectors: boolean,
     run: (query: number, slots: number, distances: number) => number,
-  ): SearchHit[] {
+  ): SearchHit<VectorData>[] {
     const queryBytes = (query.byteLength + 15) & ~15;
     // Query, slots, distances, and 8-aligned ids behind them: everything a call needs is asked for at once.
     const queryAt = this.instance.scratch(queryBytes + most * 16 + 8);
     const slotsAt = queryAt + queryBytes;
     const distancesAt = slotsAt + most * 4;
-    this.instance.f32(queryAt, query.length).set(query);
+    this.instance.bytes().set(bytesOf(query), queryAt);
     const found = checkStatus(run(queryAt, slotsAt, distancesAt), 'search');
     const ids = this.#idsOf(slotsAt, found, (distancesAt + most * 4 + 7) & ~7);
     const distances = this.instance.f32(distancesAt, found);
     const slots = this.instance.u32(slotsAt, found);
     const sign = this.shape.metric === 'InnerProduct' ? -1 : 1;
-    const hits: SearchHit[] = [];
+    const hits: SearchHit<VectorData>[] = [];
     for (let i = 0; i < found; i++) {
       // `+ 0` turns -0 into 0.
       hits.push({ id: ids[i] as VectorId, distance: sign * (distances[i] as number) + 0 });
     }
     if (includeVectors)
-      for (let i = 0; i < found; i++) (hits[i] as SearchHit).vector = this.#vectorAt(slots[i] as number);
+      for (let i = 0; i < found; i++)
+        (hits[i] as SearchHit<VectorData>).vector = this.#vectorAt(slots[i] as number);
     return hits;
   }
 
   /** The next vectors in the order of ids behind `after`; none: done. */
-  scan(after: bigint | string | undefined, limit: number): VectorEntry[] {
+  scan(after: bigint | string | undefined, limit: number): VectorEntry<VectorData>[] {
     const { exports } = this.instance;
     const room = typeof after === 'string' ? (after.length * 3 + 7) & ~7 : 0;
     const slotsAt = this.instance.scratch(limit * 16 + room);
@@ -260,10 +222,19 @@ export class VectorSpace implements Space {
   }
 
   /** A copy of a live slot's original. */
-  #vectorAt(slot: number): Float32Array {
+  #vectorAt(slot: number): VectorData {
     const address = this.instance.exports.vec_vector(slot) >>> 0;
     assert(address !== 0, 'a found slot has its vector');
-    return this.instance.f32(address, this.shape.dimension).slice();
+    return this.#copyVector(address);
+  }
+
+  get #vectorBytes(): number {
+    return vectorBytes(this.shape.dimension, this.shape.metric);
+  }
+
+  #copyVector(address: number): VectorData {
+    if (!isOfBits(this.shape.metric)) return this.instance.f32(address, this.shape.dimension).slice();
+    return this.instance.bytes().slice(address, address + this.#vectorBytes);
   }
 
   #idsOf(slotsAt: number, count: number, out: number): VectorId[] {

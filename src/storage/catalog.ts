@@ -3,7 +3,7 @@
  * grows with every feature, which JSON takes more kindly than a fixed layout.
  */
 
-import type { SpaceInfo } from '../api/database.ts';
+import type { Metric, SpaceInfo } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import type { Permissions, Role } from '../api/users.ts';
 import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from './envelope.ts';
@@ -30,6 +30,11 @@ export interface StoredUser {
   readonly role: Role;
   readonly permissions: Permissions;
   readonly password: StoredPassword;
+}
+
+/** What the vectors of a space are. Requires: a vector space. */
+export function vectorKind(entry: CatalogEntry): { dimension: number; metric: Metric } {
+  return { dimension: entry.dimension ?? 0, metric: entry.metric ?? 'L2' };
 }
 
 export interface Catalog {

@@ -8,7 +8,7 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { IndexType, Metric } from '../../src/api/database.ts';
+import type { IndexType } from '../../src/api/database.ts';
 import { DatabaseClient } from '../../src/client/database-client.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
@@ -16,7 +16,7 @@ import { defaultSettings } from '../../src/engine/settings.ts';
 import type { BuildName } from '../../src/kernel/module.ts';
 import { DirectTransport } from '../../src/node/direct-transport.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
-import { type DataSet, rowAt, rowCount, truthK } from '../data/data-set.ts';
+import { type DataSet, rowAt, rowCount, type SetMetric, truthK } from '../data/data-set.ts';
 import { nodeCore } from '../support/node-database.ts';
 import { jsLoop } from './js-loop.ts';
 import { ensurePeers, requirePeer } from './peers.ts';
@@ -132,7 +132,7 @@ interface HnswlibIndex {
 }
 type Hnswlib = { HierarchicalNSW: new (space: string, dimension: number) => HnswlibIndex };
 
-const hnswlibSpaces: Record<Metric, string> = { L2: 'l2', InnerProduct: 'ip', Cosine: 'cosine' };
+const hnswlibSpaces: Record<SetMetric, string> = { L2: 'l2', InnerProduct: 'ip', Cosine: 'cosine' };
 
 function buildHnswlib(data: DataSet, file: string, opens: number): { subject: SearchSubject; rows: Row[] } {
   const { HierarchicalNSW } = requirePeer('hnswlib-node') as Hnswlib;

@@ -5,6 +5,7 @@ import type { Case, CaseContext, CaseOptions } from './case.ts';
 import { controlCases } from './cases/control.ts';
 import { keyValueCases } from './cases/key-value.ts';
 import { keyValueCallCases } from './cases/key-value-calls.ts';
+import { metricCases } from './cases/metrics.ts';
 import { scanCases } from './cases/scans.ts';
 import { indexCases, searchCases } from './cases/search.ts';
 import { spaceCases } from './cases/spaces.ts';
@@ -20,6 +21,7 @@ export const suite: readonly Case[] = [
   ...idCases,
   ...searchCases,
   ...indexCases,
+  ...metricCases,
   ...controlCases,
   ...userCases,
 ];

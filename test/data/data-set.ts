@@ -4,12 +4,13 @@
  * Nothing here touches files, so that it runs in a page as well; sources.ts reads and generates.
  */
 
-import type { Metric } from '../../src/api/database.ts';
+/** The metrics of the sets, which every index type serves. */
+export type SetMetric = 'L2' | 'InnerProduct' | 'Cosine';
 
 /** Base vectors, queries, and how far the true neighbours are. */
 export interface DataSet {
   readonly name: string;
-  readonly metric: Metric;
+  readonly metric: SetMetric;
   readonly dimension: number;
   /** `count * dimension` components, row after row; row i has id i. */
   readonly base: Float32Array;
@@ -37,7 +38,7 @@ export function rowAt(packed: Float32Array, dimension: number, row: number): Flo
 }
 
 /** In float64, smaller is nearer. A zero vector has cosine 0 with everything. */
-export function exactDistance(metric: Metric, a: Float32Array, b: Float32Array): number {
+export function exactDistance(metric: SetMetric, a: Float32Array, b: Float32Array): number {
   let squares = 0;
   let product = 0;
   let aa = 0;

@@ -7,10 +7,9 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Metric } from '../../src/api/database.ts';
 import { nodeCore } from '../support/node-database.ts';
 import { makeSpace } from './core-space.ts';
-import { type DataSet, exactDistance, queryCount, rowAt, truthK } from './data-set.ts';
+import { type DataSet, exactDistance, queryCount, rowAt, type SetMetric, truthK } from './data-set.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const shared = path.resolve(root, '../shared/data');
@@ -28,7 +27,7 @@ const latentQueries = 500;
 
 export function loadPublicSet(name: PublicSet): DataSet {
   const about = JSON.parse(readFileSync(path.join(shared, `${name}.json`), 'utf8'));
-  const metric: Metric = { l2: 'L2', cosine: 'Cosine', ip: 'InnerProduct' }[about.metric as string] as Metric;
+  const metric = { l2: 'L2', cosine: 'Cosine', ip: 'InnerProduct' }[about.metric as string] as SetMetric;
   const distances = new Float64Array(readBuffer(path.join(shared, `${name}.gtd.f64`)));
   const queries = readFloats(name, 'query', about.dtype);
   const count = queries.length / about.d;

@@ -273,7 +273,7 @@ Hnsw::Near Hnsw::descend(const Probe& query, u32 level, u32 skip) const {
 /// that is about to be measured (from there on the machine sees the stream), and the list that comes next if none of
 /// these rows is nearer. At 100k x 384 16% more queries; all lines of all rows gave nothing.
 inline void Hnsw::fetch_ahead(const f32* const* rows, u32 count, u32 level) const {
-  const u32 last = rows_->dimension - 1, second = min_of(16u, last), third = min_of(32u, last);
+  const u32 last = rows_->words - 1, second = min_of(16u, last), third = min_of(32u, last);
   u32 seen = pool_.cursor < pool_.size ? list(slot_of(pool_.entries[pool_.cursor]), level)[0] : 0;
   for (u32 i = 0; i < count; i++) {
     const u32* values = reinterpret_cast<const u32*>(rows[i]);

@@ -38,13 +38,17 @@ inline const f32* row_of(const Vector& rows, u32 i, u32 dimension) { return &row
 inline void create_space(VectorStore& store, u32 dimension, Metric metric, IndexKind index, IdKind ids = kIntIds,
                          u32 M = 8) {
   arena_init(1u << 13);
-  EXPECT(store.create({dimension, metric, index, M, 64, ids, 42}) == kOk);
+  EXPECT(store.create({dimension, metric, 0, ids, index, M, 64, 0, 42}) == kOk);
 }
+
+/// Vectors as the border passes them.
+inline const u8* raw(const f32* vectors) { return reinterpret_cast<const u8*>(vectors); }
+inline u8* raw(f32* out) { return reinterpret_cast<u8*>(out); }
 
 inline Status insert_ints(VectorStore& store, const std::vector<i64>& ids, const f32* vectors) {
   IdBatch batch;
   batch.ints = ids.data();
-  return store.insert(batch, vectors, static_cast<u32>(ids.size()));
+  return store.insert(batch, raw(vectors), static_cast<u32>(ids.size()));
 }
 inline Status insert_one(VectorStore& store, i64 id, const f32* vector) { return insert_ints(store, {id}, vector); }
 
@@ -55,7 +59,7 @@ inline Status insert_strings(VectorStore& store, const std::vector<std::string>&
   IdBatch batch;
   batch.string_ends = ends.data();
   batch.string_bytes = reinterpret_cast<const u8*>(bytes.data());
-  return store.insert(batch, vectors, static_cast<u32>(ids.size()));
+  return store.insert(batch, raw(vectors), static_cast<u32>(ids.size()));
 }
 
 inline Status remove_int(VectorStore& store, i64 id) {
@@ -66,7 +70,7 @@ inline Status remove_int(VectorStore& store, i64 id) {
 inline Status get_int(const VectorStore& store, i64 id, f32* out) {
   u8 key[8];
   int_key(id, key);
-  return store.get({key, 8}, out);
+  return store.get({key, 8}, raw(out));
 }
 inline Bytes bytes_of_string(const std::string& s) {
   return {reinterpret_cast<const u8*>(s.data()), static_cast<u32>(s.size())};
@@ -91,7 +95,7 @@ inline std::vector<Answer> answers(const VectorStore& store, const Hit* hits, u3
 inline std::vector<Answer> search(VectorStore& store, const f32* query, u32 k, u32 ef) {
   const Hit* hits = nullptr;
   u32 found = 0;
-  EXPECT(store.search(query, k, ef, hits, found) == kOk);
+  EXPECT(store.search(raw(query), k, ef, hits, found) == kOk);
   return answers(store, hits, found);
 }
 

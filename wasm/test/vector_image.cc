@@ -137,8 +137,8 @@ TEST(image_absent, "vectors whose blocks were dropped are reported absent, and a
   EXPECT(get_int(store, 4999, out) == kAbsent && fault_segment() == kVectors && fault_index() == 1);
   const Hit* hits;
   u32 found;
-  EXPECT(store.search(rows.data(), 3, 0, hits, found) == kAbsent && fault_index() == 1);
-  EXPECT(store.range(rows.data(), 1, 3, hits, found) == kAbsent);
+  EXPECT(store.search(raw(rows.data()), 3, 0, hits, found) == kAbsent && fault_index() == 1);
+  EXPECT(store.range(raw(rows.data()), 1, 3, hits, found) == kAbsent);
   EXPECT(insert_one(store, 1, rows.data()) == kAbsent && store.live_count() == 5000);
   const std::string& bytes = image.blocks[{kVectors, 1}];
   __builtin_memcpy(at<u8>(block_adopt(kVectors, 1)), bytes.data(), bytes.size());
@@ -147,13 +147,13 @@ TEST(image_absent, "vectors whose blocks were dropped are reported absent, and a
 
 /// Whatever an image that passed the deep check is asked, it answers without leaving its blocks.
 void exercise(const Vector& queries, IdKind ids) {
-  const u32 dimension = store.dimension();
+  const u32 dimension = store.vector_bytes() / 4 + 1;  // a mangled metric may have made them bits
   Vector query(dimension, 0.5f), out(dimension);
   for (u32 i = 0; i < dimension && i < queries.size(); i++) query[i] = queries[i];
   const Hit* hits;
   u32 found;
-  EXPECT(store.search(query.data(), 10, 32, hits, found) == kOk);
-  EXPECT(store.range(query.data(), 1.0f, 50, hits, found) == kOk);
+  EXPECT(store.search(raw(query.data()), 10, 32, hits, found) == kOk);
+  EXPECT(store.range(raw(query.data()), 1.0f, 50, hits, found) == kOk);
   std::vector<u32> slots(64);
   store.scan(nullptr, 64, slots.data());
   for (i64 id = 0; id < 10; id++) {
@@ -163,13 +163,13 @@ void exercise(const Vector& queries, IdKind ids) {
       insert_one(store, id * 13, query.data());
     } else {
       const std::string name = "id" + std::to_string(id * 13);
-      store.get(bytes_of_string(name), out.data());
+      store.get(bytes_of_string(name), raw(out.data()));
       store.remove(bytes_of_string(name));
       insert_strings(store, {name}, query.data());
     }
   }
   EXPECT(store.link(20) == kOk);
-  EXPECT(store.search(query.data(), 10, 32, hits, found) == kOk);
+  EXPECT(store.search(raw(query.data()), 10, 32, hits, found) == kOk);
 }
 
 TEST(image_mangled, "a mangled image is refused, or is still safe to use") {

@@ -79,7 +79,7 @@ TEST(space_range, "a range is strictly below its radius, nearest first, and limi
   const Hit* hits = nullptr;
   u32 found = 0;
   const auto range = [&](f32 radius, u32 limit) {
-    EXPECT(store.range(&query, radius, limit, hits, found) == kOk);
+    EXPECT(store.range(raw(&query), radius, limit, hits, found) == kOk);
     return answers(store, hits, found);
   };
   EXPECT(range(0, 100).empty());
@@ -116,7 +116,7 @@ TEST(space_strings, "string ids are ordered by bytes, kept through replacement, 
     const Bytes stored = Slots::string_at(store.slot(slots[i++]).id);
     EXPECT(std::string(reinterpret_cast<const char*>(stored.data), stored.length) == id);
     f32 out[3];
-    EXPECT(store.get(bytes_of_string(id), out) == kOk);
+    EXPECT(store.get(bytes_of_string(id), raw(out)) == kOk);
     EXPECT(__builtin_memcmp(out, vector.data(), sizeof out) == 0);
   }
   const Bytes after = bytes_of_string(std::next(model.begin(), 10)->first);
@@ -169,7 +169,7 @@ TEST(space_huge, "values that overflow a distance are last, not lost") {
 TEST(space_memory, "an insert that memory is out for changes nothing") {
   static VectorStore store;
   arena_init(24);
-  EXPECT(store.create({1024, kL2sq, kHnsw, 8, 64, kIntIds, 1}) == kOk);
+  EXPECT(store.create({1024, kL2sq, 0, kIntIds, kHnsw, 8, 64, 0, 1}) == kOk);
   const Vector rows = clustered(500, 1024, 4, 1);
   std::vector<i64> ids(500);
   for (u32 i = 0; i < 500; i++) ids[i] = i;

@@ -2,7 +2,8 @@
 //
 //   segment      group    blocks hold
 //   kMeta        primary  one block: VectorSuperblock
-//   kVectors     primary  a record a slot: f32[dimension], for cosine then f32 inverse norm, zeros up to 16 B; droppable
+//   kVectors     primary  a record a slot: f32[dimension], for cosine then f32 inverse norm; for bits u8[dimension / 8
+//                         rounded up], bit i in byte i / 8; zeros up to 16 B; droppable
 //   kSlots       primary  SlotRecord a slot
 //   kStringIds   primary  string ids: u32 length, bytes, zeros up to 4 B; appended, none crosses a block
 //   kIdTree      primary  B+tree (kv/btree.h) from id to slot (u32), in id order
@@ -34,11 +35,28 @@ enum VectorSegment : SegmentId {
   kGraphUpper = 11,
 };
 
-enum Metric : u32 { kL2sq = 0, kIp = 1, kCosine = 2 };
+enum Metric : u32 {
+  kL2sq = 0,
+  kIp = 1,
+  kCosine = 2,
+  kL1 = 3,
+  kLinf = 4,
+  kLp = 5,
+  kCanberra = 6,
+  kBrayCurtis = 7,
+  kJensenShannon = 8,
+  kHamming = 9,
+  kJaccard = 10,
+  kMetricMost = kJaccard,
+};
+/// Whether vectors are packed bits; else f32s.
+inline bool is_of_bits(u32 metric) { return metric == kHamming || metric == kJaccard; }
 enum IndexKind : u32 { kFlat = 0, kHnsw = 1 };
 enum IdKind : u32 { kIntIds = 0, kStringIdKind = 1 };
 
 constexpr u32 kDimensionMax = 4096;
+constexpr u32 kBitsMax = 65536;  // the dimension of bit vectors
+constexpr f32 kPowerMax = 64;    // p of Lp
 constexpr u32 kSlotsMax = 1u << 30;
 constexpr u32 kMMin = 2, kMMax = 256;
 constexpr u32 kEfConstructionMax = 4096;
@@ -60,7 +78,7 @@ struct VectorSuperblock {
   u32 live_count;
   u32 free_head;   // slot + 1 of the last freed slot, 0 = none
   u32 next_stamp;  // the stamp the next insert gives; stamps start at 1 and are never given twice
-  u32 reserved;
+  f32 power;       // p of Lp; 0 for other metrics
   u64 seed;        // of the levels
   u64 string_end;  // where the next string id goes: block << kBlockShift | byte
 };

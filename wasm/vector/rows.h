@@ -1,6 +1,7 @@
 // The originals of a space, one record a slot, and how far a query is from them.
 //
-// A record is never changed while its slot is live: what was put comes back bit for bit. Distances of the space's metric
+// A vector is f32[dimension], or for the metrics of bits u8[dimension / 8 rounded up], handled as whole f32-sized words
+// whose unused bits are zero. A record is never changed while its slot is live: what was put comes back bit for bit. Distances of the space's metric
 // are in kernel scale (smaller is nearer); one that comes out as NaN (an inner product of huge values) counts as
 // infinitely far, so that every order of hits is total.
 //
@@ -8,6 +9,7 @@
 #pragma once
 
 #include "../kernels/distance.h"
+#include "../kernels/metrics.h"
 #include "format.h"
 
 namespace shibumi {
@@ -21,14 +23,19 @@ struct Probe {
 struct Rows {
   PagedArray records;
   u32 dimension = 0;
+  u32 words = 0;         // u32 words a vector takes in memory: the dimension, or dimension / 32 rounded up for bits
+  u32 vector_bytes = 0;  // what a vector has outside: 4 * dimension, or dimension / 8 rounded up for bits
   Metric metric = kL2sq;
 
-  void define(u32 vector_dimension, Metric space_metric);
+  /// `space_power` is Lp's p.
+  void define(u32 vector_dimension, Metric space_metric, f32 space_power);
 
   const f32* row(u32 slot) const { return reinterpret_cast<const f32*>(records.get(slot)); }
   const f32* row_or_fault(u32 slot) const { return reinterpret_cast<const f32*>(records.get_or_fault(slot)); }
-  /// The vector's bytes and, for cosine, its inverse norm. Requires: reserve.
-  void write(u32 slot, const f32* vector) const;
+  /// Takes `vector_bytes` from `vector` and, for cosine, adds the inverse norm. Requires: reserve.
+  void write(u32 slot, const u8* vector) const;
+  /// Whether `count` vectors may be stored: finite; not negative for Jensen-Shannon; no bit set beyond the dimension.
+  bool acceptable(const u8* vectors, u32 count) const;
 
   Probe probe(u32 slot) const {
     const f32* values = row(slot);
@@ -37,6 +44,7 @@ struct Rows {
 
   f32 distance(const Probe& probe, const f32* row) const {
     if (metric == kL2sq) return ordered(l2sq_simd128(probe.values, row, dimension));
+    if (pair_ != nullptr) return ordered(pair_(probe.values, row, words, power_));
     return finish(probe, dot_simd128(probe.values, row, dimension), row);
   }
 
@@ -44,6 +52,9 @@ struct Rows {
   void distance_x4(const Probe& probe, const f32* const* four, f32* out) const {
     if (metric == kL2sq) {
       l2sq_x4_simd128(probe.values, four[0], four[1], four[2], four[3], dimension, out);
+      for (u32 i = 0; i < 4; i++) out[i] = ordered(out[i]);
+    } else if (four_ != nullptr) {
+      four_(probe.values, four, words, power_, out);
       for (u32 i = 0; i < 4; i++) out[i] = ordered(out[i]);
     } else {
       dot_x4_simd128(probe.values, four[0], four[1], four[2], four[3], dimension, out);
@@ -58,6 +69,10 @@ struct Rows {
   Status all_present(u32 count) const;
 
  private:
+  MetricKernel pair_ = nullptr;  // of the metrics beside L2, inner product and cosine
+  MetricKernelX4 four_ = nullptr;
+  f32 power_ = 0;
+
   static f32 ordered(f32 distance) { return distance == distance ? distance : __builtin_inff(); }
   f32 finish(const Probe& probe, f32 dot, const f32* row) const {
     return ordered(metric == kIp ? -dot : cosine_of(dot, probe.inverse_norm, row[dimension]));

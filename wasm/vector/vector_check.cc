@@ -4,6 +4,15 @@
 
 namespace shibumi {
 
+bool VectorStore::good_config(const VectorConfig& config) {
+  const u32 dimension_max = is_of_bits(config.metric) ? kBitsMax : kDimensionMax;
+  if (config.dimension == 0 || config.dimension > dimension_max || config.metric > kMetricMost) return false;
+  const bool good_power = config.metric == kLp ? config.power > 0 && config.power <= kPowerMax : config.power == 0;
+  if (!good_power || config.id_kind > kStringIdKind || config.index > kHnsw) return false;
+  return config.index != kHnsw || (config.M >= kMMin && config.M <= kMMax && config.ef_construction > 0 &&
+                                   config.ef_construction <= kEfConstructionMax);
+}
+
 Status VectorStore::check_superblock() {
   // Only originals may be absent.
   for (SegmentId s = 0; s < kSegmentsMax; s++) {
@@ -15,12 +24,8 @@ Status VectorStore::check_superblock() {
   if (segments[kMeta].block_count != 1) return kCorrupt;
   const VectorSuperblock& super = meta_read();
   if (super.magic != kVectorMagic || super.version != kVectorVersion) return kCorrupt;
-  if (super.dimension == 0 || super.dimension > kDimensionMax || super.metric > kCosine || super.index > kHnsw ||
-      super.id_kind > kStringIdKind || super.reserved != 0) {
-    return kCorrupt;
-  }
-  if (super.index == kHnsw && (super.M < kMMin || super.M > kMMax || super.ef_construction == 0 ||
-                               super.ef_construction > kEfConstructionMax)) {
+  if (!good_config({super.dimension, super.metric, super.power, super.id_kind, super.index, super.M, super.ef_construction,
+                    0, super.seed})) {
     return kCorrupt;
   }
   const bool counts = super.slot_count <= kSlotsMax && super.live_count <= super.slot_count &&

@@ -25,7 +25,7 @@ VectorSuperblock& VectorStore::meta() { return *reinterpret_cast<VectorSuperbloc
 void VectorStore::define(const VectorSuperblock& super) {
   *this = VectorStore{};
   index_ = static_cast<IndexKind>(super.index);
-  rows_.define(super.dimension, static_cast<Metric>(super.metric));
+  rows_.define(super.dimension, static_cast<Metric>(super.metric), super.power);
   slots_.define(static_cast<IdKind>(super.id_kind));
   if (index_ == kHnsw) graph_.define({super.M, super.ef_construction, super.seed}, &rows_, &slots_);
 }
@@ -49,14 +49,7 @@ void define_vector_segments() {
 Status VectorStore::create(const VectorConfig& config) {
   ready_ = false;
   const bool hnsw = config.index == kHnsw;
-  if (config.dimension == 0 || config.dimension > kDimensionMax || config.metric > kCosine || config.index > kHnsw ||
-      config.id_kind > kStringIdKind) {
-    return kInvalid;
-  }
-  if (hnsw && (config.M < kMMin || config.M > kMMax || config.ef_construction == 0 ||
-               config.ef_construction > kEfConstructionMax)) {
-    return kInvalid;
-  }
+  if (!good_config(config)) return kInvalid;
   define_vector_segments();
   if (segments[kMeta].block_count > 0) return kInvalid;
   if (reserve(1, 0) != kOk) return kOutOfMemory;
@@ -66,6 +59,7 @@ Status VectorStore::create(const VectorConfig& config) {
   super.version = kVectorVersion;
   super.dimension = config.dimension;
   super.metric = config.metric;
+  super.power = config.power;
   super.index = config.index;
   super.id_kind = config.id_kind;
   super.M = hnsw ? config.M : 0;
@@ -174,18 +168,17 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
   return reserve(appended + tree.new_blocks, touched + tree.touched_blocks);
 }
 
-Status VectorStore::insert(const IdBatch& ids, const f32* vectors, u32 count) {
+Status VectorStore::insert(const IdBatch& ids, const u8* vectors, u32 count) {
   if (count == 0) return kOk;
-  const u32 dimension = rows_.dimension;
-  if (!all_finite(vectors, count * dimension)) return kInvalid;
+  if (!rows_.acceptable(vectors, count)) return kInvalid;
   const Status ready = reserve_insert(ids, count);
   if (ready != kOk) return ready;
   u8 storage[8];
-  for (u32 i = 0; i < count; i++) insert_one(ids.key(i, storage), vectors + static_cast<size_t>(i) * dimension);
+  for (u32 i = 0; i < count; i++) insert_one(ids.key(i, storage), vectors + static_cast<size_t>(i) * rows_.vector_bytes);
   return kOk;
 }
 
-void VectorStore::insert_one(Bytes key, const f32* vector) {
+void VectorStore::insert_one(Bytes key, const u8* vector) {
   TreePlan plan;
   check(tree_.plan_put(key, sizeof(u32), plan) == kOk);
   // What was reserved for the batch is enough for a tree as it was then; what this id needs of it as it is now costs
@@ -273,7 +266,7 @@ Status VectorStore::link(u32 most) {
 
 // --- reads ----------------------------------------------------------------------------------------------------------
 
-Status VectorStore::get(Bytes key, f32* out) const {
+Status VectorStore::get(Bytes key, u8* out) const {
   ValueView view;
   const Status status = tree_.get(key, view);
   if (status != kOk) return status;
@@ -281,25 +274,33 @@ Status VectorStore::get(Bytes key, f32* out) const {
   __builtin_memcpy(&slot, view.data, sizeof slot);
   const f32* row = rows_.row_or_fault(slot);
   if (row == nullptr) return kAbsent;
-  __builtin_memcpy(out, row, rows_.dimension * sizeof(f32));
+  __builtin_memcpy(out, row, rows_.vector_bytes);
   return kOk;
 }
 
-/// A cosine query is brought to unit length first, so that the inner product of huge vectors does not overflow.
-bool VectorStore::prepare_query(const f32* query, u32 hits, Probe& probe) {
+/// A cosine query is brought to unit length first, so that the inner product of huge vectors does not overflow. One of
+/// bits is filled up to whole words.
+bool VectorStore::prepare_query(const u8* query, u32 hits, Probe& probe) {
   const u64 hit_bytes = static_cast<u64>(hits) * sizeof(Hit);
   if (hit_bytes >= (1ull << 31) || !hit_buffer_.ensure(static_cast<u32>(hit_bytes), false)) return false;
-  probe = {query, 1.0f};
-  if (rows_.metric != kCosine) return true;
-  if (!query_buffer_.ensure(rows_.dimension * sizeof(f32), false)) return false;
-  const f32 inverse = inverse_norm(query, rows_.dimension);
-  f32* unit = query_buffer_.as<f32>();
+  const f32* values = reinterpret_cast<const f32*>(query);
+  probe = {values, 1.0f};
+  const bool bits = is_of_bits(rows_.metric);
+  if (!bits && rows_.metric != kCosine) return true;
+  if (!query_buffer_.ensure(rows_.words * sizeof(f32), false)) return false;
+  f32* prepared = query_buffer_.as<f32>();
+  probe.values = prepared;
+  if (bits) {
+    prepared[rows_.words - 1] = 0;
+    __builtin_memcpy(prepared, query, rows_.vector_bytes);
+    return true;
+  }
+  const f32 inverse = inverse_norm(values, rows_.dimension);
   for (u32 i = 0; i < rows_.dimension; i++) {
     f32 value;
-    __builtin_memcpy(&value, query + i, sizeof value);
-    unit[i] = value * inverse;
+    __builtin_memcpy(&value, values + i, sizeof value);
+    prepared[i] = value * inverse;
   }
-  probe.values = unit;
   return true;
 }
 
@@ -309,7 +310,7 @@ bool VectorStore::exact_is_faster(u32 candidates, u32 allowed) const {
   return index_ == kFlat || allowed / 8 <= candidates || graph_.pending() > live_count() / 2;
 }
 
-Status VectorStore::search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed) {
+Status VectorStore::search(const u8* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed) {
   found = 0;
   const u32 matches = allowed.all() ? live_count() : allowed.count;
   const u32 wanted = min_of(k, matches);
@@ -334,7 +335,7 @@ Status VectorStore::search(const f32* query, u32 k, u32 ef, const Hit*& hits, u3
   return kOk;
 }
 
-Status VectorStore::range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found,
+Status VectorStore::range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found,
                           const Allowed& allowed) {
   found = 0;
   const u32 most = min_of(limit, allowed.all() ? live_count() : allowed.count);

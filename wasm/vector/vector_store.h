@@ -18,15 +18,19 @@
 
 namespace shibumi {
 
+/// What a space is made as; the host writes it field by field (src/kernel/vector-config.ts).
 struct VectorConfig {
-  u32 dimension;  // 1..kDimensionMax
+  u32 dimension;  // 1..kDimensionMax, for bits 1..kBitsMax
   u32 metric;     // Metric
+  f32 power;      // Lp: p, above 0 and at most kPowerMax; other metrics: 0
+  u32 id_kind;    // IdKind
   u32 index;      // IndexKind
   u32 M;                // HNSW: kMMin..kMMax; Flat: ignored
   u32 ef_construction;  // HNSW: 1..kEfConstructionMax; Flat: ignored
-  u32 id_kind;          // IdKind
+  u32 reserved;
   u64 seed;
 };
+static_assert(sizeof(VectorConfig) == 40 && offsetof(VectorConfig, index) == 16 && offsetof(VectorConfig, seed) == 32);
 
 /// The ids of a batch, of the space's kind.
 struct IdBatch {
@@ -47,13 +51,13 @@ class VectorStore {
   Status open(bool deep);
   bool ready() const { return ready_; }
 
-  /// Inserts `count` vectors or replaces those whose ids are there; of an id twice in one batch the last stays.
-  /// kOk, kInvalid (a value that is not finite, an id too long), kAbsent, kOutOfMemory or kFull.
-  Status insert(const IdBatch& ids, const f32* vectors, u32 count);
+  /// Inserts `count` vectors of vector_bytes each or replaces those whose ids are there; of an id twice in one batch the
+  /// last stays. kOk, kInvalid (a vector that Rows does not accept, an id too long), kAbsent, kOutOfMemory or kFull.
+  Status insert(const IdBatch& ids, const u8* vectors, u32 count);
   /// kOk, kNotFound or kOutOfMemory.
   Status remove(Bytes key);
   /// Copies a vector out, bit for bit as it was put. kOk, kNotFound or kAbsent.
-  Status get(Bytes key, f32* out) const;
+  Status get(Bytes key, u8* out) const;
 
   /// Frames an insert of `count` vectors (or as many removes) may need at most in the space as it is, a checkpoint that
   /// begins before it is applied included.
@@ -62,16 +66,17 @@ class VectorStore {
   /// The k nearest of those allowed; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are
   /// live and allowed, however few those are among all.
   /// The hits lie in memory of the store and are good until its next call. kOk, kAbsent or kOutOfMemory.
-  Status search(const f32* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed = {});
+  Status search(const u8* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed = {});
   /// The nearest of all allowed that are nearer than `radius`, `limit` at most; always exact.
-  Status range(const f32* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {});
+  Status range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {});
   /// Up to `limit` live slots in id order, after the id `after` if there is one. Returns how many.
   u32 scan(const Bytes* after, u32 limit, u32* out) const;
 
   /// Links up to `most` pending slots. kOk, kAbsent or kOutOfMemory.
   Status link(u32 most);
 
-  u32 dimension() const { return rows_.dimension; }
+  /// Bytes of one vector or query outside.
+  u32 vector_bytes() const { return rows_.vector_bytes; }
   IdKind id_kind() const { return slots_.id_kind; }
   u32 live_count() const { return meta_read().live_count; }
   u32 slot_count() const { return meta_read().slot_count; }
@@ -87,14 +92,15 @@ class VectorStore {
 
   void define(const VectorSuperblock& super);
   Status reserve_insert(const IdBatch& ids, u32 count);
-  void insert_one(Bytes key, const f32* vector);
+  void insert_one(Bytes key, const u8* vector);
   u32 take_slot(VectorSuperblock& super);
   void free_slot(VectorSuperblock& super, u32 slot);
   u64 append_string(VectorSuperblock& super, Bytes id);
-  bool prepare_query(const f32* query, u32 hits, Probe& probe);
+  bool prepare_query(const u8* query, u32 hits, Probe& probe);
   bool exact_is_faster(u32 candidates, u32 allowed) const;
 
   // vector_check.cc
+  static bool good_config(const VectorConfig& config);
   static Status check_superblock();
   Status check_sizes() const;
   Status mark_live();
@@ -108,7 +114,7 @@ class VectorStore {
   Slots slots_;
   Btree tree_{kIdTree};
   Hnsw graph_;
-  TransientBuffer query_buffer_;  // the query at unit length, for cosine
+  TransientBuffer query_buffer_;  // the query at unit length, for cosine; in whole words, for bits
   TransientBuffer hit_buffer_;
 };
 

@@ -3,12 +3,12 @@
  * same index in the page's own thread, which is what hnswlib-wasm and the JavaScript loop are to be compared with.
  */
 
-import type { Database, IndexType, Metric } from '../../../src/api/database.ts';
+import type { Database, IndexType } from '../../../src/api/database.ts';
 import { deleteDatabase, open } from '../../../src/index.ts';
 import { type BuildName, compileCore } from '../../../src/kernel/module.ts';
 import { wasmFile } from '../../../src/wasm-files.ts';
 import { makeSpace } from '../../data/core-space.ts';
-import { type DataSet, rowAt, rowCount, truthK } from '../../data/data-set.ts';
+import { type DataSet, rowAt, rowCount, type SetMetric, truthK } from '../../data/data-set.ts';
 import { jsLoop } from '../js-loop.ts';
 import { makeRow, median, type Row, type RowFrame } from '../row.ts';
 import { measureCurves, type SearchSubject } from '../search-curve.ts';
@@ -97,7 +97,7 @@ interface Hnswlib {
   HierarchicalNSW: new (space: string, dimension: number, autoSaveFile: string) => HnswlibIndex;
 }
 
-const hnswlibSpaces: Record<Metric, string> = { L2: 'l2', InnerProduct: 'ip', Cosine: 'cosine' };
+const hnswlibSpaces: Record<SetMetric, string> = { L2: 'l2', InnerProduct: 'ip', Cosine: 'cosine' };
 
 async function buildHnswlib(data: DataSet, url: string): Promise<{ subject: SearchSubject; rows: Row[] }> {
   console.log(`${data.name} hnswlib-wasm`);
