@@ -16,7 +16,7 @@
 namespace shibumi {
 
 bool Hnsw::same_vector(u32 a, u32 b) const {
-  return __builtin_memcmp(rows_->row(a), rows_->row(b), rows_->dimension * sizeof(f32)) == 0;
+  return __builtin_memcmp(rows_->row(a), rows_->row(b), rows_->words * sizeof(f32)) == 0;
 }
 
 /// A live node in pool_ with the vector of `slot`, or kNoSlot. The pool has what was nearest to that vector; under an inner

@@ -33,7 +33,7 @@ f64 filtered_recall(VectorStore& store, const VectorModel& model, const f32* que
   EXPECT(some.rows.size() == bits.allowed.count);
   const Hit* hits = nullptr;
   u32 found = 0;
-  EXPECT(store.search(query, k, ef, hits, found, bits.allowed) == kOk);
+  EXPECT(store.search(raw(query), k, ef, hits, found, bits.allowed) == kOk);
   EXPECT(found == std::min<size_t>(k, some.rows.size()));
   const std::vector<Answer> got = answers(store, hits, found);
   for (u32 i = 1; i < found; i++) EXPECT(got[i - 1].distance <= got[i].distance && got[i - 1].id != got[i].id);
@@ -74,7 +74,7 @@ TEST(filtered_range, "a filtered range search is exact") {
   const f32 query = 100;
   const Hit* hits = nullptr;
   u32 found = 0;
-  EXPECT(store.range(&query, 17.0f, 100, hits, found, even.allowed) == kOk);
+  EXPECT(store.range(raw(&query), 17.0f, 100, hits, found, even.allowed) == kOk);
   const std::vector<Answer> expected = {{100, 0}, {98, 4}, {102, 4}, {96, 16}, {104, 16}};
   EXPECT(answers(store, hits, found) == expected);
 }
