@@ -4,11 +4,12 @@
  */
 
 import type { Database, FirstAdmin } from './api/database.ts';
+import { fromEnvelope } from './api/error-envelope.ts';
 import { shibuDbError } from './api/errors.ts';
 import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import { withAdmin } from './client/first-admin.ts';
-import { fromEnvelope, type WorkerOpenOptions } from './rpc/messages.ts';
+import type { WorkerOpenOptions } from './rpc/messages.ts';
 import { WorkerTransport } from './rpc/worker-transport.ts';
 
 export type * from './api/database.ts';

@@ -4,19 +4,13 @@
  */
 
 import * as Comlink from 'comlink';
+import { type ErrorEnvelope, toEnvelope } from './api/error-envelope.ts';
 import { shibuDbError } from './api/errors.ts';
 import { DatabaseEngine } from './engine/database-engine.ts';
 import { Session } from './engine/session.ts';
 import { defaultSettings } from './engine/settings.ts';
 import { type BuildName, type Core, compileCore, supportedBuild } from './kernel/module.ts';
-import {
-  type ErrorEnvelope,
-  type Message,
-  type Reply,
-  toEnvelope,
-  type WorkerEndpoint,
-  type WorkerOpenOptions,
-} from './rpc/messages.ts';
+import type { Message, Reply, WorkerEndpoint, WorkerOpenOptions } from './rpc/messages.ts';
 import { SessionHost } from './rpc/session-host.ts';
 import type { StorageBackend } from './storage/backend.ts';
 import { deleteIndexedDb, IndexedDbBackend } from './storage/indexeddb-backend.ts';

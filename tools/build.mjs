@@ -1,8 +1,10 @@
 // Builds the package into dist/: `npm run build`.
 //
 //   index.js, worker.js   one file an entry, what they share in a chunk beside them
-//   node.js, cli.js       for Node, Bun and Deno, and the command `shibumi`; they share nothing with the two above, so
-//                         that those stay as small as they are
+//   bridge.js             for browsers, edge runtimes and Node; shares nothing with the others: a page loads one or the other
+//   node.js, cli.js, server.js
+//                         for Node, Bun and Deno, the command `shibumi`, and the bridge's server; they share nothing with
+//                         the ones above, so that those stay as small as they are
 //   licenses.txt          of the packages inside them: comlink and idb are bundled, because a page without a bundler
 //                         has no way to resolve a worker's imports (import maps do not reach workers)
 //   *.d.ts                by tsc
@@ -26,7 +28,8 @@ try {
   rmSync(dist, { recursive: true, force: true });
   await buildWasm();
   await bundleEntries({ index: 'src/index.ts', worker: 'src/worker.ts' }, 'browser');
-  await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts' }, 'node');
+  await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
+  await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts', server: 'src/server.ts' }, 'node');
   writeDeclarations();
   writeLicenses();
   for (const module of globSync('build/wasm/*.wasm', { cwd: root })) {
@@ -47,6 +50,8 @@ async function bundleEntries(input, platform) {
     cwd: root,
     input,
     platform,
+    // Node finds it itself, where pages find nothing.
+    external: platform === 'node' ? ['ws'] : [],
     transform: { target: 'es2022' },
     plugins: [{ name: 'files-beside', transform: pointBeside }],
   });

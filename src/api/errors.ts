@@ -32,6 +32,9 @@ export type ErrorCode =
   | 'WORKER_LOST'
   | 'OUTCOME_UNKNOWN'
   | 'NOT_OWNER'
+  | 'BRIDGE_UNAVAILABLE'
+  | 'PROTOCOL_ERROR'
+  | 'RATE_LIMITED'
   | 'STORAGE_UNAVAILABLE'
   | 'STORAGE_LOST'
   | 'STORAGE_FAILED'
@@ -108,6 +111,9 @@ const connectionCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'WORKER_LOST',
   'OUTCOME_UNKNOWN',
   'NOT_OWNER',
+  'BRIDGE_UNAVAILABLE',
+  'PROTOCOL_ERROR',
+  'RATE_LIMITED',
   'STORAGE_UNAVAILABLE',
   'STORAGE_LOST',
 ]);

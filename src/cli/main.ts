@@ -13,11 +13,13 @@ import type { Database } from '../api/database.ts';
 import { invalid } from '../base/arguments.ts';
 import { type BatchOutcome, linesFrom, runBatch } from './batch.ts';
 import { commands } from './commands.ts';
+import { openAddress } from './database-address.ts';
 import { linesOf } from './lines.ts';
 import { makePipes, NamedPipes } from './named-pipes.ts';
 import { Output, ReaderGone } from './output.ts';
 import { runPrompt } from './prompt.ts';
 import { printed, type Reply } from './reply.ts';
+import { serveOptions } from './serve-options.ts';
 import { Shell } from './shell.ts';
 import { type OptionValues, runExport, runImport } from './transfer-commands.ts';
 import { usage } from './usage.ts';
@@ -25,6 +27,8 @@ import { usage } from './usage.ts';
 const done = 0;
 const someFailed = 1;
 const notBegun = 2;
+
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 const transferOptions = {
   format: { type: 'string' },
@@ -40,6 +44,7 @@ const optionsOf = {
   import: transferOptions,
   export: { format: transferOptions.format },
   stats: { json: { type: 'boolean' } },
+  serve: serveOptions,
   shell: {
     command: { type: 'string', short: 'c', multiple: true },
     json: { type: 'boolean' },
@@ -94,12 +99,18 @@ class Context {
   }
 
   async open(folder: string, { create }: { create: boolean }): Promise<Database> {
-    this.#db = await this.#open(folder, { create });
-    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => this.#stop(name));
+    this.#db = await openAddress(this.#open, folder, { create });
+    for (const name of stopSignals) process.once(name, () => this.#stop(name));
     return this.#db;
   }
 
-  #stop(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
+  /** Fires with a signal, and leaves the end to whoever watches it: a server's is an ordinary one. */
+  stopOnSignals(): AbortSignal {
+    for (const name of stopSignals) process.once(name, () => this.#stopping.abort());
+    return this.signal;
+  }
+
+  #stop(name: (typeof stopSignals)[number]): void {
     this.#stopping.abort();
     this.close().finally(() => process.exit(128 + constants.signals[name]));
   }
@@ -124,6 +135,14 @@ async function run(context: Context, args: readonly string[]): Promise<number> {
       const { values, positionals } = parsed(rest, optionsOf.stats);
       const [folder] = exactly(positionals, ['folder'], name);
       return runStats(await context.open(folder, { create: false }), values.json === true);
+    }
+    case 'serve': {
+      const { values, positionals } = parsed(rest, optionsOf.serve);
+      const [folder] = exactly(positionals, ['folder'], name);
+      // Whoever does not serve need not load it.
+      const { runServe } = await import('./serve-command.ts');
+      await runServe(folder, values, context.stopOnSignals());
+      return done;
     }
     default:
       return runShell(context, args);

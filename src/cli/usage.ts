@@ -14,6 +14,15 @@ shibumi export <folder> <space> <file>  a space into a file; - is standard outpu
   --format jsonl|csv|npy|fvecs
 shibumi stats <folder> [--json]         the database and its spaces
 
+shibumi serve <folder>                  the database for others: WebSocket bridge, users and passwords
+  --host <address> --port <n>           127.0.0.1 and 4321 unless given
+  --tls-key <file> --tls-cert <file>    wss: and https: instead of ws: and http:
+  --origin <origin>                     a page's that may connect; may be repeated
+  --connections <n>, --calls-per-second <n>   limits
+
+Instead of a folder, the address of a bridge: ws://user@host:port/, with the password from
+SHIBUMI_PASSWORD or asked for.
+
 shibumi --help, shibumi --version
 
 Exit status: 0 done, 1 something failed, 2 nothing was begun.

@@ -29,11 +29,23 @@ export interface EngineOptions {
   readonly settings?: Partial<Settings>;
 }
 
+/** An engine and its end: closing also lets the folder go. */
+export interface OpenEngine {
+  readonly engine: DatabaseEngine;
+  close(): Promise<void>;
+}
+
+/** One caller's session, which has the engine to itself and closes it. */
 export async function openSession(place: string, options: EngineOptions): Promise<Session> {
+  const { engine, close } = await openEngine(place, options);
+  return new Session(engine, close);
+}
+
+export async function openEngine(place: string, options: EngineOptions): Promise<OpenEngine> {
   checkRuntime();
   const core = await loadCore(options);
   const storage = oneOf(options.storage ?? 'files', ['files', 'memory'], 'storage');
-  if (storage === 'memory') return startSession(place, core, new MemoryBackend(), options, async () => {});
+  if (storage === 'memory') return startEngine(place, core, new MemoryBackend(), options, async () => {});
   const folder = path.resolve(place);
   await makeFolder(folder, options.create ?? true);
   const lock = await takeLock(folder, options.openTimeoutMs ?? 0);
@@ -44,7 +56,7 @@ export async function openSession(place: string, options: EngineOptions): Promis
   };
   try {
     backend = await FileBackend.open(folder, checksumOf(core));
-    return await startSession(place, core, backend, options, release);
+    return await startEngine(place, core, backend, options, release);
   } catch (error) {
     await release();
     throw error;
@@ -67,13 +79,13 @@ export async function deleteFolder(place: string, timeoutMs: number): Promise<vo
   await nodeFileSystem.removeEmptyFolder(folder).catch(() => {});
 }
 
-async function startSession(
+async function startEngine(
   name: string,
   core: Core,
   backend: StorageBackend,
   options: EngineOptions,
   release: () => Promise<void>,
-): Promise<Session> {
+): Promise<OpenEngine> {
   const engine = await DatabaseEngine.open({
     name,
     core,
@@ -82,7 +94,7 @@ async function startSession(
     scrypt: nativeScrypt,
     settings: { ...defaultSettings, ...options.settings },
   });
-  return new Session(engine, () => engine.close().finally(release));
+  return { engine, close: () => engine.close().finally(release) };
 }
 
 function checkRuntime(): void {

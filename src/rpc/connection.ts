@@ -6,9 +6,10 @@
 import * as Comlink from 'comlink';
 import type { ArgumentsOf, Method } from '../api/calls.ts';
 import type { Progress } from '../api/database.ts';
+import { fromEnvelope } from '../api/error-envelope.ts';
 import { shibuDbError } from '../api/errors.ts';
 import type { TransportOptions } from '../client/transport.ts';
-import { fromEnvelope, type Message, type Reply, type Request } from './messages.ts';
+import type { Message, Reply, Request } from './messages.ts';
 
 /** A call on its way. Whoever gets it back unanswered may submit it to another connection. */
 export class OpenCall {

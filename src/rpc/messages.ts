@@ -11,13 +11,7 @@
 
 import type { ArgumentsOf, Method } from '../api/calls.ts';
 import type { Progress } from '../api/database.ts';
-import {
-  type ErrorCode,
-  type ErrorDetails,
-  isShibuDbError,
-  type ShibuDbError,
-  shibuDbError,
-} from '../api/errors.ts';
+import type { ErrorEnvelope } from '../api/error-envelope.ts';
 
 export interface Request<M extends Method = Method> {
   readonly id: number;
@@ -31,14 +25,6 @@ export interface Message {
   readonly requests: readonly Request[];
   /** Requests whose signal fired. */
   readonly cancels: readonly number[];
-}
-
-/** An error as plain data: Comlink alone would carry only name, message and stack. */
-export interface ErrorEnvelope {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly details: ErrorDetails;
-  readonly stack: string | undefined;
 }
 
 export type Reply =
@@ -63,19 +49,4 @@ export interface WorkerOpenOptions {
   readonly onCorruption?: 'fail' | 'salvage';
   /** Name of a Web Lock for the worker to hold as long as it lives: whoever gets it knows that the worker is gone. */
   readonly aliveLock?: string;
-}
-
-export function toEnvelope(error: unknown): ErrorEnvelope {
-  if (isShibuDbError(error)) {
-    return { code: error.code, message: error.message, details: error.details, stack: error.stack };
-  }
-  const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined };
-  return { code: 'INTERNAL', message: `The engine failed: ${message}`, details: {}, stack };
-}
-
-/** The error rebuilt on the caller's side, of its own class, so that `instanceof` works there. */
-export function fromEnvelope({ code, message, details, stack }: ErrorEnvelope): ShibuDbError {
-  const error = shibuDbError(code, message, { details });
-  if (stack !== undefined) error.stack = `${error.stack}\n    in the worker: ${stack}`;
-  return error;
 }

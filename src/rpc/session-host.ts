@@ -1,9 +1,10 @@
 /** The worker's side: runs the requests of a session and hands out replies as they become ready. */
 
 import type { CallContext, Method } from '../api/calls.ts';
+import { toEnvelope } from '../api/error-envelope.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { nextTask } from '../base/next-task.ts';
-import { type Message, type Reply, type Request, toEnvelope } from './messages.ts';
+import type { Message, Reply, Request } from './messages.ts';
 
 /** What a host runs requests on: a session. */
 export interface Callee {

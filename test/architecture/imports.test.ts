@@ -11,9 +11,12 @@ const source = path.join(root, 'src');
 
 /** What each room stands on; it may import from those and from whatever they stand on. Entries are the files in src/. */
 const standsOn: Record<string, string[]> = {
-  entries: ['rpc', 'node', 'cli', 'wasm-files'],
+  entries: ['rpc', 'node', 'cli', 'bridge', 'server', 'wasm-files'],
   rpc: ['client', 'engine'],
-  cli: ['node'],
+  cli: ['node', 'server'],
+  server: ['bridge', 'node'],
+  // The client's side and the protocol: no engine, no Node.
+  bridge: ['client'],
   node: ['client', 'engine', 'wasm-files'],
   // One file, which lies in src/ because bundlers want its addresses relative to where the entries are.
   'wasm-files': ['kernel'],
@@ -34,6 +37,7 @@ const packages: Record<string, string[]> = {
   engine: ['@noble/hashes'],
   node: ['node:'],
   cli: ['node:'],
+  server: ['node:', 'ws'],
 };
 
 const files = globSync('**/*.ts', { cwd: source }).map((file) => path.join(source, file));

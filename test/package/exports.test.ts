@@ -60,7 +60,7 @@ test('only the worker has side effects', () => {
 
 test('an install brings no model runtime and no address of a registry', () => {
   assert.equal(manifest.peerDependenciesMeta['@huggingface/transformers']?.optional, true);
-  assert.deepEqual(Object.keys(manifest.dependencies).sort(), ['@noble/hashes', 'comlink', 'idb']);
+  assert.deepEqual(Object.keys(manifest.dependencies).sort(), ['@noble/hashes', 'comlink', 'idb', 'ws']);
   const { packages } = JSON.parse(lockFile) as { packages: Record<string, unknown> };
   assert.ok(Object.keys(packages).length > 5, 'the lock file lists no packages');
   for (const name of Object.keys(packages)) assert.doesNotMatch(name, /huggingface|onnxruntime/);

@@ -30,7 +30,7 @@ before(() => {
     ['-xzf', path.join(project, tarball.filename), '--strip-components=1', '-C', installed],
     project,
   );
-  for (const name of ['comlink', 'idb']) {
+  for (const name of ['comlink', 'idb', 'ws']) {
     symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name));
   }
   writeFileSync(path.join(project, 'package.json'), '{ "type": "module" }');

@@ -37,6 +37,9 @@ const connectionCodes: readonly ErrorCode[] = [
   'WORKER_LOST',
   'OUTCOME_UNKNOWN',
   'NOT_OWNER',
+  'BRIDGE_UNAVAILABLE',
+  'PROTOCOL_ERROR',
+  'RATE_LIMITED',
   'STORAGE_UNAVAILABLE',
   'STORAGE_LOST',
 ];

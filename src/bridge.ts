@@ -1,0 +1,15 @@
+/**
+ * `shibumi/bridge`: the same `Database`, with the engine in a server (`shibumi serve`). For browsers, edge runtimes, Node,
+ * Bun and Deno; it needs nothing but a global `WebSocket`.
+ */
+
+export type * from './api/database.ts';
+export {
+  ConnectionError,
+  type ErrorCode,
+  type ErrorDetails,
+  isShibuDbError,
+  QueryError,
+  ShibuDbError,
+} from './api/errors.ts';
+export { type ConnectOptions, connect } from './bridge/client/connect.ts';

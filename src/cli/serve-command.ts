@@ -1,0 +1,48 @@
+/** `shibumi serve <folder>`: the bridge, until a signal ends it. */
+
+import { readFile } from 'node:fs/promises';
+import { invalid } from '../base/arguments.ts';
+import { type ServeOptions, serve } from '../server/serve.ts';
+import type { serveOptions } from './serve-options.ts';
+import { parseInteger } from './vector-text.ts';
+
+type Values = { readonly [Name in keyof typeof serveOptions]?: string | string[] | undefined };
+
+const defaultPort = 4321;
+
+/** Resolves when `signal` has fired and everything is closed. */
+export async function runServe(folder: string, values: Values, signal: AbortSignal): Promise<void> {
+  await using server = await serve(folder, await optionsFrom(values));
+  process.stdout.write(`Serving ${folder} at ${server.url}\n`);
+  if (server.createdAdmin !== undefined) {
+    const { username, password } = server.createdAdmin;
+    process.stdout.write(`Created the user "${username}" with the password ${password} (told only now)\n`);
+  }
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+}
+
+async function optionsFrom(values: Values): Promise<ServeOptions> {
+  const text = (name: keyof typeof serveOptions): string | undefined => values[name] as string | undefined;
+  const number = (name: keyof typeof serveOptions, least: number): number | undefined => {
+    const given = text(name);
+    return given === undefined ? undefined : parseInteger(given, `--${name}`, least);
+  };
+  const [key, cert] = [text('tls-key'), text('tls-cert')];
+  if ((key === undefined) !== (cert === undefined))
+    throw invalid('Got one of --tls-key and --tls-cert, expected both');
+  const options: ServeOptions = {
+    port: number('port', 0) ?? defaultPort,
+    origins: (values.origin as string[] | undefined) ?? [],
+    log: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
+  };
+  const host = text('host');
+  if (host !== undefined) options.host = host;
+  if (key !== undefined && cert !== undefined)
+    options.tls = { key: await readFile(key), cert: await readFile(cert) };
+  const connections = number('connections', 1);
+  if (connections !== undefined) options.connectionsMax = connections;
+  const calls = number('calls-per-second', 1);
+  if (calls !== undefined) options.callsPerSecond = calls;
+  return options;
+}

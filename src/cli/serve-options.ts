@@ -1,0 +1,11 @@
+/** What `shibumi serve` can be told. Apart from the command, which loads the server. */
+
+export const serveOptions = {
+  host: { type: 'string' },
+  port: { type: 'string' },
+  origin: { type: 'string', multiple: true },
+  'tls-key': { type: 'string' },
+  'tls-cert': { type: 'string' },
+  connections: { type: 'string' },
+  'calls-per-second': { type: 'string' },
+} as const;

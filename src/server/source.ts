@@ -1,0 +1,16 @@
+/** What a server stands in front of: an engine in this process, or another database that is reached over a wire. */
+
+import type { CallContext, Method } from '../api/calls.ts';
+
+/** Runs calls by name: a session. What it throws are `ShibuDbError`s, or faults of its own. */
+export interface Callee {
+  call(method: Method, args: never, context: CallContext): unknown;
+}
+
+export interface Source {
+  /** For `/health` and logs: `files`, `memory`, `redis`, … */
+  readonly kind: string;
+  /** A session of its own for one caller; ended by the call `close`. */
+  openSession(): Callee;
+  close(): Promise<void>;
+}

@@ -1,0 +1,73 @@
+/** The conformance suite's databases behind a bridge: each name is an engine in memory with a server of its own. */
+
+import type { Database } from '../../src/api/database.ts';
+import { connect } from '../../src/bridge.ts';
+import type { DatabaseClient } from '../../src/client/database-client.ts';
+import { withAdmin } from '../../src/client/first-admin.ts';
+import { Session } from '../../src/engine/session.ts';
+import { openEngine } from '../../src/node/open-engine.ts';
+import { BridgeServer } from '../../src/server/bridge-server.ts';
+import type { Platform } from '../conformance/suite.ts';
+
+/**
+ * Servers by database name. They ask for no credentials: whether a database has users is a case of the suite, and `serve`
+ * itself is tested elsewhere.
+ */
+export class BridgeServers implements AsyncDisposable {
+  readonly #build: Platform['build'];
+  readonly #origins: readonly string[];
+  readonly #servers: Map<string, Promise<BridgeServer>> = new Map();
+
+  constructor(build: Platform['build'], origins: readonly string[] = []) {
+    this.#build = build;
+    this.#origins = origins;
+  }
+
+  /** Where `name` is served; it is started when it is not. */
+  async urlOf(name: string): Promise<string> {
+    let server = this.#servers.get(name);
+    if (server === undefined) {
+      server = this.#start(name);
+      this.#servers.set(name, server);
+    }
+    return (await server).url;
+  }
+
+  async #start(name: string): Promise<BridgeServer> {
+    const { engine, close } = await openEngine(name, { storage: 'memory', build: this.#build });
+    const source = { kind: 'memory', openSession: () => new Session(engine), close };
+    const server = new BridgeServer(source, {
+      host: '127.0.0.1',
+      port: 0,
+      tls: undefined,
+      origins: this.#origins,
+      resumeMs: 60_000,
+      log: () => {},
+    });
+    await server.listen();
+    return server;
+  }
+
+  async remove(name: string): Promise<void> {
+    const server = this.#servers.get(name);
+    this.#servers.delete(name);
+    await (await server)?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of [...this.#servers.keys()]) await this.remove(name);
+  }
+}
+
+export function bridgePlatform(servers: BridgeServers, build: Platform['build']): Platform {
+  return {
+    build,
+    storage: 'memory',
+    open: async (name, options = {}): Promise<Database> => {
+      const db = await connect(await servers.urlOf(name));
+      // The other platforms' `open` does this; a server makes its admin itself.
+      return withAdmin(db as DatabaseClient, options.admin);
+    },
+    deleteDatabase: (name) => servers.remove(name),
+  };
+}
