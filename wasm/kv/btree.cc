@@ -197,7 +197,8 @@ TreeNeed Btree::bound(u32 count, u32 key_bytes, u32 value_bytes) const {
 TreeNeed Btree::bound_total(u32 count, u64 payload_bytes) const {
   // Values with pages of their own are longer than this, and waste less than two pages each.
   constexpr u64 kOverflowBytesMin = kCellBytesMax - kCellHeaderBytes;
-  const u64 pages = (payload_bytes >> kPageShift) + 2 * (payload_bytes / kOverflowBytesMin);
+  const u64 overflowing = min_of<u64>(count, payload_bytes / kOverflowBytesMin);
+  const u64 pages = (payload_bytes >> kPageShift) + 2 * overflowing;
   return bound_pages(segment_, count, payload_bytes + u64{count} * kEntryOverhead, pages, 0);
 }
 
