@@ -10,15 +10,23 @@ using namespace shibumi;
 namespace {
 constexpr u32 kAbiVersion = 1;
 TransientBuffer scratch_buffer;
+Checksum64 running_checksum;
 }  // namespace
 
 SHIBUMI_EXPORT(abi_version) u32 export_abi_version() { return kAbiVersion; }
+#if defined(SHIBUMI_RELAXED)
+/// Only there in the relaxed build: tells a compiled module's build by its exports.
+SHIBUMI_EXPORT(build_relaxed) u32 export_build_relaxed() { return 1; }
+#endif
 SHIBUMI_EXPORT(block_bytes) u32 export_block_bytes() { return kBlockBytes; }
 
 SHIBUMI_EXPORT(arena_init) void export_arena_init(u32 frames_max) {
   arena_init(frames_max);
   scratch_buffer = TransientBuffer{};
 }
+
+/// How far this instance's memory may grow from now on: what a host that shares a budget among instances sets.
+SHIBUMI_EXPORT(memory_limit) void export_memory_limit(u32 pages) { memory_limit(pages); }
 
 /// A transient buffer of at least `bytes` bytes for arguments and results; 0 when memory is out. The former contents are
 /// lost when it has to grow, and its address changes: ask for everything a call needs at once.
@@ -52,4 +60,14 @@ SHIBUMI_EXPORT(checkpoint_end) void export_checkpoint_end(u32 published) { check
 SHIBUMI_EXPORT(checksum64) u64 export_checksum64(Addr bytes, u32 count) {
   check(in_memory(bytes, count));
   return checksum64(at<const u8>(bytes), count);
+}
+
+/// The same over bytes that come piece by piece: pieces of whole 32-byte stripes, then the last one.
+SHIBUMI_EXPORT(checksum64_more) void export_checksum64_more(Addr bytes, u32 count) {
+  check(in_memory(bytes, count));
+  running_checksum.more(at<const u8>(bytes), count);
+}
+SHIBUMI_EXPORT(checksum64_end) u64 export_checksum64_end(Addr bytes, u32 count) {
+  check(in_memory(bytes, count));
+  return running_checksum.end(at<const u8>(bytes), count);
 }

@@ -7,7 +7,7 @@
 import type { Durability } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import type { Decide } from '../space/conditional.ts';
-import { operationsIn } from '../space/operation.ts';
+import { largestOperation, operationsIn } from '../space/operation.ts';
 import { PendingKeys } from '../space/pending-keys.ts';
 import type { Need } from '../space/space.ts';
 import type { LogEntry } from '../storage/backend.ts';
@@ -231,13 +231,17 @@ function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
 function sumOf(waiting: readonly Waiting[]): Need {
   let count = 0;
   let bytes = 0;
+  let largest = 0;
   let deadlines = false;
-  for (const { need } of waiting) {
+  for (const { need, operations } of waiting) {
     count += need.count;
     bytes += need.bytes;
+    // Undecided ones have no bytes yet: what they need bounds them. Many small ones in a row are looked at one by one.
+    if (operations.length === 0) largest = Math.max(largest, need.bytes);
+    else if (operations.length > largest) largest = Math.max(largest, largestOperation(operations));
     deadlines ||= need.deadlines === true;
   }
-  return { count, bytes, deadlines };
+  return { count, bytes, largest, deadlines };
 }
 
 function outOfMemory(resident: ResidentSpace): Error {

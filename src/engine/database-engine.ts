@@ -34,6 +34,8 @@ export type NewSpace = Omit<CatalogEntry, 'id'>;
 export class DatabaseEngine {
   readonly users: UserDirectory;
   readonly #environment: Environment;
+  /** An instance that holds no space: it only computes checksums. */
+  readonly #tool: CoreInstance;
   readonly #checksum: Checksum;
   readonly #buffers: BlockBuffers = new BlockBuffers();
   readonly #queue: CommitQueue;
@@ -53,11 +55,13 @@ export class DatabaseEngine {
 
   private constructor(
     environment: Environment,
+    tool: CoreInstance,
     checksum: Checksum,
     catalog: Catalog,
     manifests: ReadonlyMap<number, Uint8Array>,
   ) {
     this.#environment = environment;
+    this.#tool = tool;
     this.#checksum = checksum;
     this.#catalog = catalog;
     this.#manifests = new Map(manifests);
@@ -76,17 +80,22 @@ export class DatabaseEngine {
 
   /** Reads the catalog and manifests; spaces are opened when they are needed. @throws CORRUPTION, VERSION_MISMATCH */
   static async open(environment: Environment): Promise<DatabaseEngine> {
-    // An instance that holds no space: it only computes checksums.
-    const tool = new CoreInstance(environment.core);
+    const tool = new CoreInstance(environment.core, environment.memory);
     tool.exports.arena_init(4096);
     const checksum: Checksum = (bytes) => tool.checksum(bytes);
-    const { catalog, manifests } = await environment.backend.readState();
-    return new DatabaseEngine(
-      environment,
-      checksum,
-      catalog === undefined ? emptyCatalog : decodeCatalog(catalog, checksum),
-      manifests,
-    );
+    try {
+      const { catalog, manifests } = await environment.backend.readState();
+      return new DatabaseEngine(
+        environment,
+        tool,
+        checksum,
+        catalog === undefined ? emptyCatalog : decodeCatalog(catalog, checksum),
+        manifests,
+      );
+    } catch (error) {
+      tool.release();
+      throw error;
+    }
   }
 
   // --- catalog ----------------------------------------------------------------------------------------------------
@@ -240,6 +249,7 @@ export class DatabaseEngine {
     this.#indexer.forget(resident);
     for (const scan of resident.scans) scan.lose();
     resident.broken = true;
+    resident.space.instance.release();
     if (this.#residents.get(id) === resident) this.#residents.delete(id);
     if (resident.manifest !== undefined) this.#keepManifest(resident);
   }
@@ -418,11 +428,26 @@ export class DatabaseEngine {
     while (!resident.broken && resident.space.pending() > 0 && resident.linkedEver - from < total) {
       signal?.throwIfAborted();
       this.#assertOpen();
+      // Who waits wants it done, however much work that is.
+      this.#indexer.wake();
       this.#indexer.schedule(resident);
       await this.#indexer.nextSlice();
       if (resident.linkFailure !== undefined) throw resident.linkFailure;
       onProgress(Math.min(total, resident.linkedEver - from), total);
     }
+  }
+
+  /** Lets background work go on that `linksPerWakeMax` stopped. */
+  wake(): void {
+    this.#indexer.wake();
+    for (const resident of this.#residents.values()) this.#indexer.schedule(resident);
+  }
+
+  /** Whether a call to `wake` or a checkpoint later would find something to do. */
+  hasBackgroundWork(): boolean {
+    return [...this.#residents.values()].some(
+      ({ space, changes, unsavedLinks }) => space.pending() > 0 || changes > 0 || unsavedLinks > 0,
+    );
   }
 
   wallClock(): number {
@@ -457,6 +482,7 @@ export class DatabaseEngine {
       this.#letGo(resident);
     }
     this.#queue.close();
+    this.#tool.release();
     this.#environment.backend.close();
   }
 

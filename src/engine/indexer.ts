@@ -13,16 +13,23 @@ export class Indexer {
   readonly #queue: Set<ResidentSpace> = new Set();
   readonly #watchers: Set<() => void> = new Set();
   #running: Promise<void> | undefined;
+  #linksLeft: number;
   #stopped = false;
 
   /** `onIdle` is told when a space has nothing left to link. */
   constructor(environment: Environment, onIdle: (resident: ResidentSpace) => void) {
     this.#environment = environment;
     this.#onIdle = onIdle;
+    this.#linksLeft = environment.settings.linksPerWakeMax;
+  }
+
+  /** Allows another `linksPerWakeMax` links. */
+  wake(): void {
+    this.#linksLeft = this.#environment.settings.linksPerWakeMax;
   }
 
   schedule(resident: ResidentSpace): void {
-    if (this.#stopped || resident.broken || resident.space.pending() === 0) return;
+    if (this.#stopped || this.#linksLeft <= 0 || resident.broken || resident.space.pending() === 0) return;
     this.#queue.add(resident);
     this.#running ??= this.#run();
   }
@@ -47,13 +54,14 @@ export class Indexer {
 
   async #run(): Promise<void> {
     await nextTask();
-    while (this.#queue.size > 0) {
+    while (this.#queue.size > 0 && this.#linksLeft > 0) {
       for (const resident of [...this.#queue]) {
         if (this.#queue.has(resident)) this.#slice(resident);
         this.#tell();
         await nextTask();
       }
     }
+    this.#queue.clear();
     this.#running = undefined;
     this.#tell();
   }
@@ -63,12 +71,14 @@ export class Indexer {
     const end = now() + settings.sliceMs;
     try {
       resident.linkFailure = undefined;
+      resident.space.instance.askBudget();
       let left = resident.space.pending();
       while (left > 0 && now() < end) {
         // A few at a time: one link costs tens of microseconds to a millisecond, by dimension and M.
         const after = resident.space.maintain(4);
         resident.unsavedLinks += left - after;
         resident.linkedEver += left - after;
+        this.#linksLeft -= left - after;
         left = after;
       }
       if (left > 0) return;

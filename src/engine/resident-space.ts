@@ -26,6 +26,8 @@ import type { SnapshotScan } from './snapshot-scan.ts';
 export const blockBytes: number = 256 * 1024;
 /** No instance may hold more: 3.5 GiB, so that addresses stay well inside 32 bits. */
 const framesMax = 14336;
+/** What applying an operation asks of scratch memory besides its bytes: headers, alignment. */
+const scratchSlack = 64;
 /** Blocks read by one transaction while opening; two such are in flight. */
 const blocksPerRead = 16;
 
@@ -82,7 +84,10 @@ export class ResidentSpace {
    * when it cannot be had.
    */
   hold(need: Need): boolean {
-    return this.space.instance.exports.arena_hold(this.space.plan(need)) === Status.Ok;
+    const { instance } = this.space;
+    // Scratch memory first: applying passes through it, and what it takes cannot be promised any more.
+    if (!instance.hasScratch((need.largest ?? need.bytes) + scratchSlack)) return false;
+    return instance.exports.arena_hold(this.space.plan(need)) === Status.Ok;
   }
 
   /** Gives the promised memory to whoever asks next: the operations themselves, when they are applied. */
@@ -138,7 +143,22 @@ export async function openResidentSpace(
   manifestBytes: Uint8Array | undefined,
   checksum: Checksum,
 ): Promise<ResidentSpace> {
-  const instance = new CoreInstance(environment.core);
+  const instance = new CoreInstance(environment.core, environment.memory);
+  try {
+    return await openIn(instance, environment, entry, manifestBytes, checksum);
+  } catch (error) {
+    instance.release();
+    throw error;
+  }
+}
+
+async function openIn(
+  instance: CoreInstance,
+  environment: Environment,
+  entry: CatalogEntry,
+  manifestBytes: Uint8Array | undefined,
+  checksum: Checksum,
+): Promise<ResidentSpace> {
   instance.exports.arena_init(framesMax);
   const space = makeSpace(entry, instance, environment.wallClock);
   const what = `space "${entry.name}"`;
@@ -194,6 +214,7 @@ function adopt(
   if (bytes.length !== block.usedBytes || bytes.length > blockBytes) {
     throw damaged(`has ${bytes.length} bytes, expected ${block.usedBytes}`);
   }
+  instance.askBudget();
   const address = instance.exports.block_adopt(segment, index) >>> 0;
   if (address === 0) {
     throw shibuDbError(

@@ -1,5 +1,6 @@
 /** What the engine is given from outside, and the numbers it works by. */
 
+import type { MemoryBudget } from '../kernel/memory-budget.ts';
 import type { Core } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
 import type { PasswordCost, Scrypt } from './users/credentials.ts';
@@ -15,6 +16,8 @@ export interface Environment {
   /** Default: one in JavaScript. Runtimes that have it natively pass theirs. */
   readonly scrypt?: Scrypt;
   readonly settings: Settings;
+  /** What the spaces of this database, and perhaps of others in the same isolate, may hold together. Default: no bound. */
+  readonly memory?: MemoryBudget;
 }
 
 export interface Settings {
@@ -28,6 +31,8 @@ export interface Settings {
   readonly groupOperationsMax: number;
   /** A slice of background work: no call waits longer for it. */
   readonly sliceMs: number;
+  /** Vectors linked in the background until somebody calls `wake`: where the runtime bounds the work of one event. */
+  readonly linksPerWakeMax: number;
   /** Expired entries are removed not sooner than so long after their time, and looked for not later. */
   readonly sweepMsMin: number;
   readonly sweepMsMax: number;
@@ -47,6 +52,7 @@ export const defaultSettings: Settings = {
   groupBytesMax: 16 * 1024 * 1024,
   groupOperationsMax: 4096,
   sliceMs: 8,
+  linksPerWakeMax: Number.POSITIVE_INFINITY,
   sweepMsMin: 500,
   sweepMsMax: 60_000,
   residentSpacesMax: 16,

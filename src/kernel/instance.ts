@@ -7,6 +7,7 @@
 
 import { shibuDbError } from '../api/errors.ts';
 import { assert } from '../base/assert.ts';
+import { type MemoryBudget, wasmPageBytes } from './memory-budget.ts';
 import type { Core } from './module.ts';
 import { Status } from './status.ts';
 
@@ -15,6 +16,7 @@ export interface CoreExports {
   abi_version(): number;
   block_bytes(): number;
   arena_init(framesMax: number): void;
+  memory_limit(pages: number): void;
   scratch(bytes: number): number;
   arena_hold(frames: number): number;
   arena_frames_in_use(): number;
@@ -29,6 +31,8 @@ export interface CoreExports {
   checkpoint_copied(entry: number): void;
   checkpoint_end(published: number): void;
   checksum64(address: number, count: number): bigint;
+  checksum64_more(address: number, count: number): void;
+  checksum64_end(address: number, count: number): bigint;
 
   kv_create(): number;
   kv_open(deep: number): number;
@@ -79,17 +83,21 @@ export interface CoreExports {
 }
 
 const abiVersion = 1;
-const wasmPageBytes = 65536;
 /** The module declares room for 4 GiB less a page; a runtime that refuses so large a reservation is asked for less. */
 const maximumPagesTried = [65535, 32768, 16384, 8192, 4096] as const;
 
 export class CoreInstance {
   readonly exports: CoreExports;
   readonly #memory: WebAssembly.Memory;
+  readonly #budget: MemoryBudget | undefined;
   #u8: Uint8Array;
 
-  /** @throws OUT_OF_MEMORY when the runtime grants not even 256 MiB of address space */
-  constructor(core: Core) {
+  /**
+   * `budget`: what the instance shares with others; `release` gives its part back.
+   *
+   * @throws OUT_OF_MEMORY when the runtime grants not even 256 MiB of address space, or the budget is used up
+   */
+  constructor(core: Core, budget?: MemoryBudget) {
     this.#memory = allocateMemory();
     const instance = new WebAssembly.Instance(core.module, { env: { memory: this.#memory } });
     // The shape is checked by the ABI version: the core is built from the same tree.
@@ -99,6 +107,23 @@ export class CoreInstance {
       throw shibuDbError('VERSION_MISMATCH', `Got a WASM core of ABI ${version}, expected ${abiVersion}`);
     }
     this.#u8 = new Uint8Array(this.#memory.buffer);
+    budget?.enter(this);
+    this.#budget = budget;
+  }
+
+  /** Asks the budget how far memory may grow now. Before every call that may need more; `scratch` does it by itself. */
+  askBudget(): void {
+    this.#budget?.lend(this);
+  }
+
+  /** For the budget: memory may grow to `pages` of 64 KiB. */
+  limitMemory(pages: number): void {
+    this.exports.memory_limit(pages);
+  }
+
+  /** The instance is used no more. */
+  release(): void {
+    this.#budget?.leave(this);
   }
 
   /** Bytes of linear memory this instance holds. */
@@ -126,18 +151,36 @@ export class CoreInstance {
 
   /** A buffer for arguments and results, 16-byte aligned; its former contents are gone. */
   scratch(bytes: number): number {
-    const address = this.exports.scratch(bytes) >>> 0;
+    const address = this.#scratch(bytes);
     if (address === 0) throw outOfMemory(`${bytes} bytes of scratch memory`);
     return address;
   }
 
-  /** XXH64 of bytes outside linear memory. */
+  /** Makes sure that `scratch(bytes)` will not fail from now on. */
+  hasScratch(bytes: number): boolean {
+    return this.#scratch(bytes) !== 0;
+  }
+
+  #scratch(bytes: number): number {
+    this.askBudget();
+    return this.exports.scratch(bytes) >>> 0;
+  }
+
+  /** XXH64 of bytes outside linear memory, piece by piece, so that it takes little of it whatever their number. */
   checksum(bytes: Uint8Array): bigint {
-    const address = this.scratch(bytes.length);
-    this.bytes().set(bytes, address);
-    return BigInt.asUintN(64, this.exports.checksum64(address, bytes.length));
+    const address = this.scratch(Math.min(bytes.length, checksumPieceBytes));
+    let from = 0;
+    for (; bytes.length - from > checksumPieceBytes; from += checksumPieceBytes) {
+      this.bytes().set(bytes.subarray(from, from + checksumPieceBytes), address);
+      this.exports.checksum64_more(address, checksumPieceBytes);
+    }
+    this.bytes().set(bytes.subarray(from), address);
+    return BigInt.asUintN(64, this.exports.checksum64_end(address, bytes.length - from));
   }
 }
+
+/** A multiple of XXH64's stripe of 32. */
+const checksumPieceBytes = 256 * 1024;
 
 /** Turns a negative status into the error it stands for; passes the rest through. */
 export function checkStatus(status: number, call: string): number {

@@ -28,6 +28,12 @@ export interface Core {
   readonly module: WebAssembly.Module;
 }
 
+/** Which build a compiled core is. */
+export function buildOf(module: WebAssembly.Module): BuildName {
+  const relaxed = WebAssembly.Module.exports(module).some(({ name }) => name === 'build_relaxed');
+  return relaxed ? 'relaxed' : 'simd128';
+}
+
 /** Compiles while it downloads; falls back to the whole bytes where a server sends another MIME type. */
 export async function compileCore(build: BuildName, url: URL | string): Promise<Core> {
   const response = await fetch(url);

@@ -186,6 +186,18 @@ export function bytesOf({ buffer, byteOffset, byteLength }: VectorData): Uint8Ar
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
+/** Bytes of the largest operation in a run of them. */
+export function largestOperation(bytes: Uint8Array): number {
+  const view = dataView(bytes);
+  let largest = 0;
+  for (let at = 0; at < bytes.length; ) {
+    const length = operationHeaderBytes + align8(view.getUint32(at + 4, true));
+    largest = Math.max(largest, length);
+    at += length;
+  }
+  return largest;
+}
+
 export function dataView(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -11,6 +11,8 @@ import type { OperationView } from './operation.ts';
 export interface Need {
   readonly count: number;
   readonly bytes: number;
+  /** Bytes of the largest operation as it is applied: the scratch memory it passes through. Default `bytes`. */
+  readonly largest?: number;
   /** Some of the keys get a deadline. */
   readonly deadlines?: boolean;
 }

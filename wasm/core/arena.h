@@ -166,7 +166,21 @@ u32 dirty_blocks(u32 group_mask);
 /// Frames in use by blocks, shadows and transient runs; free frames not counted.
 u32 frames_in_use();
 
-/// XXH64 (Collet), seed 0, of a run of bytes: the checksum of blocks, log records and manifests.
+/// XXH64 (Collet), seed 0, over bytes that come piece by piece: every piece but the last in whole stripes.
+struct Checksum64 {
+  static constexpr u32 kStripe = 32;
+  static constexpr u64 kPrime1 = 0x9E3779B185EBCA87ull, kPrime2 = 0xC2B2AE3D27D4EB4Full;
+
+  u64 a = kPrime1 + kPrime2, b = kPrime2, c = 0, d = 0 - kPrime1;
+  u64 total = 0;  // bytes so far
+
+  /// Requires: `count` is a multiple of kStripe.
+  void more(const u8* bytes, u32 count);
+  /// The checksum with this last piece, of any length; begins anew.
+  u64 end(const u8* bytes, u32 count);
+};
+
+/// XXH64, seed 0, of a run of bytes: the checksum of blocks, log records and manifests.
 u64 checksum64(const u8* bytes, u32 count);
 
 }  // namespace shibumi

@@ -5,8 +5,6 @@ namespace shibumi {
 
 namespace {
 
-constexpr u64 kPrime1 = 0x9E3779B185EBCA87ull;
-constexpr u64 kPrime2 = 0xC2B2AE3D27D4EB4Full;
 constexpr u64 kPrime3 = 0x165667B19E3779F9ull;
 constexpr u64 kPrime4 = 0x85EBCA77C2B2AE63ull;
 constexpr u64 kPrime5 = 0x27D4EB2F165667C5ull;
@@ -20,30 +18,35 @@ T word_at(const u8* bytes) {
   return value;
 }
 
+constexpr u64 kPrime1 = Checksum64::kPrime1, kPrime2 = Checksum64::kPrime2;
+
 u64 round(u64 lane, u64 input) { return rotate_left(lane + input * kPrime2, 31) * kPrime1; }
 u64 merge(u64 hash, u64 lane) { return (hash ^ round(0, lane)) * kPrime1 + kPrime4; }
 
 }  // namespace
 
-u64 checksum64(const u8* bytes, u32 count) {
-  const u8* next = bytes;
-  u32 left = count;
-  u64 hash;
-  if (count >= 32) {
+void Checksum64::more(const u8* bytes, u32 count) {
+  check(count % kStripe == 0);
+  total += count;
+  for (u32 left = count; left > 0; left -= kStripe, bytes += kStripe) {
     // Four independent lanes: the multiplications overlap.
-    u64 a = kPrime1 + kPrime2, b = kPrime2, c = 0, d = 0 - kPrime1;
-    for (; left >= 32; left -= 32, next += 32) {
-      a = round(a, word_at<u64>(next));
-      b = round(b, word_at<u64>(next + 8));
-      c = round(c, word_at<u64>(next + 16));
-      d = round(d, word_at<u64>(next + 24));
-    }
+    a = round(a, word_at<u64>(bytes));
+    b = round(b, word_at<u64>(bytes + 8));
+    c = round(c, word_at<u64>(bytes + 16));
+    d = round(d, word_at<u64>(bytes + 24));
+  }
+}
+
+u64 Checksum64::end(const u8* bytes, u32 count) {
+  u32 left = count % kStripe;
+  more(bytes, count - left);
+  const u8* next = bytes + (count - left);
+  u64 hash = kPrime5;
+  if (total > 0) {
     hash = rotate_left(a, 1) + rotate_left(b, 7) + rotate_left(c, 12) + rotate_left(d, 18);
     hash = merge(merge(merge(merge(hash, a), b), c), d);
-  } else {
-    hash = kPrime5;
   }
-  hash += count;
+  hash += total + left;
   for (; left >= 8; left -= 8, next += 8) {
     hash = rotate_left(hash ^ round(0, word_at<u64>(next)), 27) * kPrime1 + kPrime4;
   }
@@ -55,7 +58,10 @@ u64 checksum64(const u8* bytes, u32 count) {
   for (; left > 0; left--, next++) hash = rotate_left(hash ^ (*next * kPrime5), 11) * kPrime1;
   hash = (hash ^ (hash >> 33)) * kPrime2;
   hash = (hash ^ (hash >> 29)) * kPrime3;
+  *this = Checksum64{};
   return hash ^ (hash >> 32);
 }
+
+u64 checksum64(const u8* bytes, u32 count) { return Checksum64{}.end(bytes, count); }
 
 }  // namespace shibumi

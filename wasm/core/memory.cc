@@ -11,7 +11,6 @@ namespace shibumi {
 
 namespace {
 
-constexpr u32 kWasmPageBytes = 1u << 16;
 constexpr u32 kPagesPerFrame = kBlockBytes / kWasmPageBytes;
 
 Addr frames_base = 0;   // first frame's address
@@ -19,6 +18,7 @@ u32 frames_count = 0;   // frames that exist
 u32 frames_limit = 0;   // frames that may exist
 u32 free_count = 0;
 Addr free_head = 0;     // free frames form a list through their first four bytes
+u64 end_limit = 1ull << 32;  // memory may not reach beyond
 
 #if defined(__wasm__)
 extern "C" u8 __heap_base;
@@ -26,6 +26,7 @@ extern "C" u8 __heap_base;
 bool memory_grow_to(u64 end_bytes) {
   const u64 have = static_cast<u64>(__builtin_wasm_memory_size(0)) * kWasmPageBytes;
   if (end_bytes <= have) return true;
+  if (end_bytes > end_limit) return false;
   const u64 pages = (end_bytes - have + kWasmPageBytes - 1) / kWasmPageBytes;
   if (pages > 65536) return false;
   return __builtin_wasm_memory_grow(0, static_cast<size_t>(pages)) != static_cast<size_t>(-1);
@@ -33,7 +34,8 @@ bool memory_grow_to(u64 end_bytes) {
 
 Addr heap_start() { return static_cast<Addr>(reinterpret_cast<uintptr_t>(&__heap_base)); }
 #else
-bool memory_grow_to(u64) { return true; }  // the reservation is made once, in memory_init
+// The reservation is made once, in memory_init.
+bool memory_grow_to(u64 end_bytes) { return end_bytes <= end_limit; }
 
 Addr heap_start() { return 1; }  // so that no frame sits at 0
 #endif
@@ -69,6 +71,8 @@ void memory_init(u32 frames_max) {
   free_count = 0;
   free_head = 0;
 }
+
+void memory_limit(u32 pages) { end_limit = static_cast<u64>(pages) * kWasmPageBytes; }
 
 bool frames_ensure(u32 count) {
   while (free_count < count) {

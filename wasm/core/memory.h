@@ -9,8 +9,13 @@
 
 namespace shibumi {
 
+constexpr u32 kWasmPageBytes = 1u << 16;
+
 /// `frames_max` bounds how many frames may ever exist.
 void memory_init(u32 frames_max);
+
+/// Memory may grow to `pages` of 64 KiB from now on; what is there stays, also beyond. Without a call: 4 GiB.
+void memory_limit(u32 pages);
 
 /// Makes sure that at least `count` single frames are free (the promised ones included). False when memory is out.
 bool frames_ensure(u32 count);
