@@ -7,7 +7,7 @@ import type { Database, FirstAdmin } from './api/database.ts';
 import { integerIn, invalid, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import { withAdmin } from './client/first-admin.ts';
-import { DirectTransport } from './node/direct-transport.ts';
+import { DirectTransport } from './local/direct-transport.ts';
 import { deleteFolder, openSession } from './node/open-engine.ts';
 
 export type * from './api/database.ts';

@@ -16,7 +16,7 @@ import { TestReport } from './test-report.mjs';
 const root = path.dirname(import.meta.dirname);
 /** Folders under test/ whose files need a browser; those and a few others have the machine to themselves. */
 const browserFolders = ['bench', 'bridge', 'browser', 'conformance', 'crash', 'demo', 'package', 'runtimes'];
-const heavyFolders = [...browserFolders, 'native', 'node', 'recall'];
+const heavyFolders = [...browserFolders, 'edge', 'native', 'node', 'recall'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {
   light: 2 * 60_000,

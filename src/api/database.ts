@@ -208,7 +208,7 @@ export interface Stats {
   /** The WASM build in use. */
   build: 'simd128' | 'relaxed';
   /** Where the data is kept. */
-  storage: 'indexeddb' | 'memory' | 'files';
+  storage: 'indexeddb' | 'memory' | 'files' | 'durable-object';
   /** Spaces whose data is in memory now. */
   residentSpaces: number;
   memoryBytes: number;

@@ -36,7 +36,7 @@ export interface StorageEstimate {
 }
 
 export interface StorageBackend {
-  readonly kind: 'indexeddb' | 'memory' | 'files';
+  readonly kind: 'indexeddb' | 'memory' | 'files' | 'durable-object';
   /** Number of the owner, where storage can change hands: manifests are stamped with it. Default 1. */
   readonly epoch?: number;
 

@@ -11,13 +11,16 @@ const source = path.join(root, 'src');
 
 /** What each room stands on; it may import from those and from whatever they stand on. Entries are the files in src/. */
 const standsOn: Record<string, string[]> = {
-  entries: ['rpc', 'node', 'cli', 'bridge', 'server', 'wasm-files'],
+  entries: ['rpc', 'node', 'edge', 'cli', 'bridge', 'server', 'wasm-files'],
   rpc: ['client', 'engine'],
   cli: ['node', 'server'],
   server: ['bridge', 'node'],
   // The client's side and the protocol: no engine, no Node.
   bridge: ['client'],
-  node: ['client', 'engine', 'wasm-files'],
+  node: ['local', 'wasm-files'],
+  edge: ['local'],
+  // Client and engine in one process: what node and edge share.
+  local: ['client', 'engine'],
   // One file, which lies in src/ because bundlers want its addresses relative to where the entries are.
   'wasm-files': ['kernel'],
   engine: ['space', 'storage'],

@@ -14,7 +14,7 @@ import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings } from '../../src/engine/settings.ts';
 import type { BuildName } from '../../src/kernel/module.ts';
-import { DirectTransport } from '../../src/node/direct-transport.ts';
+import { DirectTransport } from '../../src/local/direct-transport.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
 import { type DataSet, rowAt, rowCount, type SetMetric, truthK } from '../data/data-set.ts';
 import { nodeCore } from '../support/node-database.ts';

@@ -16,7 +16,7 @@ export interface CaseContext {
   /** Deletes it with all its data. */
   deleteDatabase(suffix?: string): Promise<void>;
   readonly build: 'simd128' | 'relaxed';
-  readonly storage: 'indexeddb' | 'memory' | 'files';
+  readonly storage: 'indexeddb' | 'memory' | 'files' | 'durable-object';
 }
 
 export interface Case {

@@ -5,7 +5,7 @@
 
 import fs from 'node:fs';
 import { DatabaseClient } from '../../src/client/database-client.ts';
-import { DirectTransport } from '../../src/node/direct-transport.ts';
+import { DirectTransport } from '../../src/local/direct-transport.ts';
 import { openSession } from '../../src/node/open-engine.ts';
 import { createSpaces, inFlight, run, type SpaceName, smallSettings, spaceNames } from './history.ts';
 

@@ -9,7 +9,7 @@ import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings, type Settings } from '../../src/engine/settings.ts';
 import type { BuildName, Core } from '../../src/kernel/module.ts';
-import { DirectTransport } from '../../src/node/direct-transport.ts';
+import { DirectTransport } from '../../src/local/direct-transport.ts';
 import type { StorageBackend } from '../../src/storage/backend.ts';
 
 const cores: Map<BuildName, Core> = new Map();

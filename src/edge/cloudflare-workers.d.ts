@@ -1,0 +1,10 @@
+// What is used of workerd's own module, for compiling here. Applications have the real types (@cloudflare/workers-types,
+// or those that `wrangler types` writes).
+
+declare module 'cloudflare:workers' {
+  export class DurableObject<Env = unknown> {
+    protected readonly ctx: import('./durable-storage.ts').DurableState;
+    protected readonly env: Env;
+    constructor(ctx: import('./durable-storage.ts').DurableState, env: Env);
+  }
+}

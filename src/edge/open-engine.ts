@@ -1,0 +1,58 @@
+/** Puts an engine together inside a Durable Object: its SQLite storage, the compiled core, bounds that fit an isolate. */
+
+import { integerIn, invalid, shown } from '../base/arguments.ts';
+import { DatabaseEngine } from '../engine/database-engine.ts';
+import { defaultSettings, type Settings } from '../engine/settings.ts';
+import { MemoryBudget } from '../kernel/memory-budget.ts';
+import { buildOf } from '../kernel/module.ts';
+import type { DurableStorage } from './durable-storage.ts';
+import { SqliteBackend } from './sqlite-backend.ts';
+import { stepClock } from './step-clock.ts';
+
+export interface EdgeOptions {
+  /** The compiled core, by static import of `shibumi/shibumi-relaxed.wasm` or `shibumi/shibumi-simd128.wasm`. */
+  wasm: WebAssembly.Module;
+  /** Begins the names of its tables: several databases and tables of your own can share an object. Default `shibumi`. */
+  prefix?: string;
+  /**
+   * WASM memory that all databases of this isolate may hold together, in bytes; the first one opened decides. An isolate has
+   * 128 MB for everything, and objects of one class share it. Default 80 MiB, which leaves room for code and buffers.
+   */
+  memoryBytesMax?: number;
+}
+
+export const defaultPrefix = 'shibumi';
+const defaultMemoryBytesMax = 80 * 1024 * 1024;
+const isolateBytes = 128_000_000;
+
+/** Smaller than elsewhere: what waits for the storage is in memory twice, and one event may not work for long. */
+const edgeSettings: Settings = {
+  ...defaultSettings,
+  checkpointLogBytes: 8 * 1024 * 1024,
+  groupBytesMax: 2 * 1024 * 1024,
+  snapshotBytesMax: 4 * 1024 * 1024,
+  residentSpacesMax: 4,
+  linksPerWakeMax: 2000,
+};
+
+/** One an isolate: it is what objects of one class, and classes of one script, share. */
+let isolateMemory: MemoryBudget | undefined;
+
+export async function openEngine(storage: DurableStorage, options: EdgeOptions): Promise<DatabaseEngine> {
+  const { wasm, prefix = defaultPrefix, memoryBytesMax = defaultMemoryBytesMax } = options;
+  if (!(wasm instanceof WebAssembly.Module)) {
+    throw invalid(
+      `Got ${shown(wasm)} for wasm, expected a WebAssembly.Module: import one from shibumi/shibumi-relaxed.wasm`,
+    );
+  }
+  integerIn(memoryBytesMax, 8 * 1024 * 1024, isolateBytes, 'memoryBytesMax');
+  isolateMemory ??= new MemoryBudget(memoryBytesMax);
+  return DatabaseEngine.open({
+    name: prefix,
+    core: { module: wasm, build: buildOf(wasm) },
+    backend: new SqliteBackend(storage, prefix),
+    now: stepClock(() => performance.now()),
+    settings: edgeSettings,
+    memory: isolateMemory,
+  });
+}

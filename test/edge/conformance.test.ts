@@ -1,0 +1,23 @@
+/** The conformance suite inside workerd: the engine in a Durable Object, over its SQLite storage, both builds. */
+
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { suite } from '../conformance/suite.ts';
+import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
+
+const skip = missingWorkerd() ?? false;
+const timeoutMs = 60_000;
+let workerd: Workerd | undefined;
+after(() => workerd?.dispose());
+
+for (const build of ['simd128', 'relaxed'] as const)
+  test(`conformance in workerd, Durable Object storage, ${build}`, { skip }, async (t) => {
+    workerd ??= await startWorkerd({ script: 'test/edge/worker.ts', objects: { CASES: 'CaseRunner' } });
+    for (const { name } of suite)
+      await t.test(name, { timeout: timeoutMs }, async () => {
+        const body = JSON.stringify({ name, build });
+        const response = await workerd?.dispatchFetch('http://edge.test/', { method: 'POST', body });
+        const answer = (await response?.json()) as { failure?: string };
+        assert.equal(answer.failure, undefined);
+      });
+  });

@@ -1,0 +1,83 @@
+/**
+ * A real workerd through Miniflare, which comes from npm by the package.json beside this file when a test first needs it.
+ * Where it cannot be had the tests are skipped and say why.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { rolldown } from 'rolldown';
+
+const home = import.meta.dirname;
+const root = path.resolve(home, '../..');
+
+/** What is used of Miniflare. Its own types are there only when it is installed. */
+export interface Workerd {
+  dispatchFetch(url: string, init?: object): Promise<Response>;
+  /** Resolves with the address it listens on. */
+  readonly ready: Promise<URL>;
+  dispose(): Promise<void>;
+}
+
+export interface WorkerdOptions {
+  /** The script's source file, from the project's root. */
+  readonly script: string;
+  /** Binding -> class of the Durable Objects, all with SQLite. */
+  readonly objects: Readonly<Record<string, string>>;
+  readonly bindings?: Readonly<Record<string, string>>;
+  /** Where the objects' storage is kept; by default it is forgotten. */
+  readonly persist?: string;
+}
+
+/** Why there is no workerd; `undefined` when it is there, or was installed now. */
+export function missingWorkerd(): string | undefined {
+  if (existsSync(path.join(home, 'node_modules/miniflare/package.json'))) return undefined;
+  const args = ['install', '--no-audit', '--no-fund', '--no-package-lock'];
+  const { status, stderr, error } = spawnSync('npm', args, { cwd: home, encoding: 'utf8', timeout: 180_000 });
+  if (status === 0) return undefined;
+  const reason = error?.message ?? stderr.trim().split('\n').slice(-3).join(' ');
+  return `Miniflare (workerd) could not be installed: ${reason}`;
+}
+
+export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
+  const { Miniflare } = createRequire(path.join(home, 'package.json'))('miniflare') as {
+    Miniflare: new (config: object) => Workerd;
+  };
+  const wasm = (name: string): object => ({
+    type: 'CompiledWasm',
+    path: `shibumi-${name}.wasm`,
+    contents: readFileSync(path.join(root, `build/wasm/shibumi-${name}.wasm`)),
+  });
+  return new Miniflare({
+    modules: [
+      { type: 'ESModule', path: 'worker.js', contents: await bundle(options.script) },
+      wasm('relaxed'),
+      wasm('simd128'),
+    ],
+    compatibilityDate: '2026-07-01',
+    host: '127.0.0.1',
+    port: 0,
+    durableObjects: Object.fromEntries(
+      Object.entries(options.objects).map(([binding, className]) => [
+        binding,
+        { className, useSQLite: true },
+      ]),
+    ),
+    bindings: options.bindings ?? {},
+    ...(options.persist === undefined ? {} : { durableObjectsPersist: options.persist }),
+  });
+}
+
+/** One module for workerd, whose own modules and WASM files stay imports. */
+async function bundle(script: string): Promise<string> {
+  const build = await rolldown({
+    cwd: root,
+    input: script,
+    platform: 'neutral',
+    external: [/^cloudflare:/, /\.wasm$/],
+  });
+  const { output } = await build.generate({ format: 'esm', codeSplitting: false });
+  await build.close();
+  return output[0].code;
+}
