@@ -5,6 +5,7 @@
 
 import type { Database } from './api/database.ts';
 import { DatabaseClient } from './client/database-client.ts';
+import { withAdmin } from './client/first-admin.ts';
 import type { DurableStorage } from './edge/durable-storage.ts';
 import { defaultPrefix, type EdgeOptions, openEngine } from './edge/open-engine.ts';
 import { dropTables } from './edge/sqlite-backend.ts';
@@ -30,8 +31,9 @@ export type { EdgeOptions } from './edge/open-engine.ts';
  * @throws CORRUPTION, VERSION_MISMATCH, OUT_OF_MEMORY when the isolate's share is used up
  */
 export async function open(storage: DurableStorage, options: EdgeOptions): Promise<Database> {
-  const engine = await openEngine(storage, options);
-  return new DatabaseClient(new DirectTransport(new Session(engine, () => engine.close())));
+  const { admin, ...rest } = options;
+  const engine = await openEngine(storage, rest);
+  return withAdmin(new DatabaseClient(new DirectTransport(new Session(engine, () => engine.close()))), admin);
 }
 
 /** Deletes the database in an object's storage; there may have been none. Close it before. */

@@ -1,11 +1,13 @@
 /** Puts an engine together inside a Durable Object: its SQLite storage, the compiled core, bounds that fit an isolate. */
 
+import type { FirstAdmin } from '../api/database.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
 import { defaultSettings, type Settings } from '../engine/settings.ts';
 import { MemoryBudget } from '../kernel/memory-budget.ts';
 import { buildOf } from '../kernel/module.ts';
 import type { DurableStorage } from './durable-storage.ts';
+import { edgePasswordCost, edgeScrypt } from './edge-scrypt.ts';
 import { SqliteBackend } from './sqlite-backend.ts';
 import { stepClock } from './step-clock.ts';
 
@@ -19,6 +21,11 @@ export interface EdgeOptions {
    * 128 MB for everything, and objects of one class share it. Default 80 MiB, which leaves room for code and buffers.
    */
   memoryBytesMax?: number;
+  /**
+   * The admin to create if the database has no users; from then on every call needs `authenticate`. Does nothing when there
+   * are users, whatever their names and passwords.
+   */
+  admin?: FirstAdmin;
 }
 
 export const defaultPrefix = 'shibumi';
@@ -33,12 +40,16 @@ const edgeSettings: Settings = {
   snapshotBytesMax: 4 * 1024 * 1024,
   residentSpacesMax: 4,
   linksPerWakeMax: 2000,
+  passwordCost: edgePasswordCost,
 };
 
 /** One an isolate: it is what objects of one class, and classes of one script, share. */
 let isolateMemory: MemoryBudget | undefined;
 
-export async function openEngine(storage: DurableStorage, options: EdgeOptions): Promise<DatabaseEngine> {
+export async function openEngine(
+  storage: DurableStorage,
+  options: Omit<EdgeOptions, 'admin'>,
+): Promise<DatabaseEngine> {
   const { wasm, prefix = defaultPrefix, memoryBytesMax = defaultMemoryBytesMax } = options;
   if (!(wasm instanceof WebAssembly.Module)) {
     throw invalid(
@@ -52,6 +63,7 @@ export async function openEngine(storage: DurableStorage, options: EdgeOptions):
     core: { module: wasm, build: buildOf(wasm) },
     backend: new SqliteBackend(storage, prefix),
     now: stepClock(() => performance.now()),
+    scrypt: edgeScrypt,
     settings: edgeSettings,
     memory: isolateMemory,
   });

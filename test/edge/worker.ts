@@ -27,7 +27,8 @@ export class CaseRunner extends DurableObject {
       await runCase(entry, {
         build,
         storage: 'durable-object',
-        open: (db) => open(this.ctx.storage, { wasm: modules[build], prefix: prefixOf(db), memoryBytesMax }),
+        open: (db, options) =>
+          open(this.ctx.storage, { wasm: modules[build], prefix: prefixOf(db), memoryBytesMax, ...options }),
         deleteDatabase: (db) => deleteDatabase(this.ctx.storage, { prefix: prefixOf(db) }),
       });
       return undefined;

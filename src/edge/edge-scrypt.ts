@@ -1,0 +1,34 @@
+/**
+ * Password hashing within a Worker's allowance. The cost is another of OWASP's equivalent minimums than elsewhere: the same
+ * work with a quarter of the memory, since an isolate has 128 MB for everything; and one at a time, so that a crowd that
+ * logs in at once takes no more than one login does.
+ *
+ * Source: OWASP Password Storage Cheat Sheet, "scrypt".
+ */
+
+import { shibuDbError } from '../api/errors.ts';
+import { type PasswordCost, portableScrypt, type Scrypt } from '../engine/users/credentials.ts';
+
+/** 8 MiB, about 0.3 s of CPU time. Free plans, with 10 ms a request, cannot afford any password hash worth the name. */
+export const edgePasswordCost: PasswordCost = { N: 2 ** 13, r: 8, p: 10 };
+
+/** scrypt's memory that is left for it beside the engine's. */
+const memoryBytesMax = 16 * 1024 * 1024;
+/** Blocks of work, N * r * p: twice what ours costs. */
+const workMax = 2 * edgePasswordCost.N * edgePasswordCost.r * edgePasswordCost.p;
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** @throws UNSUPPORTED for a stored password that would cost more than an isolate may spend */
+export const edgeScrypt: Scrypt = (password, salt, cost) => {
+  const { N, r, p } = cost;
+  if (128 * N * r > memoryBytesMax || N * r * p > workMax) {
+    throw shibuDbError(
+      'UNSUPPORTED',
+      `Got a password stored with scrypt N=${N}, r=${r}, p=${p}, expected at most ${memoryBytesMax} bytes and ${workMax} blocks of work at the edge: set the password again here`,
+    );
+  }
+  const hashed = last.then(() => portableScrypt(password, salt, cost));
+  last = hashed.catch(() => {});
+  return hashed;
+};
