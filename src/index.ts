@@ -10,7 +10,8 @@ import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import { withAdmin } from './client/first-admin.ts';
 import type { WorkerOpenOptions } from './rpc/messages.ts';
-import { WorkerTransport } from './rpc/worker-transport.ts';
+import { RestartingTransport } from './rpc/restarting-transport.ts';
+import { type TakeOver, WorkerTransport } from './rpc/worker-transport.ts';
 
 export type * from './api/database.ts';
 export {
@@ -25,8 +26,12 @@ export {
 } from './api/errors.ts';
 
 export interface OpenOptions {
-  /** A worker you made from `shibumi/worker` yourself, for bundlers and policies that need it. Default: one is spawned. */
-  worker?: Worker;
+  /**
+   * A worker you made from `shibumi/worker` yourself, for bundlers and policies that need it, or a function that makes one.
+   * Default: one is spawned. A worker that dies is replaced by a new one, except where you gave the worker itself or chose
+   * `storage: 'memory'`: then every call fails with `WORKER_LOST` from there on.
+   */
+  worker?: Worker | (() => Worker);
   /** The WASM core: its address, or compiled. Default: the file that ships with the package, best build for the browser. */
   wasm?: URL | string | WebAssembly.Module;
   /** Which build of the core to use. Default: `relaxed` where the browser has relaxed SIMD, else `simd128`. */
@@ -56,25 +61,38 @@ export interface OpenOptions {
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
   checkOptions(options);
-  const { worker, wasm, admin, ...rest } = options;
-  const transport = new WorkerTransport(worker ?? spawnWorker());
-  // Without Web Locks (an insecure context) a worker that is ended without an event cannot be noticed.
-  const aliveLock =
-    globalThis.navigator?.locks === undefined ? undefined : `shibumi:alive:${crypto.randomUUID()}`;
+  const { admin, ...rest } = options;
+  // Neither another worker nor what memory held can be had again.
+  const once = typeof options.worker === 'object' || options.storage === 'memory';
+  if (once) return withAdmin(new DatabaseClient(await openLink(name, rest)), admin);
+  const transport = new RestartingTransport((takeOver) => openLink(name, rest, takeOver));
+  await transport.open();
+  return withAdmin(new DatabaseClient(transport), admin);
+}
+
+/** A worker that has opened the database. */
+async function openLink(
+  name: string,
+  { worker, wasm, ...rest }: Omit<OpenOptions, 'admin'>,
+  takeOver?: TakeOver,
+): Promise<WorkerTransport> {
+  const transport = new WorkerTransport(
+    typeof worker === 'function' ? worker() : (worker ?? spawnWorker()),
+    takeOver,
+  );
   const workerOptions: WorkerOpenOptions = {
     ...rest,
     ...(wasm === undefined ? {} : { wasm: wasm instanceof URL ? wasm.href : wasm }),
-    ...(aliveLock === undefined ? {} : { aliveLock }),
   };
   try {
+    transport.watch();
     const failure = await transport.endpoint((remote) => remote.open(name, workerOptions));
     if (failure !== undefined) throw fromEnvelope(failure);
-    if (aliveLock !== undefined) transport.watch(aliveLock);
+    return transport;
   } catch (error) {
     transport.release();
     throw error;
   }
-  return withAdmin(new DatabaseClient(transport), admin);
 }
 
 /**

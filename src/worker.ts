@@ -23,9 +23,12 @@ const defaultOpenTimeoutMs = 10_000;
 class Endpoint implements WorkerEndpoint {
   #host: SessionHost | undefined;
 
+  live(aliveLock: string): Promise<void> {
+    return holdForEver(aliveLock);
+  }
+
   async open(name: string, options: WorkerOpenOptions): Promise<ErrorEnvelope | undefined> {
     try {
-      if (options.aliveLock !== undefined) await holdForEver(options.aliveLock);
       this.#host = new SessionHost(await openSession(name, options));
       return undefined;
     } catch (error) {

@@ -123,14 +123,19 @@ SHIBUMI_EXPORT(kv_scan) i32 export_kv_scan(Addr start, u32 start_len, u32 after,
   return kv_count_or(count, status);
 }
 
-/// Looks up `count` packed keys (u32 length, bytes, padding to 4) in their order; `out` as in kv_scan, without keys, with
-/// kPackedMissing for those not there. Returns how many were answered: fewer when the buffer is full or a block absent.
-SHIBUMI_EXPORT(kv_get_batch) i32 export_kv_get_batch(Addr keys, u32 keys_bytes, u32 count, Addr out, u32 out_bytes) {
-  const bool good = kv_space.ready() && in_memory(keys, keys_bytes) && out_bytes >= kPackedBytesMin &&
-                    in_memory(out, out_bytes);
+/// Looks up `count` packed keys (u32 length, bytes, padding to 4) in their order, as of `now` (milliseconds since 1970).
+/// `heads`: u32[count] (ColumnKind | length); `out`: the values one after another; `out_used`: u32, their bytes. Returns
+/// how many were answered: fewer when the buffer is full or a block absent.
+SHIBUMI_EXPORT(kv_get_columns) i32 export_kv_get_columns(Addr keys, u32 keys_bytes, u32 count, f64 now, Addr heads, Addr out,
+                                                         u32 out_bytes, Addr out_used) {
+  const bool good = kv_space.ready() && in_memory(keys, keys_bytes) && count <= keys_bytes / 4 && in_memory(heads, count * 4) &&
+                    in_memory(out, out_bytes) && in_memory(out_used, 4) && now >= 0 && now < 18446744073709551615.0;
   if (!good) return kInvalid;
   Status status = kOk;
-  const u32 done = kv_space.get_packed(at<const u8>(keys), keys_bytes, count, at<u8>(out), out_bytes, status);
+  u32 used = 0;
+  const u32 done = kv_space.get_columns(at<const u8>(keys), keys_bytes, count, static_cast<u64>(now), at<u32>(heads),
+                                        at<u8>(out), out_bytes, used, status);
+  __builtin_memcpy(at<u8>(out_used), &used, sizeof used);
   return kv_count_or(done, status);
 }
 

@@ -58,6 +58,21 @@ export interface SignedIn {
   readonly token: string;
 }
 
+/**
+ * Many values in two columns over one buffer: `heads` holds a u32 a value (what it is and how long), `bytes` the values
+ * one after another. base/packed-values.ts packs and unpacks them.
+ */
+export interface PackedValues {
+  readonly heads: Uint32Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Entries of one call as columns. */
+export interface PackedEntries {
+  readonly keys: readonly string[];
+  readonly values: PackedValues;
+}
+
 /** Method name -> its arguments and its result. */
 export interface Calls {
   createSpace: [
@@ -78,8 +93,11 @@ export interface Calls {
   putIf: [InSpace & { key: string; value: Value; expected: Value | undefined; ttlMs?: number }, boolean];
   expire: [InSpace & { key: string; ttlMs: number }, boolean];
   ttl: [InSpace & { key: string }, number | undefined];
-  putMany: [InSpace & { entries: readonly PutEntry[] }, undefined];
-  getMany: [InSpace & { keys: readonly string[] }, (Value | undefined)[]];
+  putMany: [InSpace & { entries: readonly PutEntry[] | PackedEntries }, undefined];
+  getMany: [InSpace & { keys: readonly string[] }, PackedValues];
+  /** Gets and puts of several callers that travel together; each is a call of its own all the same. */
+  getEach: [InSpace & { keys: readonly string[] }, PackedValues];
+  putEach: [InSpace & PackedEntries, undefined];
   deleteMany: [InSpace & { keys: readonly string[] }, number];
   scanOpen: [InSpace & ScanArguments, number];
   scanVectorsOpen: [InSpace & { limit?: number; cursor?: string }, number];
@@ -144,8 +162,15 @@ export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
   'size',
   'ttl',
   'getMany',
+  'getEach',
   'scanOpen',
   'scanVectorsOpen',
+  // A later owner does not know the scan, and says so.
+  'scanNext',
+  'scanClose',
+  // Nothing but the session's own state.
+  'useSpace',
+  'authenticate',
   'getVector',
   'countVectors',
   'searchTopK',

@@ -43,12 +43,14 @@ import type {
   VectorScanOptions,
   VectorSpaceOptions,
 } from '../api/database.ts';
-import { shibuDbError } from '../api/errors.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { cursorAt } from '../base/cursor.ts';
+import { packEntries, unpackValues } from '../base/packed-values.ts';
 import { deadlineOf } from './deadline.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 
 type AnyOptions = CallOptions & ProgressOptions;
+const noOptions: TransportOptions = {};
 
 /** Makes calls with their deadlines; shared by a database and the handles made from it. */
 class Caller {
@@ -59,17 +61,26 @@ class Caller {
     this.#transport = transport;
   }
 
-  async call<M extends Method>(
+  /** The usual call has no options: it must cost nothing. */
+  call<M extends Method>(
     method: M,
     args: ArgumentsOf<M>,
-    options: AnyOptions = {},
+    options?: AnyOptions,
     transfer?: readonly ArrayBuffer[],
   ): Promise<ResultOf<M>> {
     if (this.closing !== undefined && method !== 'close') {
-      throw shibuDbError('CLOSED', `${method} was called after close()`);
+      return Promise.reject(shibuDbError('CLOSED', `${method} was called after close()`));
     }
-    const { signal, timeoutMs, onProgress } = options;
-    // The usual call has no deadline: it must cost nothing.
+    if (options === undefined && transfer === undefined) return this.#transport.call(method, args, noOptions);
+    return this.#callWith(method, args, options ?? {}, transfer);
+  }
+
+  async #callWith<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    { signal, timeoutMs, onProgress }: AnyOptions,
+    transfer: readonly ArrayBuffer[] | undefined,
+  ): Promise<ResultOf<M>> {
     if (signal === undefined && timeoutMs === undefined) {
       return this.#transport.call(method, args, { onProgress, transfer });
     }
@@ -150,11 +161,12 @@ class SpaceClient implements SpaceCalls {
   }
 
   putMany(entries: readonly PutEntry[], options?: CallOptions): Promise<void> {
-    return this.caller.call('putMany', { space: this.#space(options), entries }, options);
+    const args = { space: this.#space(options), entries: packEntries(entries) ?? entries };
+    return this.caller.call('putMany', args, options);
   }
 
   getMany(keys: readonly string[], options?: CallOptions): Promise<(Value | undefined)[]> {
-    return this.caller.call('getMany', { space: this.#space(options), keys }, options);
+    return this.caller.call('getMany', { space: this.#space(options), keys }, options).then(unpackValues);
   }
 
   deleteMany(keys: readonly string[], options?: CallOptions): Promise<number> {
@@ -330,7 +342,9 @@ class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements Scan<I
     let done = false;
     try {
       while (!done) {
-        const step = (await this.#caller.call('scanNext', { scan }, this.#options)) as ScanStep<Item>;
+        const step = (await this.#caller
+          .call('scanNext', { scan }, this.#options)
+          .catch((error: unknown) => this.#lost(error))) as ScanStep<Item>;
         done = step.done;
         for (const item of step.items) {
           this.cursor = cursorAt(item);
@@ -342,6 +356,15 @@ class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements Scan<I
         await this.#caller.call('scanClose', { scan }).catch(() => {});
       }
     }
+  }
+
+  /** A session that never knew the scan, because the owner changed, cannot say where it stood. */
+  #lost(error: unknown): never {
+    if (isShibuDbError(error) && error.code === 'SNAPSHOT_LOST' && error.details.cursor === undefined) {
+      const { cursor } = this;
+      throw shibuDbError('SNAPSHOT_LOST', error.message, { details: { cursor }, cause: error });
+    }
+    throw error;
   }
 }
 

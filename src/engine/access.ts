@@ -61,6 +61,8 @@ const rights: RightsTable = {
   ttl: 'read',
   putMany: 'write',
   getMany: 'read',
+  getEach: 'read',
+  putEach: 'write',
   deleteMany: 'write',
   scanOpen: 'read',
   scanVectorsOpen: 'read',

@@ -24,6 +24,8 @@ export const partOf = {
   ttl: 'keyValue',
   putMany: 'keyValue',
   getMany: 'keyValue',
+  getEach: 'keyValue',
+  putEach: 'keyValue',
   deleteMany: 'keyValue',
   scanOpen: 'keyValue',
   scanVectorsOpen: 'vectors',

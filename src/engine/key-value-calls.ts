@@ -1,9 +1,15 @@
 /** The calls on key-value spaces: what the caller passed is checked, then read or submitted. */
 
-import type { ArgumentsOf, InSpace, ResultOf, ScanArguments } from '../api/calls.ts';
+import type { ArgumentsOf, InSpace, PackedValues, ResultOf, ScanArguments } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { expire, increment, putIf } from '../space/conditional.ts';
-import { checkKeys, deleteManyOperations, getMany, putManyOperations } from '../space/key-value-batch.ts';
+import {
+  checkKeys,
+  deleteManyOperations,
+  getMany,
+  packedPutOperations,
+  putManyOperations,
+} from '../space/key-value-batch.ts';
 import { checkKey, deadlineOf, deleteOperation, putOperation } from '../space/key-value-space.ts';
 import type { HandlersOf } from './handlers.ts';
 import type { ScanCalls } from './scan-calls.ts';
@@ -97,19 +103,28 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
 
   async putMany({ space, entries }: ArgumentsOf<'putMany'>): Promise<undefined> {
     const entry = this.#spaces.entry(space, 'key-value', 'putMany');
-    const operations = putManyOperations(entries, this.#spaces.engine.wallClock());
-    const deadlines = entries.some(({ ttlMs }) => ttlMs !== undefined);
-    await this.#spaces.engine.submit(entry, operations, {
-      count: entries.length,
-      bytes: operations.length,
-      deadlines,
-    });
+    const { operations, count, deadlines } = putManyOperations(entries, this.#spaces.engine.wallClock());
+    await this.#spaces.engine.submit(entry, operations, { count, bytes: operations.length, deadlines });
   }
 
   getMany({ space, keys }: ArgumentsOf<'getMany'>): ResultOf<'getMany'> | Promise<ResultOf<'getMany'>> {
     const entry = this.#spaces.entry(space, 'key-value', 'getMany');
     checkKeys(keys);
     return this.#spaces.read(entry, (resident) => getMany(resident.keyValue, keys));
+  }
+
+  /** Gets of several callers: one that is at fault fails all, and each is then made by itself (rpc/session-host.ts). */
+  getEach({ space, keys }: ArgumentsOf<'getEach'>): PackedValues | Promise<PackedValues> {
+    const entry = this.#spaces.entry(space, 'key-value', 'get');
+    checkKeys(keys);
+    return this.#spaces.read(entry, (resident) => getMany(resident.keyValue, keys));
+  }
+
+  /** Puts of several callers, likewise; none has a deadline. */
+  async putEach({ space, ...entries }: ArgumentsOf<'putEach'>): Promise<undefined> {
+    const entry = this.#spaces.entry(space, 'key-value', 'put');
+    const { operations, count } = packedPutOperations(entries);
+    await this.#spaces.engine.submit(entry, operations, { count, bytes: operations.length });
   }
 
   async deleteMany({ space, keys }: ArgumentsOf<'deleteMany'>): Promise<number> {

@@ -2,7 +2,8 @@
 
 import type { ScanStep } from '../api/calls.ts';
 import type { Entry, VectorData, VectorEntry } from '../api/database.ts';
-import { invalid, shown } from '../base/arguments.ts';
+import { shibuDbError } from '../api/errors.ts';
+import { invalid } from '../base/arguments.ts';
 import type { HandlersOf } from './handlers.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
@@ -13,7 +14,8 @@ const scansMax = 1000;
 
 export class ScanCalls implements HandlersOf<'scans'> {
   readonly #open: Map<number, { scan: AnyScan; resident: ResidentSpace }> = new Map();
-  #next = 1;
+  /** Scans of two sessions never have the same number: one that was begun with a former owner is not taken for another. */
+  #next: number = Math.floor(Math.random() * 2 ** 31) * 2 ** 20;
 
   /** Keeps a scan until it is done, lost or closed, and gives its number. @throws INVALID_ARGUMENT when too many are open */
   keep(scan: AnyScan, resident: ResidentSpace): number {
@@ -32,7 +34,11 @@ export class ScanCalls implements HandlersOf<'scans'> {
 
   scanNext({ scan: id }: { scan: number }): ScanStep<Entry | VectorEntry<VectorData>> {
     const open = this.#open.get(id);
-    if (open === undefined) throw invalid(`Got scan ${shown(id)}, which is not open`);
+    if (open === undefined)
+      throw shibuDbError(
+        'SNAPSHOT_LOST',
+        'The scan is not open any more; go on with a new one from the cursor',
+      );
     try {
       const step = open.scan.next();
       if (step.done) this.scanClose({ scan: id });

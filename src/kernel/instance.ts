@@ -45,6 +45,16 @@ export interface CoreExports {
   kv_put(key: number, keyLength: number, value: number, valueLength: number, flags: number): number;
   kv_get(key: number, keyLength: number, out: number): number;
   kv_read(key: number, keyLength: number, offset: number, out: number, length: number): number;
+  kv_get_columns(
+    keys: number,
+    keysBytes: number,
+    count: number,
+    now: number,
+    heads: number,
+    out: number,
+    outBytes: number,
+    outUsed: number,
+  ): number;
   kv_delete(key: number, keyLength: number): number;
   kv_scan(
     start: number,

@@ -1,98 +1,94 @@
 /**
- * A connection to a session elsewhere: packs the calls of a tick into one message and keeps a register of open calls. Every
- * one of them settles: with its reply, or by being handed back to whoever made the connection when that is lost.
+ * A connection to a session elsewhere: packs the calls of a tick into one message, keeps a register of open calls, and
+ * bounds what is on its way (back pressure): the rest waits here, in order. Every call settles: with its reply, or by being
+ * handed back to whoever made the connection when that is lost.
  */
 
 import * as Comlink from 'comlink';
-import type { ArgumentsOf, Method } from '../api/calls.ts';
-import type { Progress } from '../api/database.ts';
-import { fromEnvelope } from '../api/error-envelope.ts';
 import { shibuDbError } from '../api/errors.ts';
-import type { TransportOptions } from '../client/transport.ts';
-import type { Message, Reply, Request } from './messages.ts';
+import type { Message, Reply } from './messages.ts';
+import type { OpenCall } from './open-call.ts';
+import { type OnRefused, type Parcel, Run, runMethodOf, SingleCall } from './parcel.ts';
 
-/** A call on its way. Whoever gets it back unanswered may submit it to another connection. */
-export class OpenCall {
-  readonly method: Method;
-  readonly args: ArgumentsOf<Method>;
-  readonly options: TransportOptions;
-  readonly resolve: (value: never) => void;
-  readonly reject: (error: Error) => void;
-  /** Whether it was posted: what runs it may have begun. */
-  sent = false;
-  /** How far it has come, when the caller asked. */
-  progress: Progress | undefined;
-  stopListening: (() => void) | undefined;
-
-  constructor(
-    method: Method,
-    args: ArgumentsOf<Method>,
-    options: TransportOptions,
-    resolve: (value: never) => void,
-    reject: (error: Error) => void,
-  ) {
-    this.method = method;
-    this.args = args;
-    this.options = options;
-    this.resolve = resolve;
-    this.reject = reject;
-  }
-}
+export { OpenCall } from './open-call.ts';
 
 /** Carries a message there and resolves with the replies that are ready by then. */
 export type Exchange = (message: Message, transfer: readonly ArrayBuffer[]) => Promise<readonly Reply[]>;
 
-interface Outgoing {
-  readonly request: Request;
-  readonly transfer: readonly ArrayBuffer[];
-}
+/** What may be on its way. A single call that is larger goes when nothing else does. */
+const callsOnTheWayMax = 8192;
+const bytesOnTheWayMax = 32 * 1024 * 1024;
 
 export class Connection {
   readonly #exchange: Exchange;
-  readonly #open: Map<number, OpenCall> = new Map();
-  #nextId = 1;
-  #outgoing: number[] = [];
+  readonly #onRefused: OnRefused;
+  /** Sent and not settled. */
+  readonly #open: Map<number, Parcel> = new Map();
+  #callsOnTheWay = 0;
+  #bytesOnTheWay = 0;
+  /** Not sent yet, in order. */
+  #queue: Parcel[] = [];
+  /** The last of the queue, while more calls may join it. */
+  #run: Run | undefined;
   #cancels: number[] = [];
+  #nextId = 1;
   #scheduled = false;
   #exchanging = 0;
   #lost = false;
-  /** Called for a call that its owner refused because it is none any more: nothing of it was done. */
-  readonly #onRefused: (call: OpenCall) => void;
 
-  constructor(exchange: Exchange, onRefused: (call: OpenCall) => void = rejectRefused) {
+  constructor(exchange: Exchange, onRefused: OnRefused = rejectRefused) {
     this.#exchange = exchange;
     this.#onRefused = onRefused;
   }
 
   /** Calls that are not answered yet. */
   get openCalls(): number {
-    return this.#open.size;
+    return this.#queue.reduce((calls, { count }) => calls + count, this.#callsOnTheWay);
   }
 
   /** Requires: the connection is not lost. */
   submit(call: OpenCall): void {
-    const id = this.#nextId++;
-    const { signal } = call.options;
-    if (signal !== undefined) {
-      const onAbort = (): void => this.#cancel(id);
-      signal.addEventListener('abort', onAbort, { once: true });
-      call.stopListening = () => signal.removeEventListener('abort', onAbort);
-    }
     call.sent = false;
-    this.#open.set(id, call);
-    this.#outgoing.push(id);
+    const method = runMethodOf(call);
+    if (method === undefined) {
+      this.#run = undefined;
+      this.#queue.push(new SingleCall(call, (parcel) => this.#cancel(parcel)));
+    } else if (this.#joinRun(method, call).full) {
+      this.#send();
+    }
     this.#schedule();
+  }
+
+  /** Order is kept, so only what stands side by side goes together. */
+  #joinRun(method: 'get' | 'put', call: OpenCall): Run {
+    const { space } = call.args as { space: string | undefined };
+    let run = this.#run;
+    if (run === undefined || !run.takes(method, space)) {
+      run = new Run(method, space);
+      this.#run = run;
+      this.#queue.push(run);
+    }
+    run.add(call);
+    return run;
   }
 
   /** Ends the connection and hands back, in order, every call that was not answered. Replies that come later are dropped. */
   lose(): OpenCall[] {
     this.#lost = true;
-    return [...this.#open.keys()].map((id) => this.#take(id) as OpenCall);
+    const calls = [...this.#open.values(), ...this.#queue].flatMap((parcel) => parcel.takeBack());
+    this.#open.clear();
+    this.#queue = [];
+    return calls;
   }
 
-  #cancel(id: number): void {
-    this.#cancels.push(id);
-    this.#schedule();
+  #cancel(parcel: Parcel): void {
+    if (parcel.id !== 0) {
+      this.#cancels.push(parcel.id);
+      this.#schedule();
+    } else {
+      this.#queue.splice(this.#queue.indexOf(parcel), 1);
+      parcel.fail(shibuDbError('ABORTED', 'The call was aborted before it was sent'));
+    }
   }
 
   /** What is called until the current turn ends goes out in one message. */
@@ -107,79 +103,85 @@ export class Connection {
 
   #send(): void {
     if (this.#lost) return;
-    const outgoing = this.#outgoing.flatMap((id) => this.#requestOf(id));
+    this.#run = undefined;
+    const parcels = this.#admit();
     const cancels = this.#cancels;
-    this.#outgoing = [];
     this.#cancels = [];
-    this.#post(outgoing, cancels);
+    if (parcels.length > 0 || cancels.length > 0) this.#post(parcels, cancels);
   }
 
-  #requestOf(id: number): Outgoing[] {
-    const call = this.#open.get(id);
-    if (call === undefined) return [];
-    call.sent = true;
-    const { method, args, options } = call;
-    const request: Request = { id, method, args, progress: options.onProgress !== undefined };
-    return [{ request, transfer: options.transfer ?? [] }];
+  /** Takes off the queue what may be sent now. */
+  #admit(): Parcel[] {
+    let count = 0;
+    for (const parcel of this.#queue) {
+      const full =
+        this.#callsOnTheWay + parcel.count > callsOnTheWayMax ||
+        this.#bytesOnTheWay + parcel.bytes > bytesOnTheWayMax;
+      if (full && this.#callsOnTheWay > 0) break;
+      this.#callsOnTheWay += parcel.count;
+      this.#bytesOnTheWay += parcel.bytes;
+      count++;
+    }
+    const admitted = this.#queue.splice(0, count);
+    // What waits longer than a tick must not change with the caller's buffers. The front of the queue was here before.
+    for (let i = this.#queue.length - 1; i >= 0; i--) if (!this.#queue[i]?.ownArguments()) break;
+    return admitted;
   }
 
-  #post(outgoing: readonly Outgoing[], cancels: readonly number[]): void {
-    const message: Message = { requests: outgoing.map(({ request }) => request), cancels };
-    const transfer = outgoing.flatMap((call) => call.transfer);
+  #post(parcels: readonly Parcel[], cancels: readonly number[]): void {
+    const sent = parcels.map((parcel) => {
+      const id = this.#nextId++;
+      this.#open.set(id, parcel);
+      return parcel.send(id);
+    });
+    const message: Message = { requests: sent.map(({ request }) => request), cancels };
     this.#exchanging++;
-    this.#exchange(message, transfer).then(
+    this.#exchange(
+      message,
+      sent.flatMap(({ transfer }) => transfer),
+    ).then(
       (replies) => {
         this.#exchanging--;
-        for (const reply of replies) this.#settle(reply);
+        for (const reply of replies) this.#take(reply);
+        if (this.#lost || this.#scheduled) return;
+        if (this.#queue.length > 0) this.#schedule();
         // Somebody still waits and no message does: ask for what becomes ready later.
-        if (this.#open.size > 0 && this.#exchanging === 0 && !this.#scheduled) this.#send();
+        else if (this.#open.size > 0 && this.#exchanging === 0) this.#post([], []);
       },
       (error: unknown) => {
         this.#exchanging--;
-        this.#refuse(outgoing, cancels, error);
+        if (!this.#lost) this.#refuse(parcels, cancels, error);
       },
     );
   }
 
   /** The message could not travel: something in it cannot be cloned. Only the call whose argument that is fails. */
-  #refuse(outgoing: readonly Outgoing[], cancels: readonly number[], error: unknown): void {
-    if (outgoing.length > 1 && error instanceof DOMException && error.name === 'DataCloneError') {
+  #refuse(parcels: readonly Parcel[], cancels: readonly number[], error: unknown): void {
+    if (parcels.length > 1 && error instanceof DOMException && error.name === 'DataCloneError') {
       // Nothing of it was sent, so each may be sent again by itself.
-      this.#post([], cancels);
-      for (const call of outgoing) this.#post([call], []);
+      for (const parcel of parcels) this.#open.delete(parcel.id);
+      if (cancels.length > 0) this.#post([], cancels);
+      for (const parcel of parcels) this.#post([parcel], []);
       return;
     }
     const reason = error instanceof Error ? error.message : String(error);
-    for (const { request } of outgoing) {
-      this.#take(request.id)?.reject(
-        shibuDbError(
-          'INVALID_ARGUMENT',
-          `The arguments of ${request.method} cannot be sent to the worker: ${reason}`,
-        ),
-      );
+    for (const parcel of parcels) {
+      this.#forget(parcel);
+      parcel.fail(shibuDbError('INVALID_ARGUMENT', `The arguments of a call cannot be sent: ${reason}`));
     }
-    if (this.#open.size > 0) this.#schedule();
+    if (this.#open.size > 0 && this.#exchanging === 0) this.#post([], []);
+    this.#schedule();
   }
 
-  #settle(reply: Reply): void {
-    if ('progress' in reply) {
-      const call = this.#open.get(reply.id);
-      if (call !== undefined) call.progress = reply.progress;
-      call?.options.onProgress?.(reply.progress);
-      return;
-    }
-    const call = this.#take(reply.id);
-    if (call === undefined) return;
-    if (!('error' in reply)) call.resolve(reply.value as never);
-    else if (reply.error.code === 'NOT_OWNER') this.#onRefused(call);
-    else call.reject(fromEnvelope(reply.error));
+  #take(reply: Reply): void {
+    const parcel = this.#open.get(reply.id);
+    if (parcel?.take(reply, this.#onRefused)) this.#forget(parcel);
   }
 
-  #take(id: number): OpenCall | undefined {
-    const call = this.#open.get(id);
-    this.#open.delete(id);
-    call?.stopListening?.();
-    return call;
+  #forget(parcel: Parcel): void {
+    this.#open.delete(parcel.id);
+    this.#callsOnTheWay -= parcel.count;
+    this.#bytesOnTheWay -= parcel.bytes;
   }
 }
 

@@ -5,7 +5,8 @@
  *   page   -> exchange({ requests, cancels })
  *   worker -> replies, as soon as there is at least one, to any request of any message
  *
- * While calls are open, the page keeps one exchange waiting in the worker, so a slow call never holds up the answers of
+ * A request is one call or a run of gets or puts (parcel.ts). The page keeps so much on its way and no more (back
+ * pressure): the rest waits there, in order. While calls are open, the page keeps one exchange waiting in the worker, so a slow call never holds up the answers of
  * quick ones, and there is no message but the calls and their answers.
  */
 
@@ -27,13 +28,16 @@ export interface Message {
   readonly cancels: readonly number[];
 }
 
+/** `index`: answers only that call of a run (parcel.ts). */
 export type Reply =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: ErrorEnvelope }
+  | { readonly id: number; readonly index?: number; readonly value: unknown }
+  | { readonly id: number; readonly index?: number; readonly error: ErrorEnvelope }
   | { readonly id: number; readonly progress: Progress };
 
 /** What the worker offers over Comlink. */
 export interface WorkerEndpoint {
+  /** Takes the Web Lock of this name for as long as the worker lives: whoever gets it knows that the worker is gone. */
+  live(aliveLock: string): Promise<void>;
   /** Opens the database. An error comes back as an envelope. */
   open(name: string, options: WorkerOpenOptions): Promise<ErrorEnvelope | undefined>;
   exchange(message: Message): Promise<Reply[]>;
@@ -47,6 +51,4 @@ export interface WorkerOpenOptions {
   readonly wasm?: string | WebAssembly.Module;
   readonly openTimeoutMs?: number;
   readonly onCorruption?: 'fail' | 'salvage';
-  /** Name of a Web Lock for the worker to hold as long as it lives: whoever gets it knows that the worker is gone. */
-  readonly aliveLock?: string;
 }

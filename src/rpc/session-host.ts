@@ -1,9 +1,12 @@
 /** The worker's side: runs the requests of a session and hands out replies as they become ready. */
 
-import type { CallContext, Method } from '../api/calls.ts';
+import * as Comlink from 'comlink';
+import type { ArgumentsOf, CallContext, Method, PackedValues } from '../api/calls.ts';
+import type { Value } from '../api/database.ts';
 import { toEnvelope } from '../api/error-envelope.ts';
-import { shibuDbError } from '../api/errors.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { nextTask } from '../base/next-task.ts';
+import { unpackValues } from '../base/packed-values.ts';
 import type { Message, Reply, Request } from './messages.ts';
 
 /** What a host runs requests on: a session. */
@@ -25,7 +28,12 @@ export class SessionHost {
   exchange({ requests, cancels }: Message): Promise<Reply[]> {
     for (const id of cancels)
       this.#cancellations.get(id)?.abort(shibuDbError('ABORTED', 'The call was aborted'));
-    for (const request of requests) this.#start(request);
+    for (const request of requests) {
+      const { id, method, args } = request;
+      if (method === 'getEach' || method === 'putEach')
+        this.#startRun(id, method, args as ArgumentsOf<'putEach'>);
+      else this.#start(request);
+    }
     // Only the newest message waits: an older one is answered with nothing and the page asks again if it needs to.
     this.#waiting?.(this.#take());
     const { promise, resolve } = Promise.withResolvers<Reply[]>();
@@ -40,36 +48,83 @@ export class SessionHost {
     const onProgress: CallContext['onProgress'] = progress
       ? (value) => this.#reply({ id, progress: value })
       : undefined;
+    this.#run(
+      method,
+      args,
+      { signal: controller.signal, onProgress },
+      (value) => ({ id, value }),
+      (error) => ({ id, error: toEnvelope(error) }),
+      () => this.#cancellations.delete(id),
+    );
+  }
+
+  /**
+   * A run is tried as one call. If that is refused, each of its calls is made by itself, so that only those fail which
+   * are at fault; not if it may have changed something, when all of them are told.
+   */
+  #startRun(id: number, method: 'getEach' | 'putEach', args: ArgumentsOf<'putEach'>): void {
+    const failed = (error: unknown): Reply | undefined => {
+      if (!isShibuDbError(error) || error.code === 'INTERNAL') return { id, error: toEnvelope(error) };
+      this.#startEach(id, method, args);
+      return undefined;
+    };
+    this.#run(method, args, {}, (value) => ({ id, value }), failed);
+  }
+
+  #startEach(
+    id: number,
+    method: 'getEach' | 'putEach',
+    { space, keys, values }: ArgumentsOf<'putEach'>,
+  ): void {
+    const contents: readonly (Value | undefined)[] = method === 'putEach' ? unpackValues(values) : [];
+    for (const [index, key] of keys.entries()) {
+      const args = method === 'putEach' ? { space, key, value: contents[index] } : { space, key };
+      this.#run(
+        method === 'putEach' ? 'put' : 'get',
+        args,
+        {},
+        (value) => ({ id, index, value }),
+        (error) => ({ id, index, error: toEnvelope(error) }),
+      );
+    }
+  }
+
+  /** Makes a call and replies with what becomes of it: in this message where the answer is there at once. */
+  #run(
+    method: Method,
+    args: unknown,
+    context: CallContext,
+    onValue: (value: unknown) => Reply,
+    onError: (error: unknown) => Reply | undefined,
+    onEnd: () => void = () => {},
+  ): void {
     try {
-      const result = this.#callee.call(method, args as never, { signal: controller.signal, onProgress });
+      const result = this.#callee.call(method, args as never, context);
       if (!(result instanceof Promise)) {
-        this.#end(id);
-        this.#ready.push({ id, value: result });
+        onEnd();
+        this.#ready.push(onValue(result));
         return;
       }
       result.then(
         (value: unknown) => {
-          this.#end(id);
-          this.#reply({ id, value });
+          onEnd();
+          this.#reply(onValue(value));
         },
         (error: unknown) => {
-          this.#end(id);
-          this.#reply({ id, error: toEnvelope(error) });
+          onEnd();
+          this.#reply(onError(error));
         },
       );
     } catch (error) {
-      this.#end(id);
-      this.#ready.push({ id, error: toEnvelope(error) });
+      onEnd();
+      const reply = onError(error);
+      if (reply !== undefined) this.#ready.push(reply);
     }
   }
 
-  #end(id: number): void {
-    this.#cancellations.delete(id);
-  }
-
   /** Answers that become ready in one turn (a group commit's, say) travel together. */
-  #reply(reply: Reply): void {
-    this.#ready.push(reply);
+  #reply(reply: Reply | undefined): void {
+    if (reply !== undefined) this.#ready.push(reply);
     if (this.#flushing) return;
     this.#flushing = true;
     nextTask().then(() => {
@@ -85,9 +140,16 @@ export class SessionHost {
     waiting(this.#take());
   }
 
+  /** Columns are handed over with the replies they belong to: nobody else has their buffers. */
   #take(): Reply[] {
     const replies = this.#ready;
     this.#ready = [];
-    return replies;
+    const buffers = replies.flatMap((reply) => ('value' in reply ? buffersOf(reply.value) : []));
+    return buffers.length === 0 ? replies : Comlink.transfer(replies, buffers);
   }
+}
+
+function buffersOf(value: unknown): ArrayBuffer[] {
+  const packed = value as Partial<PackedValues> | undefined;
+  return packed?.heads instanceof Uint32Array ? [packed.heads.buffer] : [];
 }

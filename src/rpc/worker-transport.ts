@@ -1,4 +1,5 @@
-/** The transport of a page to a worker of its own: calls open when the worker is gone fail with WORKER_LOST. */
+/** The transport of a page to a worker of its own. Calls that are open when the worker is gone fail with WORKER_LOST, or go
+ * to whoever takes them over (restarting-transport.ts). */
 
 import * as Comlink from 'comlink';
 import type { ArgumentsOf, Method, ResultOf } from '../api/calls.ts';
@@ -7,16 +8,21 @@ import type { Transport, TransportOptions } from '../client/transport.ts';
 import { Connection, exchangeWith, OpenCall } from './connection.ts';
 import type { WorkerEndpoint } from './messages.ts';
 
+/** Settles what was open when a worker was lost. */
+export type TakeOver = (calls: readonly OpenCall[], error: ShibuDbError) => void;
+
 export class WorkerTransport implements Transport {
   readonly #worker: Worker;
   readonly #remote: Comlink.Remote<WorkerEndpoint>;
   readonly #connection: Connection;
+  readonly #takeOver: TakeOver;
   #lost: ShibuDbError | undefined;
   readonly #onLost: ((error: ShibuDbError) => void)[] = [];
   readonly #watching: AbortController = new AbortController();
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, takeOver: TakeOver = rejectAll) {
     this.#worker = worker;
+    this.#takeOver = takeOver;
     this.#remote = Comlink.wrap<WorkerEndpoint>(worker);
     this.#connection = new Connection(exchangeWith(this.#remote));
     worker.addEventListener('error', (event) => {
@@ -35,29 +41,46 @@ export class WorkerTransport implements Transport {
     });
   }
 
-  /** Notices when the worker ends without an event, terminated or killed: it holds this lock as long as it lives. */
-  watch(aliveLock: string): void {
-    navigator.locks
-      .request(aliveLock, { signal: this.#watching.signal }, () => this.#lose('it was ended'))
+  /**
+   * Notices when the worker ends without an event, terminated or killed: it holds a lock for as long as it lives. Without Web
+   * Locks (an insecure context) that cannot be noticed.
+   */
+  watch(): void {
+    if (globalThis.navigator?.locks === undefined) return;
+    const aliveLock = `shibumi:alive:${crypto.randomUUID()}`;
+    const { signal } = this.#watching;
+    this.endpoint((remote) => remote.live(aliveLock))
+      .then(() => navigator.locks.request(aliveLock, { signal }, () => this.#lose('it was ended')))
       .catch(() => {});
   }
 
   call<M extends Method>(method: M, args: ArgumentsOf<M>, options: TransportOptions): Promise<ResultOf<M>> {
-    if (this.#lost !== undefined) return Promise.reject(this.#lost);
     return new Promise<ResultOf<M>>((resolve, reject) => {
-      this.#connection.submit(new OpenCall(method, args, options, resolve, reject));
+      this.submit(new OpenCall(method, args, options, resolve, reject));
     });
   }
 
+  /** The same for a call there is already. */
+  submit(call: OpenCall): void {
+    if (this.#lost === undefined) this.#connection.submit(call);
+    else call.reject(this.#lost);
+  }
+
   release(): void {
-    this.#watching.abort();
     this.#lose('the database was closed');
-    this.#worker.terminate();
   }
 
   #lose(reason: string): void {
-    this.#lost ??= shibuDbError('WORKER_LOST', `The database's worker is gone: ${reason}`);
+    if (this.#lost !== undefined) return;
+    this.#lost = shibuDbError('WORKER_LOST', `The database's worker is gone: ${reason}`);
+    this.#watching.abort();
+    // One that only failed still runs, and would keep the database locked.
+    this.#worker.terminate();
     for (const reject of this.#onLost.splice(0)) reject(this.#lost);
-    for (const call of this.#connection.lose()) call.reject(this.#lost);
+    this.#takeOver(this.#connection.lose(), this.#lost);
   }
+}
+
+function rejectAll(calls: readonly OpenCall[], error: ShibuDbError): void {
+  for (const call of calls) call.reject(error);
 }

@@ -1,7 +1,9 @@
 /** Many keys in one call: atomic, and therefore bounded. */
 
-import type { PutEntry, Value } from '../api/database.ts';
+import type { PackedEntries, PackedValues } from '../api/calls.ts';
+import type { PutEntry } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { packedLengthMask } from '../base/packed-values.ts';
 import {
   checkKey,
   deadlineOf,
@@ -9,15 +11,24 @@ import {
   type KeyValueSpace,
   putOperation,
 } from './key-value-space.ts';
+import { encodePackedPuts } from './operation.ts';
 
 /** What one atomic call may carry, keys and values together. */
 export const batchBytesMax: number = 16 * 1024 * 1024;
 
 /** @throws INVALID_ARGUMENT, naming the entry; everything is checked before anything is written */
-export function putManyOperations(entries: readonly PutEntry[], now: number): Uint8Array {
+export function putManyOperations(
+  entries: readonly PutEntry[] | PackedEntries,
+  now: number,
+): { operations: Uint8Array; count: number; deadlines: boolean } {
+  if (isPacked(entries)) {
+    const { operations, count } = packedPutOperations(entries);
+    return { operations, count, deadlines: false };
+  }
   if (!Array.isArray(entries))
     throw invalid(`Got ${shown(entries)} for entries, expected an array of { key, value }`);
-  return joined(
+  const deadlines = entries.some((entry) => entry?.ttlMs !== undefined);
+  const operations = joined(
     entries.map((entry: PutEntry, i) => {
       if (typeof entry !== 'object' || entry === null) {
         throw invalid(`Got ${shown(entry)} for entry ${i}, expected { key, value }`);
@@ -25,6 +36,29 @@ export function putManyOperations(entries: readonly PutEntry[], now: number): Ui
       return putOperation(entry.key, entry.value, deadlineOf(entry.ttlMs, now));
     }),
   );
+  return { operations, count: entries.length, deadlines };
+}
+
+function isPacked(entries: readonly PutEntry[] | PackedEntries): entries is PackedEntries {
+  return typeof entries === 'object' && entries !== null && 'heads' in (Object(entries).values ?? {});
+}
+
+/** @throws INVALID_ARGUMENT, as for entries that are not packed */
+export function packedPutOperations({ keys, values }: PackedEntries): {
+  operations: Uint8Array;
+  count: number;
+} {
+  checkKeys(keys);
+  const { heads, bytes } = values;
+  if (!(heads instanceof Uint32Array) || !(bytes instanceof Uint8Array) || heads.length !== keys.length)
+    throw invalid(`Got ${shown(heads)} for ${keys.length} keys, expected as many packed values`);
+  let length = 0;
+  for (const head of heads) length += head & packedLengthMask;
+  if (length !== bytes.length) throw invalid(`Got ${bytes.length} bytes of values, expected ${length}`);
+  if (length > batchBytesMax) throw tooLarge('The entries');
+  const operations = encodePackedPuts(keys, heads, bytes);
+  if (operations.length > batchBytesMax) throw tooLarge('The entries');
+  return { operations, count: keys.length };
 }
 
 export function deleteManyOperations(keys: readonly string[]): Uint8Array {
@@ -37,14 +71,11 @@ export function checkKeys(keys: unknown): void {
   for (const key of keys) checkKey(key);
 }
 
-export function getMany(space: KeyValueSpace, keys: readonly string[]): (Value | undefined)[] {
-  let bytes = 0;
-  return keys.map((key) => {
-    const value = space.get(key);
-    bytes += key.length + (value?.length ?? 0);
-    if (bytes > batchBytesMax) throw tooLarge('The values found');
-    return value;
-  });
+/** @throws INVALID_ARGUMENT when what is found is more than one answer may carry */
+export function getMany(space: KeyValueSpace, keys: readonly string[]): PackedValues {
+  const values = space.getPacked(keys, batchBytesMax);
+  if (values === undefined) throw tooLarge('The values found');
+  return values;
 }
 
 function joined(operations: readonly Uint8Array[]): Uint8Array {

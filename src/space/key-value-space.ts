@@ -1,8 +1,17 @@
 /** A key-value space: keys are UTF-8 text ordered by bytes, values text or bytes. Over wasm/kv. */
 
+import type { PackedValues } from '../api/calls.ts';
 import type { Entry, Value } from '../api/database.ts';
 import { invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
+import {
+  emptyColumns,
+  joinColumns,
+  PackedKind,
+  packedKindShift,
+  packValues,
+  unpackValues,
+} from '../base/packed-values.ts';
 import { encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
@@ -25,6 +34,8 @@ const scanBufferBytes = 128 * 1024;
 /** Set by kv_scan in an entry's flags when the value did not fit the buffer and has to be read by itself. */
 const valueLeftOut = 1 << 31;
 const entryHeaderBytes = 12;
+/** Room for the values of one call for many. */
+const columnBufferBytes = 256 * 1024;
 
 /** Where a scan step begins and ends. `after`: the start key itself is not wanted. */
 export interface KeyRange {
@@ -158,6 +169,76 @@ export class KeyValueSpace implements Space {
       return { value: this.#readLarge(encodeUtf8(key), length, flags), deadlineMs };
     const front = frontOf(flags);
     return { value: toValue(this.instance.bytes(), address + front, length - front, flags), deadlineMs };
+  }
+
+  /**
+   * The values of many keys as columns; `undefined` when they have more than `bytesMax` bytes together. Requires: checked
+   * keys. The core looks them up in groups, whose cache misses overlap.
+   */
+  getPacked(keys: readonly string[], bytesMax: number): PackedValues | undefined {
+    const chunks: PackedValues[] = [];
+    let bytes = 0;
+    for (let from = 0; from < keys.length; ) {
+      const chunk = this.#getColumns(keys, from);
+      chunks.push(chunk);
+      from += chunk.heads.length;
+      bytes += chunk.bytes.length;
+      if (bytes > bytesMax) return undefined;
+    }
+    return joinColumns(chunks);
+  }
+
+  /** As many values as fit a buffer, from the key `from` on; at least one. */
+  #getColumns(keys: readonly string[], from: number): PackedValues {
+    // Keys that fill about as much as their values may: all of a call's, unless they are long.
+    let keyRoom = 0;
+    let to = from;
+    for (; to < keys.length && keyRoom < columnBufferBytes; to++)
+      keyRoom += 8 + (keys[to] as string).length * 3;
+    const keysAt = this.instance.scratch(keyRoom + (to - from) * 4 + columnBufferBytes + 64);
+    const memory = this.instance.bytes();
+    let at = keysAt;
+    for (let i = from; i < to; i++) {
+      const length = writeUtf8(keys[i] as string, memory, at + 4);
+      memory[at] = length;
+      memory[at + 1] = length >>> 8;
+      memory[at + 2] = 0;
+      memory[at + 3] = 0;
+      at = (at + 4 + length + 3) & ~3;
+    }
+    const usedAt = (at + 15) & ~15;
+    const headsAt = usedAt + 16;
+    const out = headsAt + (to - from) * 4;
+    const { exports } = this.instance;
+    const done = checkStatus(
+      exports.kv_get_columns(
+        keysAt,
+        at - keysAt,
+        to - from,
+        this.now,
+        headsAt,
+        out,
+        columnBufferBytes,
+        usedAt,
+      ),
+      'get',
+    );
+    const [used = 0] = this.instance.u32(usedAt, 1);
+    const columns = emptyColumns(done, used);
+    columns.heads.set(this.instance.u32(headsAt, done));
+    columns.bytes.set(this.instance.bytes().subarray(out, out + used));
+    return this.#withLarge(columns, keys, from);
+  }
+
+  /** Fetches the values that were too large for the buffer. */
+  #withLarge(columns: PackedValues, keys: readonly string[], from: number): PackedValues {
+    if (!columns.heads.some((head) => head >>> packedKindShift === PackedKind.Apart)) return columns;
+    const values = unpackValues(columns).map((value, i) =>
+      (columns.heads[i] as number) >>> packedKindShift === PackedKind.Apart
+        ? this.get(keys[from + i] as string)
+        : value,
+    );
+    return packValues(values);
   }
 
   has(key: string): boolean {

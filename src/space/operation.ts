@@ -16,6 +16,7 @@
  */
 
 import type { VectorData } from '../api/database.ts';
+import { PackedKind, packedKindShift, packedLengthMask } from '../base/packed-values.ts';
 import { writeUtf8 } from '../base/text.ts';
 
 export const OperationKind = {
@@ -102,6 +103,33 @@ export function encodePut(key: string, value: string | Uint8Array, deadlineMs?: 
   writeU32(bytes, 12, valueLength);
   const allFlags = front === 0 ? flags : flags | ValueFlags.Deadline;
   return cut(bytes, OperationKind.Put, allFlags, 8 + keyLength + valueLength);
+}
+
+/** Puts of packed values without deadlines, one after another. Requires: checked keys, a head for each. */
+export function encodePackedPuts(
+  keys: readonly string[],
+  heads: Uint32Array,
+  values: Uint8Array,
+): Uint8Array {
+  let most = values.length + keys.length * (operationHeaderBytes + 8 + 7);
+  for (const key of keys) most += key.length * 3;
+  const bytes = new Uint8Array(most);
+  let at = 0;
+  let from = 0;
+  for (let i = 0; i < keys.length; i++) {
+    const head = heads[i] as number;
+    const length = head & packedLengthMask;
+    const keyLength = writeUtf8(keys[i] as string, bytes, at + 16);
+    bytes[at] = OperationKind.Put;
+    bytes[at + 1] = head >>> packedKindShift === PackedKind.Bytes ? ValueFlags.Bytes : ValueFlags.Text;
+    writeU32(bytes, at + 4, 8 + keyLength + length);
+    writeU32(bytes, at + 8, keyLength);
+    writeU32(bytes, at + 12, length);
+    bytes.set(values.subarray(from, from + length), at + 16 + keyLength);
+    from += length;
+    at += operationHeaderBytes + align8(8 + keyLength + length);
+  }
+  return bytes.subarray(0, at);
 }
 
 /** Requires: a well-formed text. */

@@ -124,65 +124,45 @@ test('a second page gets LOCKED after openTimeoutMs, and the database when the f
   await second.close();
 });
 
-for (const end of ['an uncaught error', 'close()', 'terminate()'] as const)
-  test(`a worker lost by ${end} fails every open call and every later one with WORKER_LOST`, {
-    skip,
-    timeout,
-  }, async () => {
-    const page = await newPage();
-    const calls = page.evaluate(
-      async ([name, terminated]) => {
-        const worker = terminated ? window.tests.spawnWorker() : undefined;
-        const db = await window.tests.open(name, worker === undefined ? {} : { worker });
-        await db.createSpace('kv', 'key-value');
-        await db.createSpace('vec', 'vector', { dimension: 256, indexType: 'HNSW32', efConstruction: 800 });
-        await db.put('k', 'v', { space: 'kv' });
-        const vectors = Float32Array.from({ length: 6000 * 256 }, (_, i) => Math.sin(i * i));
-        const ids = Array.from({ length: 6000 }, (_, i) => i);
-        await db.insertVectors(ids, vectors, { space: 'vec' });
-        // Linking so many takes far longer than this test waits.
-        const open = [
-          db.waitForIndex({ space: 'vec' }),
-          db.waitForIndex({ space: 'vec', timeoutMs: 60_000 }),
-          db.space('vec').waitForIndex({ signal: new AbortController().signal }),
-        ];
-        document.title = 'waiting';
-        if (worker !== undefined) worker.terminate();
-        const code = (call: Promise<unknown>): Promise<string> =>
-          call.then(
-            () => 'done',
-            (error) => `${error.name} ${error.code}`,
-          );
-        const outcomes = await Promise.all(open.map(code));
-        outcomes.push(await code(db.get('k', { space: 'kv' })), await code(db.listSpaces()));
-        await db.close().catch(() => {});
-        const again = await window.tests.open(name);
-        outcomes.push(String(await again.get('k', { space: 'kv' })));
-        outcomes.push(String(await again.countVectors({ space: 'vec' })));
-        await again.close();
-        return outcomes;
-      },
-      [`lost by ${end}`, end === 'terminate()'] as const,
-    );
-    await page.waitForFunction(() => document.title === 'waiting');
-    if (end !== 'terminate()') {
-      const [worker] = page.workers();
-      assert.ok(worker !== undefined, 'the page has its worker');
-      // Not awaited: a worker that ends does not answer.
-      worker
-        .evaluate((how) => {
-          if (how === 'close()') self.close();
-          else
-            setTimeout(() => {
-              throw new Error('the worker is broken');
-            });
-        }, end)
-        .catch(() => {});
-    }
-    const lost = 'ConnectionError WORKER_LOST';
-    assert.deepEqual(await calls, [lost, lost, lost, lost, lost, 'v', '6000']);
-    await page.close();
+test("a worker of the page's own that is terminated fails every open call and every later one with WORKER_LOST", {
+  skip,
+  timeout,
+}, async () => {
+  const page = await newPage();
+  const outcomes = await page.evaluate(async () => {
+    const worker = window.tests.spawnWorker();
+    const db = await window.tests.open('terminated', { worker });
+    await db.createSpace('kv', 'key-value');
+    await db.createSpace('vec', 'vector', { dimension: 256, indexType: 'HNSW32', efConstruction: 800 });
+    await db.put('k', 'v', { space: 'kv' });
+    const vectors = Float32Array.from({ length: 6000 * 256 }, (_, i) => Math.sin(i * i));
+    const ids = Array.from({ length: 6000 }, (_, i) => i);
+    await db.insertVectors(ids, vectors, { space: 'vec' });
+    // Linking so many takes far longer than this test waits.
+    const open = [
+      db.waitForIndex({ space: 'vec' }),
+      db.waitForIndex({ space: 'vec', timeoutMs: 60_000 }),
+      db.space('vec').waitForIndex({ signal: new AbortController().signal }),
+    ];
+    worker.terminate();
+    const code = (call: Promise<unknown>): Promise<string> =>
+      call.then(
+        () => 'done',
+        (error) => `${error.name} ${error.code}`,
+      );
+    const outcomes = await Promise.all(open.map(code));
+    outcomes.push(await code(db.get('k', { space: 'kv' })), await code(db.listSpaces()));
+    await db.close().catch(() => {});
+    const again = await window.tests.open('terminated');
+    outcomes.push(String(await again.get('k', { space: 'kv' })));
+    outcomes.push(String(await again.countVectors({ space: 'vec' })));
+    await again.close();
+    return outcomes;
   });
+  const lost = 'ConnectionError WORKER_LOST';
+  assert.deepEqual(outcomes, [lost, lost, lost, lost, lost, 'v', '6000']);
+  await page.close();
+});
 
 test('open refuses what it does not know, and says what is wrong with a core that is not there', {
   skip,

@@ -13,7 +13,6 @@ const entryHeaderBytes = 12;
 const bufferBytes = 64 * 1024;
 
 interface KvBatchExports {
-  kv_get_batch(keys: number, keysBytes: number, count: number, out: number, outBytes: number): number;
   kv_apply_batch(entries: number, bytes: number, count: number, out: number): number;
   kv_plan_many(count: number, bytes: number, deadlines: number): number;
 }
@@ -190,16 +189,12 @@ for (const build of builds) {
     assert.equal(core.batches.kv_apply_batch(applied.at[0] as number, operations.length, 4, applied.out), 4);
     assert.deepEqual([...core.instance.u32(applied.out, 2)], [0, operations.length]);
 
-    const keys = ['bb', 'a']
-      .map((key) => `${String.fromCharCode(key.length)}\0\0\0${key.padEnd(4, '\0')}`)
-      .join('');
-    const asked = core.write([keys], bufferBytes);
-    const answered = core.batches.kv_get_batch(asked.at[0] as number, keys.length, 2, asked.out, bufferBytes);
-    assert.equal(answered, 2);
-    assert.deepEqual(core.entries(asked.out, 2), [
-      ['', 'missing'],
-      ['', '333'],
-    ]);
+    const asked = core.write(['\x02\0\0\0bb\0\0\x01\0\0\0a\0\0\0'], bufferBytes);
+    const [keys = 0] = asked.at;
+    const [heads, used, values] = [asked.out, asked.out + 8, asked.out + 16];
+    assert.equal(core.instance.exports.kv_get_columns(keys, 16, 2, 0, heads, values, 100, used), 2);
+    assert.deepEqual([...core.instance.u32(heads, 3)], [0, (1 << 30) | 3, 3]);
+    assert.equal(Buffer.from(core.instance.bytes().slice(values, values + 3)).toString(), '333');
   });
 
   test(`${build}: many waiting mutations are promised less memory together than one by one`, () => {

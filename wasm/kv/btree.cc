@@ -28,6 +28,19 @@ Status descend_to_leaf(SegmentId segment, Bytes key, TreePath& path, const u8*& 
   }
 }
 
+/// The leaf where `key` is or would be; nullptr when a block on the way is absent, the fault recorded.
+const u8* leaf_of(SegmentId segment, Bytes key) {
+  const TreeHeader* header = read_header(segment);
+  if (header == nullptr) return nullptr;
+  u32 page = header->root;
+  for (u32 level = header->levels - 1; level > 0; level--) {
+    const u8* branch = read_page(segment, page);
+    if (branch == nullptr) return nullptr;
+    page = branch_child(branch, branch_find(branch, key));
+  }
+  return read_page(segment, page);
+}
+
 /// How many pages splits may take when `bytes` more go into the leaf. Separators are cut short when leaves split, but
 /// how short is not known yet: a branch counts as full when the longest key would not fit.
 u32 pages_for_splits(SegmentId segment, const TreePath& path, u32 leaf_free, u32 bytes) {
@@ -99,20 +112,46 @@ u64 Btree::payload_bytes() const {
 }
 
 Status Btree::get(Bytes key, ValueView& out) const {
-  const TreeHeader* header = read_header(segment_);
-  if (header == nullptr) return kAbsent;
-  u32 page = header->root;
-  for (u32 level = header->levels - 1; level > 0; level--) {
-    const u8* branch = read_page(segment_, page);
-    if (branch == nullptr) return kAbsent;
-    page = branch_child(branch, branch_find(branch, key));
-  }
-  const u8* leaf = read_page(segment_, page);
+  const u8* leaf = leaf_of(segment_, key);
   if (leaf == nullptr) return kAbsent;
   const i32 position = leaf_find(leaf, key);
   if (position < 0) return kNotFound;
   out = leaf_value(leaf, static_cast<u32>(position));
   return kOk;
+}
+
+void Btree::get_group(const Bytes* keys, u32 count, ValueView* out, Status* statuses) const {
+  const u8* leaves[kGroupMax];
+  i32 positions[kGroupMax];
+  u32 touched = 0;
+  for (u32 i = 0; i < count; i++) {
+    leaves[i] = leaf_of(segment_, keys[i]);
+    // The header's line and those of the tags: most leaves have up to two hundred entries.
+    if (leaves[i] != nullptr) touched += leaves[i][0] + leaves[i][64] + leaves[i][128];
+  }
+  // The touches must stay, and must come before what follows.
+  asm volatile("" ::"r"(touched) : "memory");
+  for (u32 i = 0; i < count; i++) {
+    positions[i] = leaves[i] == nullptr ? -1 : leaf_guess(leaves[i], keys[i]);
+    if (positions[i] >= 0) touched += page_slots(leaves[i])[positions[i]].cell;
+  }
+  asm volatile("" ::"r"(touched) : "memory");
+  for (u32 i = 0; i < count; i++) {
+    if (positions[i] < 0) continue;
+    const u32 cell = page_slots(leaves[i])[positions[i]].cell;
+    touched += leaves[i][cell] + leaves[i][min_of(cell + 64, kPageBytes - 1)] + leaves[i][min_of(cell + 128, kPageBytes - 1)];
+  }
+  asm volatile("" ::"r"(touched) : "memory");
+  for (u32 i = 0; i < count; i++) {
+    if (leaves[i] == nullptr) {
+      // Once more, for the fault to be of this key's block.
+      statuses[i] = get(keys[i], out[i]);
+      continue;
+    }
+    const i32 position = positions[i] < 0 ? -1 : leaf_find(leaves[i], keys[i]);
+    statuses[i] = position < 0 ? kNotFound : kOk;
+    if (position >= 0) out[i] = leaf_value(leaves[i], static_cast<u32>(position));
+  }
 }
 
 Status Btree::read_value(const ValueView& value, u32 offset, u8* out, u32 bytes) const {

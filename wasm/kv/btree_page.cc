@@ -158,6 +158,18 @@ i32 leaf_find(const u8* page, Bytes key) {
   return -1;
 }
 
+i32 leaf_guess(const u8* page, Bytes key) {
+  const u32 count = page_header(page).count;
+  const u8 tag = key_tag(key);
+  for (u32 base = 0; base < count; base += 16) {
+    const u32 bits = equal_tags(leaf_tags(page) + base, tag);
+    if (bits == 0) continue;
+    const u32 position = base + static_cast<u32>(__builtin_ctz(bits));
+    return position < count ? static_cast<i32>(position) : -1;
+  }
+  return -1;
+}
+
 i32 branch_find(const u8* page, Bytes key) {
   bool equal = false;
   const u32 at = page_lower_bound(page, key, equal);

@@ -195,6 +195,8 @@ ValueView leaf_value(const u8* leaf, u32 position);
 u32 page_lower_bound(const u8* page, Bytes key, bool& equal);
 /// The slot with exactly this key, or -1. By tags, so faster than page_lower_bound.
 i32 leaf_find(const u8* page, Bytes key);
+/// The first slot whose tag is the key's, or -1: where leaf_find will most likely find it, without a look at the slot.
+i32 leaf_guess(const u8* page, Bytes key);
 /// The child to descend into for `key`, as a position for branch_child.
 i32 branch_find(const u8* page, Bytes key);
 

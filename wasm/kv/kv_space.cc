@@ -62,6 +62,37 @@ bool unpack(const u8* bytes, u32 room, PackedEntry& entry, Bytes& key, Bytes& va
   return true;
 }
 
+/// Writes one value's head and bytes. False when it does not fit any more, or cannot be read (`status`).
+bool add_column(const Btree& tree, const ValueView& value, u64 now, u32& head, u8* out, u32 out_bytes, u32& used,
+                Status& status) {
+  u32 front = 0;
+  if ((value.flags & kValueHasDeadline) != 0) {
+    u64 deadline = 0;
+    front = sizeof deadline;
+    status = value.length < front ? kCorrupt : tree.read_value(value, 0, reinterpret_cast<u8*>(&deadline), front);
+    if (status != kOk) return false;
+    if (deadline <= now) {
+      head = kColumnMissing;
+      return true;
+    }
+  }
+  const u32 length = value.length - front;
+  if (length > out_bytes) {
+    head = kColumnApart | value.length;
+    return true;
+  }
+  if (length > out_bytes - used) return false;
+  if (value.data != nullptr) {
+    copy_run(out + used, value.data + front, length);
+  } else if (length > 0) {
+    status = tree.read_value(value, front, out + used, length);
+    if (status != kOk) return false;
+  }
+  head = ((value.flags & kValueIsBytes) != 0 ? kColumnBytes : kColumnText) | length;
+  used += length;
+  return true;
+}
+
 Status start_scan(TreeCursor& cursor, const KvRange& range) {
   if (!range.reverse) return cursor.seek(range.start, range.after);
   return range.has_end ? cursor.seek_before(range.end) : cursor.last();
@@ -248,28 +279,40 @@ u32 KvSpace::scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Statu
   return count;
 }
 
-u32 KvSpace::get_packed(const u8* keys, u32 keys_bytes, u32 count, u8* out, u32 out_bytes, Status& status) {
-  Packer packer{tree_, out, out_bytes};
+u32 KvSpace::get_columns(const u8* keys, u32 keys_bytes, u32 count, u64 now, u32* heads, u8* out, u32 out_bytes,
+                         u32& used, Status& status) {
+  Bytes group[Btree::kGroupMax];
+  ValueView values[Btree::kGroupMax];
+  Status statuses[Btree::kGroupMax];
   u32 done = 0, at = 0;
+  used = 0;
   status = kOk;
-  for (; done < count; done++) {
-    const u32 room = keys_bytes - at;
-    const u32 length = room < 4 ? 0 : load<u32>(keys + at);
-    if (room < 4 || length > kKeyBytesMax || 4 + padded(length) > room) {
+  while (done < count) {
+    u32 size = 0;
+    for (; size < min_of(count - done, Btree::kGroupMax); size++) {
+      const u32 room = keys_bytes - at;
+      const u32 length = room < 4 ? 0 : load<u32>(keys + at);
+      if (room < 4 || length > kKeyBytesMax || 4 + padded(length) > room) break;
+      group[size] = {keys + at + 4, length};
+      at += 4 + padded(length);
+    }
+    if (size == 0) {
       status = kInvalid;
       break;
     }
-    ValueView value;
-    const Status found = tree_.get({keys + at + 4, length}, value);
-    if (found != kOk && found != kNotFound) {
-      status = found;
-      break;
+    tree_.get_group(group, size, values, statuses);
+    for (u32 i = 0; i < size; i++) {
+      status = statuses[i] == kNotFound ? kOk : statuses[i];
+      const bool whole = statuses[i] == kNotFound ||
+                         (status == kOk && add_column(tree_, values[i], now, heads[done], out, out_bytes, used, status));
+      if (!whole || status != kOk) {
+        if (done > 0) status = kOk;
+        return done;
+      }
+      if (statuses[i] == kNotFound) heads[done] = kColumnMissing;
+      done++;
     }
-    const u32 flags = found == kOk ? value.flags : static_cast<u32>(kPackedMissing);
-    if (packer.add({keys, 0}, value, flags, status) != Packer::kPacked) break;
-    at += 4 + padded(length);
   }
-  if (done > 0) status = kOk;
   return done;
 }
 

@@ -45,9 +45,16 @@ struct PackedEntry {
 };
 static_assert(sizeof(PackedEntry) == 12);
 
+/// A value in columns: what it is, in the upper two bits, and its length (src/base/packed-values.ts).
+enum ColumnKind : u32 {
+  kColumnMissing = 0,
+  kColumnText = 1u << 30,
+  kColumnBytes = 2u << 30,
+  kColumnApart = 3u << 30,  // larger than the whole buffer, and not there; its length counts its deadline too
+};
+
 enum PackedFlag : u32 {
   kPackedLeftOut = 1u << 31,  // results: the value is larger than the whole buffer and not there
-  kPackedMissing = 1u << 30,  // results: there is no such key
   kPackedRemove = 1u << 29,   // arguments: remove the key
 };
 
@@ -83,9 +90,11 @@ class KvSpace {
   /// (kPackedLeftOut) but counted; others that do not fit any more end the call.
   u32 scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Status& status);
 
-  /// Packs the values of packed keys {u32 length, bytes, padding}, in order, each as an entry without key. Stops like
-  /// scan, or with kInvalid at a malformed key.
-  u32 get_packed(const u8* keys, u32 keys_bytes, u32 count, u8* out, u32 out_bytes, Status& status);
+  /// Looks up packed keys {u32 length, bytes, padding to 4}, in order, as of `now`. Writes a head each and the values one
+  /// after another. Returns how many were answered: fewer than `count` when the next value does not fit or could not be
+  /// read, or with kInvalid at a malformed key. `used`: bytes of `out`.
+  u32 get_columns(const u8* keys, u32 keys_bytes, u32 count, u64 now, u32* heads, u8* out, u32 out_bytes, u32& used,
+                  Status& status);
 
   /// Applies packed entries in order, each by itself. Returns how many were applied; fewer than `count` with `status`
   /// saying why the next one was not (it has changed nothing): repeat from `consumed` on.

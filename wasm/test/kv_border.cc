@@ -20,7 +20,7 @@ i32 export_kv_get(Addr, u32, Addr);
 i32 export_kv_read(Addr, u32, u32, Addr, u32);
 i32 export_kv_delete(Addr, u32);
 i32 export_kv_scan(Addr, u32, u32, Addr, u32, u32, u32, u32, Addr, u32);
-i32 export_kv_get_batch(Addr, u32, u32, Addr, u32);
+i32 export_kv_get_columns(Addr, u32, u32, f64, Addr, Addr, u32, Addr);
 i32 export_kv_apply_batch(Addr, u32, u32, Addr);
 }
 
@@ -68,9 +68,9 @@ struct Host {
     for (u32 i = 0; i < count; i++) {
       const PackedEntry entry = load<PackedEntry>(at<u8>(from));
       from += sizeof entry;
-      const bool bare = entry.flags & (kPackedLeftOut | kPackedMissing);
+      const bool bare = entry.flags & kPackedLeftOut;
       result.emplace_back(read(from, entry.key_bytes),
-                          bare ? (entry.flags & kPackedMissing ? "missing" : "left out")
+                          bare ? "left out"
                                : read(from + entry.key_bytes, entry.value_bytes));
       from += (entry.key_bytes + (bare ? 0 : entry.value_bytes) + 3) & ~3u;
     }
@@ -174,13 +174,30 @@ TEST(kv_batches, "batches apply in order and answer in order; a malformed entry 
   EXPECT(static_cast<i32>(at<const u32>(host.out())[0]) == kInvalid && at<const u32>(host.out())[1] == good.size());
   EXPECT(host.get("a") == "333" && host.get("b") == "missing" && host.get("c") == "missing");
 
-  const std::string keys = packed_key("b") + packed_key("a") + packed_key("");
+  // "a" is there, twice asked for; "late" expires at 1000.
+  const std::string late("\xE8\x03\0\0\0\0\0\0soon", 12);
+  const std::string timed = packed("late", late, kValueHasDeadline | kValueIsBytes);
+  Host::write(host.value(), timed);
+  EXPECT(export_kv_apply_batch(host.value(), static_cast<u32>(timed.size()), 1, host.out()) == 1);
+  const std::string keys = packed_key("b") + packed_key("a") + packed_key("late") + packed_key("a");
   Host::write(host.value(), keys);
   const u32 bytes = static_cast<u32>(keys.size());
-  EXPECT(export_kv_get_batch(host.value(), bytes, 3, host.out(), kOutBytes) == 3);
-  EXPECT(host.entries(3) == (Host::Entries{{"", "missing"}, {"", "333"}, {"", "missing"}}));
-  EXPECT(export_kv_get_batch(host.value(), bytes - 1, 3, host.out(), kOutBytes) == 2);
-  EXPECT(export_kv_get_batch(host.value(), 3, 1, host.out(), kOutBytes) == kInvalid);
+  const Addr heads = host.out(), used = heads + 32, out = heads + 64;
+  const u32* head = at<const u32>(heads);
+  EXPECT(export_kv_get_columns(host.value(), bytes, 4, 999, heads, out, 100, used) == 4);
+  EXPECT(head[0] == kColumnMissing && head[1] == (kColumnText | 3) && head[2] == (kColumnBytes | 4));
+  EXPECT(at<const u32>(used)[0] == 10 && std::string(at<const char>(out), 10) == "333soon333");
+  EXPECT(export_kv_get_columns(host.value(), bytes, 4, 1000, heads, out, 100, used) == 4);
+  EXPECT(head[2] == kColumnMissing && at<const u32>(used)[0] == 6);
+  // What does not fit any more ends the call; what never fits is told apart.
+  EXPECT(export_kv_get_columns(host.value(), bytes, 4, 999, heads, out, 8, used) == 3);
+  EXPECT(export_kv_get_columns(host.value(), bytes, 2, 999, heads, out, 2, used) == 2);
+  EXPECT(head[1] == (kColumnApart | 3) && at<const u32>(used)[0] == 0);
+  // A malformed key counts once those before it are answered.
+  EXPECT(export_kv_get_columns(host.value(), bytes - 1, 4, 999, heads, out, 100, used) == 3);
+  EXPECT(export_kv_get_columns(host.value(), 7, 1, 999, heads, out, 100, used) == kInvalid);
+  EXPECT(export_kv_get_columns(host.value(), bytes, 4, -1, heads, out, 100, used) == kInvalid);
+  EXPECT(export_kv_get_columns(host.value(), bytes, 4, 999, heads, 0xFFFFFFF8, 100, used) == kInvalid);
 }
 
 TEST(kv_bad_arguments, "arguments out of range are refused and change nothing") {

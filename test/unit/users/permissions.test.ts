@@ -10,6 +10,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ArgumentsOf, Calls, Method } from '../../../src/api/calls.ts';
 import { isShibuDbError } from '../../../src/api/errors.ts';
+import { packValues } from '../../../src/base/packed-values.ts';
 import { DatabaseEngine } from '../../../src/engine/database-engine.ts';
 import { partOf } from '../../../src/engine/handlers.ts';
 import { Session } from '../../../src/engine/session.ts';
@@ -51,6 +52,7 @@ const plan: Plan = {
   size: ['read', ({ kv }) => ({ space: kv })],
   ttl: ['read', ({ kv }) => ({ space: kv, key: 'k' })],
   getMany: ['read', ({ kv }) => ({ space: kv, keys: ['k'] })],
+  getEach: ['read', ({ kv }) => ({ space: kv, keys: ['k'] })],
   scanOpen: ['read', ({ kv }) => ({ space: kv })],
   scanVectorsOpen: ['read', ({ vec }) => ({ space: vec })],
   scanNext: ['read', ({ kv }) => ({ scan: kv as unknown as number })],
@@ -66,6 +68,7 @@ const plan: Plan = {
   putIf: ['write', ({ kv }) => ({ space: kv, key: 'k', value: 'v', expected: undefined })],
   expire: ['write', ({ kv }) => ({ space: kv, key: 'k', ttlMs: 1e6 })],
   putMany: ['write', ({ kv }) => ({ space: kv, entries: [{ key: 'k', value: 'v' }] })],
+  putEach: ['write', ({ kv }) => ({ space: kv, keys: ['k'], values: packValues(['v']) })],
   deleteMany: ['write', ({ kv }) => ({ space: kv, keys: ['k'] })],
   insertVector: ['write', ({ vec }) => ({ space: vec, id: 1, vector })],
   insertVectors: ['write', ({ vec }) => ({ space: vec, ids: [1], vectors: vector.slice() })],

@@ -1,0 +1,197 @@
+/**
+ * Many values in two columns over one buffer: one thing to transfer or to copy out of linear memory, where an array of
+ * small `Uint8Array`s costs more to clone than to look up.
+ *
+ *   heads  u32 a value: kind << 30 | length in bytes
+ *   bytes  the values one after another, text as UTF-8
+ */
+
+import type { PackedEntries, PackedValues } from '../api/calls.ts';
+import type { PutEntry, Value } from '../api/database.ts';
+import { readUtf8, writeUtf8 } from './text.ts';
+
+/** `Apart`: the value is there but was too large to be packed with the others. */
+export const PackedKind = { Missing: 0, Text: 1, Bytes: 2, Apart: 3 } as const;
+export const packedKindShift = 30;
+export const packedLengthMask: number = 2 ** packedKindShift - 1;
+
+/** Values up to this size share a buffer when they are unpacked: to allocate one for each costs five times the rest. */
+const ownBufferBytes = 4096;
+/** How many bytes of small values are decoded or copied at a time: what one of them that is kept may keep alive. */
+const sharedBytes = 16 * 1024;
+
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** Columns with room for `count` values of `length` bytes together. */
+export function emptyColumns(count: number, length: number): PackedValues {
+  const buffer = new ArrayBuffer(count * 4 + length);
+  return { heads: new Uint32Array(buffer, 0, count), bytes: new Uint8Array(buffer, count * 4) };
+}
+
+export function headOf(kind: number, length: number): number {
+  return ((kind << packedKindShift) | length) >>> 0;
+}
+
+/** Packs values as they come, so that the caller's buffers are the caller's again at once. */
+export class ValuePacker {
+  readonly #heads: number[] = [];
+  #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(256);
+  #used = 0;
+
+  /** Requires: text is well-formed. */
+  add(value: Value | undefined): void {
+    if (value === undefined) {
+      this.#heads.push(headOf(PackedKind.Missing, 0));
+    } else if (typeof value === 'string') {
+      this.#reserve(value.length * 3);
+      const length = writeUtf8(value, this.#bytes, this.#used);
+      this.#heads.push(headOf(PackedKind.Text, length));
+      this.#used += length;
+    } else {
+      this.#reserve(value.length);
+      this.#bytes.set(value, this.#used);
+      this.#heads.push(headOf(PackedKind.Bytes, value.length));
+      this.#used += value.length;
+    }
+  }
+
+  values(): PackedValues {
+    const packed = emptyColumns(this.#heads.length, this.#used);
+    packed.heads.set(this.#heads);
+    packed.bytes.set(this.#bytes.subarray(0, this.#used));
+    return packed;
+  }
+
+  #reserve(more: number): void {
+    if (this.#used + more <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#bytes.length * 4, this.#used + more));
+    grown.set(this.#bytes.subarray(0, this.#used));
+    this.#bytes = grown;
+  }
+}
+
+export function packValues(values: readonly (Value | undefined)[]): PackedValues {
+  const packer = new ValuePacker();
+  for (const value of values) packer.add(value);
+  return packer.values();
+}
+
+export function joinColumns(parts: readonly PackedValues[]): PackedValues {
+  const [only] = parts;
+  if (parts.length === 1 && only !== undefined) return only;
+  let count = 0;
+  let length = 0;
+  for (const { heads, bytes } of parts) {
+    count += heads.length;
+    length += bytes.length;
+  }
+  const joined = emptyColumns(count, length);
+  let index = 0;
+  let at = 0;
+  for (const { heads, bytes } of parts) {
+    joined.heads.set(heads, index);
+    joined.bytes.set(bytes, at);
+    index += heads.length;
+    at += bytes.length;
+  }
+  return joined;
+}
+
+/** Entries as columns; `undefined` when some are not plain keys and values, which is for the session to judge. */
+export function packEntries(entries: readonly PutEntry[]): PackedEntries | undefined {
+  if (!Array.isArray(entries)) return undefined;
+  const keys: string[] = [];
+  const values: Value[] = [];
+  for (const entry of entries as readonly (Partial<PutEntry> | undefined)[]) {
+    const { key, value, ttlMs } = entry ?? {};
+    const plain =
+      typeof key === 'string' &&
+      ((typeof value === 'string' && value.isWellFormed()) || value instanceof Uint8Array) &&
+      ttlMs === undefined;
+    if (!plain) return undefined;
+    keys.push(key);
+    values.push(value);
+  }
+  return { keys, values: packValues(values) };
+}
+
+/** The values in their order, `undefined` where there is none. */
+export function unpackValues({ heads, bytes }: PackedValues): (Value | undefined)[] {
+  const values = new Array<Value | undefined>(heads.length);
+  let at = 0;
+  for (let i = 0; i < heads.length; ) {
+    const head = heads[i] as number;
+    const kind = head >>> packedKindShift;
+    const length = head & packedLengthMask;
+    if (kind === PackedKind.Missing || kind === PackedKind.Apart) {
+      values[i++] = undefined;
+    } else if (length > ownBufferBytes) {
+      values[i++] = kind === PackedKind.Text ? readUtf8(bytes, at, length) : bytes.slice(at, at + length);
+      at += length;
+    } else {
+      const end = runEnd(heads, i);
+      at =
+        kind === PackedKind.Text
+          ? unpackTexts(values, heads, bytes, i, end, at)
+          : unpackBytes(values, heads, bytes, i, end, at);
+      i = end;
+    }
+  }
+  return values;
+}
+
+/** Behind the last of the small values of one kind from `from` on that are unpacked together. */
+function runEnd(heads: Uint32Array, from: number): number {
+  const kind = (heads[from] as number) >>> packedKindShift;
+  let total = 0;
+  let i = from;
+  for (; i < heads.length && total < sharedBytes; i++) {
+    const head = heads[i] as number;
+    const length = head & packedLengthMask;
+    if (head >>> packedKindShift !== kind || length > ownBufferBytes) break;
+    total += length;
+  }
+  return i;
+}
+
+function unpackTexts(
+  values: (Value | undefined)[],
+  heads: Uint32Array,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  start: number,
+): number {
+  let end = start;
+  for (let i = from; i < to; i++) end += (heads[i] as number) & packedLengthMask;
+  const all = decoder.decode(bytes.subarray(start, end));
+  // As many UTF-16 units as bytes: it is ASCII, and a value is a slice of the whole.
+  const ascii = all.length === end - start;
+  let at = start;
+  for (let i = from; i < to; i++) {
+    const length = (heads[i] as number) & packedLengthMask;
+    values[i] = ascii ? all.slice(at - start, at - start + length) : readUtf8(bytes, at, length);
+    at += length;
+  }
+  return end;
+}
+
+function unpackBytes(
+  values: (Value | undefined)[],
+  heads: Uint32Array,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  start: number,
+): number {
+  let end = start;
+  for (let i = from; i < to; i++) end += (heads[i] as number) & packedLengthMask;
+  const { buffer } = bytes.slice(start, end);
+  let at = 0;
+  for (let i = from; i < to; i++) {
+    const length = (heads[i] as number) & packedLengthMask;
+    values[i] = new Uint8Array(buffer, at, length);
+    at += length;
+  }
+  return end;
+}

@@ -1,0 +1,228 @@
+/**
+ * What travels as one request and is answered as one: a single call, or a *run*, consecutive gets or puts of one space by
+ * however many callers, as columns. A run of 250 costs about what two single calls cost.
+ */
+
+import type { ArgumentsOf, Method, PackedValues } from '../api/calls.ts';
+import type { Value } from '../api/database.ts';
+import { fromEnvelope } from '../api/error-envelope.ts';
+import { unpackValues, ValuePacker } from '../base/packed-values.ts';
+import type { Reply, Request } from './messages.ts';
+import type { OpenCall } from './open-call.ts';
+
+/** Called for a call that its owner refused because it is none any more: nothing of it was done. */
+export type OnRefused = (call: OpenCall) => void;
+
+export interface Parcel {
+  /** 0 until it is sent. */
+  id: number;
+  /** Calls in it, and roughly what their arguments take: what back pressure counts. */
+  readonly count: number;
+  readonly bytes: number;
+  /** What to send, and the buffers that are handed over with it. */
+  send(id: number): { request: Request; transfer: readonly ArrayBuffer[] };
+  /** Takes a reply. True when no more are to come. */
+  take(reply: Reply, onRefused: OnRefused): boolean;
+  fail(error: Error): void;
+  /** The calls that are not settled yet, for another to make. */
+  takeBack(): OpenCall[];
+  /** Makes the arguments independent of buffers that belong to the caller. False when they are already. */
+  ownArguments(): boolean;
+}
+
+export class SingleCall implements Parcel {
+  id = 0;
+  readonly count = 1;
+  readonly bytes: number;
+  readonly #call: OpenCall;
+  #args: ArgumentsOf<Method>;
+  #stopListening: (() => void) | undefined;
+  #owned = false;
+
+  constructor(call: OpenCall, cancel: (parcel: Parcel) => void) {
+    this.#call = call;
+    this.#args = call.args;
+    this.bytes = sizeOf(call.args);
+    const { signal } = call.options;
+    if (signal === undefined) return;
+    const onAbort = (): void => cancel(this);
+    signal.addEventListener('abort', onAbort, { once: true });
+    this.#stopListening = () => signal.removeEventListener('abort', onAbort);
+  }
+
+  send(id: number): { request: Request; transfer: readonly ArrayBuffer[] } {
+    this.id = id;
+    this.#call.sent = true;
+    const { method, options } = this.#call;
+    const request = { id, method, args: this.#args, progress: options.onProgress !== undefined };
+    return { request, transfer: options.transfer ?? [] };
+  }
+
+  take(reply: Reply, onRefused: OnRefused): boolean {
+    if ('progress' in reply) {
+      this.#call.progress = reply.progress;
+      this.#call.options.onProgress?.(reply.progress);
+      return false;
+    }
+    this.#stopListening?.();
+    settle(this.#call, reply, onRefused);
+    return true;
+  }
+
+  fail(error: Error): void {
+    this.#stopListening?.();
+    this.#call.reject(error);
+  }
+
+  takeBack(): OpenCall[] {
+    this.#stopListening?.();
+    return [Object.assign(this.#call, { args: this.#args })];
+  }
+
+  ownArguments(): boolean {
+    if (this.#owned) return false;
+    this.#owned = true;
+    if (this.#call.options.transfer !== undefined) return true;
+    try {
+      this.#args = structuredClone(this.#args);
+    } catch {
+      // What cannot be cloned is refused when it is sent.
+    }
+    return true;
+  }
+}
+
+/** A run is full, and sent, at so many calls: page and worker then work side by side. Measured: 250 is best. */
+const runCallsMax = 250;
+/** … or with so many bytes. */
+const runBytesMax = 256 * 1024;
+/** Larger values travel by themselves: copying them into a run costs more than a request of their own. */
+const runValueMax = 16 * 1024;
+
+export class Run implements Parcel {
+  id = 0;
+  bytes = 0;
+  readonly #method: 'get' | 'put';
+  readonly #space: string | undefined;
+  readonly #keys: string[] = [];
+  /** Copied when they come: the caller's buffers are the caller's again at once. */
+  readonly #values: ValuePacker = new ValuePacker();
+  /** `undefined` once they are settled one by one. */
+  readonly #calls: (OpenCall | undefined)[] = [];
+  #left = 0;
+
+  constructor(method: 'get' | 'put', space: string | undefined) {
+    this.#method = method;
+    this.#space = space;
+  }
+
+  get count(): number {
+    return this.#keys.length;
+  }
+
+  get full(): boolean {
+    return this.#keys.length >= runCallsMax || this.bytes >= runBytesMax;
+  }
+
+  takes(method: 'get' | 'put', space: string | undefined): boolean {
+    return this.#method === method && this.#space === space;
+  }
+
+  add(call: OpenCall): void {
+    const { key, value } = call.args as ArgumentsOf<'put'>;
+    this.#keys.push(key);
+    if (this.#method === 'put') this.#values.add(value);
+    this.#calls.push(call);
+    this.#left++;
+    this.bytes += key.length + (value?.length ?? 0) + 32;
+  }
+
+  send(id: number): { request: Request; transfer: readonly ArrayBuffer[] } {
+    this.id = id;
+    for (const call of this.#calls) if (call !== undefined) call.sent = true;
+    const space = this.#space;
+    const keys = this.#keys;
+    if (this.#method === 'get')
+      return { request: { id, method: 'getEach', args: { space, keys }, progress: false }, transfer: [] };
+    const values = this.#values.values();
+    const request: Request = { id, method: 'putEach', args: { space, keys, values }, progress: false };
+    return { request, transfer: [values.bytes.buffer] };
+  }
+
+  take(reply: Reply, onRefused: OnRefused): boolean {
+    if ('progress' in reply) return false;
+    if (reply.index !== undefined) {
+      const call = this.#calls[reply.index];
+      this.#calls[reply.index] = undefined;
+      if (call !== undefined) settle(call, reply, onRefused);
+      return --this.#left === 0;
+    }
+    if ('error' in reply) {
+      for (const call of this.takeBack()) settle(call, reply, onRefused);
+    } else if (this.#method === 'get') {
+      const values = unpackValues(reply.value as PackedValues);
+      for (let i = 0; i < values.length; i++) this.#calls[i]?.resolve(values[i] as never);
+    } else {
+      for (const call of this.#calls) call?.resolve(undefined as never);
+    }
+    return true;
+  }
+
+  fail(error: Error): void {
+    for (const call of this.#calls) call?.reject(error);
+  }
+
+  /** A put gets back the value as it was when it was called. */
+  takeBack(): OpenCall[] {
+    const values: readonly (Value | undefined)[] =
+      this.#method === 'put' ? unpackValues(this.#values.values()) : [];
+    return this.#calls.flatMap((call, i) => {
+      if (call === undefined || this.#method === 'get') return call ?? [];
+      return [Object.assign(call, { args: { ...call.args, value: values[i] } })];
+    });
+  }
+
+  ownArguments(): boolean {
+    return true;
+  }
+}
+
+/**
+ * Which kind of run a call may go with, if any: gets and puts with nothing special about them. What is not of the right
+ * type is for the session to refuse, call by call.
+ */
+export function runMethodOf({ method, args, options }: OpenCall): 'get' | 'put' | undefined {
+  if (method !== 'get' && method !== 'put') return undefined;
+  if (options.signal !== undefined || options.transfer !== undefined) return undefined;
+  const { space, key, value, ttlMs } = args as ArgumentsOf<'put'>;
+  if (typeof key !== 'string' || (space !== undefined && typeof space !== 'string')) return undefined;
+  if (method === 'get') return method;
+  const text = typeof value === 'string';
+  if (ttlMs !== undefined || !(text || value instanceof Uint8Array) || value.length > runValueMax)
+    return undefined;
+  return text && !value.isWellFormed() ? undefined : method;
+}
+
+function settle(call: OpenCall, reply: Exclude<Reply, { progress: unknown }>, onRefused: OnRefused): void {
+  if (!('error' in reply)) call.resolve(reply.value as never);
+  else if (reply.error.code === 'NOT_OWNER') onRefused(call);
+  else call.reject(fromEnvelope(reply.error));
+}
+
+/** Roughly the bytes that arguments take on their way: exact for what is large. */
+function sizeOf(value: unknown): number {
+  if (typeof value === 'string') return value.length;
+  if (ArrayBuffer.isView(value)) return value.byteLength;
+  if (Array.isArray(value)) {
+    // Ids or numbers, thousands of them: all are about alike.
+    const [first] = value;
+    if (typeof first !== 'object' && typeof first !== 'string') return value.length * 8;
+    let bytes = 0;
+    for (const item of value) bytes += sizeOf(item) + 8;
+    return bytes;
+  }
+  if (typeof value !== 'object' || value === null) return 8;
+  let bytes = 0;
+  for (const name in value) bytes += sizeOf((value as Record<string, unknown>)[name]);
+  return bytes;
+}
