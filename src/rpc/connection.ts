@@ -81,13 +81,13 @@ export class Connection {
     return calls;
   }
 
-  #cancel(parcel: Parcel): void {
-    if (parcel.id !== 0) {
-      this.#cancels.push(parcel.id);
+  #cancel(call: SingleCall): void {
+    if (call.id !== 0) {
+      this.#cancels.push(call.id);
       this.#schedule();
     } else {
-      this.#queue.splice(this.#queue.indexOf(parcel), 1);
-      parcel.fail(shibuDbError('ABORTED', 'The call was aborted before it was sent'));
+      this.#queue.splice(this.#queue.indexOf(call), 1);
+      call.abort();
     }
   }
 

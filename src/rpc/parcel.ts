@@ -6,6 +6,7 @@
 import type { ArgumentsOf, Method, PackedValues } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { fromEnvelope } from '../api/error-envelope.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { unpackValues, ValuePacker } from '../base/packed-values.ts';
 import type { Reply, Request } from './messages.ts';
 import type { OpenCall } from './open-call.ts';
@@ -39,7 +40,7 @@ export class SingleCall implements Parcel {
   #stopListening: (() => void) | undefined;
   #owned = false;
 
-  constructor(call: OpenCall, cancel: (parcel: Parcel) => void) {
+  constructor(call: OpenCall, cancel: (call: SingleCall) => void) {
     this.#call = call;
     this.#args = call.args;
     this.bytes = sizeOf(call.args);
@@ -72,6 +73,17 @@ export class SingleCall implements Parcel {
   fail(error: Error): void {
     this.#stopListening?.();
     this.#call.reject(error);
+  }
+
+  /** Fails a call that was not sent yet with what its signal says. */
+  abort(): void {
+    const { method, options } = this.#call;
+    const reason: unknown = options.signal?.reason;
+    const known = isShibuDbError(reason) ? reason : undefined;
+    const message = known?.message ?? `${method} was aborted before it was sent`;
+    this.fail(
+      shibuDbError(known?.code ?? 'ABORTED', message, { cause: reason, details: { acknowledged: 0 } }),
+    );
   }
 
   takeBack(): OpenCall[] {

@@ -172,12 +172,13 @@ export class KeyValueSpace implements Space {
   }
 
   /**
-   * The values of many keys as columns; `undefined` when they have more than `bytesMax` bytes together. Requires: checked
+   * The values of many keys as columns; `undefined` when they and the keys have more than `bytesMax` bytes. Requires: checked
    * keys. The core looks them up in groups, whose cache misses overlap.
    */
   getPacked(keys: readonly string[], bytesMax: number): PackedValues | undefined {
     const chunks: PackedValues[] = [];
     let bytes = 0;
+    for (const key of keys) bytes += key.length;
     for (let from = 0; from < keys.length; ) {
       const chunk = this.#getColumns(keys, from);
       chunks.push(chunk);
