@@ -4,14 +4,13 @@
  */
 
 import type { Database, FirstAdmin } from './api/database.ts';
-import { fromEnvelope } from './api/error-envelope.ts';
 import { shibuDbError } from './api/errors.ts';
 import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import { withAdmin } from './client/first-admin.ts';
+import type { Transport } from './client/transport.ts';
 import type { WorkerOpenOptions } from './rpc/messages.ts';
-import { RestartingTransport } from './rpc/restarting-transport.ts';
-import { type TakeOver, WorkerTransport } from './rpc/worker-transport.ts';
+import type { Broker } from './tabs/broker-link.ts';
 
 export type * from './api/database.ts';
 export {
@@ -38,8 +37,18 @@ export interface OpenOptions {
   build?: 'simd128' | 'relaxed';
   /** Where the data is kept; `memory` forgets it on close. Default `indexeddb`. */
   storage?: 'indexeddb' | 'memory';
-  /** How long to wait for another page to let the database go, and for IndexedDB to open. Default 10000. */
+  /** How long to wait for another page that has the database to answer, and for IndexedDB to open. Default 10000. */
   openTimeoutMs?: number;
+  /**
+   * How long the page whose worker owns the database may give no sign while a call waits, before another takes it over.
+   * Frozen and crashed pages are noticed by this where the browser does not tell. 500 or more. Default 5000.
+   */
+  ownerTimeoutMs?: number;
+  /**
+   * A function that makes a SharedWorker of `shibumi/broker`, for bundlers and policies that need it, or `false` to go
+   * without. Default: one is made when a second page opens the database.
+   */
+  broker?: (() => SharedWorker) | false;
   /**
    * What to do about damage. `fail`: a damaged space, or a database that the browser dropped, is an error. `salvage`: the
    * database opens with what is intact (read-only where something is missing), or empty. Default `fail`.
@@ -61,38 +70,22 @@ export interface OpenOptions {
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
   checkOptions(options);
-  const { admin, ...rest } = options;
-  // Neither another worker nor what memory held can be had again.
-  const once = typeof options.worker === 'object' || options.storage === 'memory';
-  if (once) return withAdmin(new DatabaseClient(await openLink(name, rest)), admin);
-  const transport = new RestartingTransport((takeOver) => openLink(name, rest, takeOver));
-  await transport.open();
-  return withAdmin(new DatabaseClient(transport), admin);
+  return withAdmin(new DatabaseClient(await connect(name, options)), options.admin);
 }
 
-/** A worker that has opened the database. */
-async function openLink(
+async function connect(
   name: string,
-  { worker, wasm, ...rest }: Omit<OpenOptions, 'admin'>,
-  takeOver?: TakeOver,
-): Promise<WorkerTransport> {
-  const transport = new WorkerTransport(
-    typeof worker === 'function' ? worker() : (worker ?? spawnWorker()),
-    takeOver,
-  );
+  { worker, wasm, broker, ownerTimeoutMs = 5000, admin: _admin, ...rest }: OpenOptions,
+): Promise<Transport> {
   const workerOptions: WorkerOpenOptions = {
     ...rest,
     ...(wasm === undefined ? {} : { wasm: wasm instanceof URL ? wasm.href : wasm }),
   };
-  try {
-    transport.watch();
-    const failure = await transport.endpoint((remote) => remote.open(name, workerOptions));
-    if (failure !== undefined) throw fromEnvelope(failure);
-    return transport;
-  } catch (error) {
-    transport.release();
-    throw error;
-  }
+  const { openPrivately, openShared } = await import('./tabs/page.ts');
+  if (rest.storage === 'memory') return openPrivately(name, workerOptions, workerOf(worker));
+  const spawnWorker = workersOf(worker);
+  const options = { name, spawnWorker, broker: brokerOf(broker), worker: workerOptions, ownerTimeoutMs };
+  return openShared(options, rest.openTimeoutMs ?? 10_000);
 }
 
 /**
@@ -105,35 +98,56 @@ export async function deleteDatabase(
   options: { worker?: Worker; timeoutMs?: number } = {},
 ): Promise<void> {
   checkName(name);
-  const transport = new WorkerTransport(options.worker ?? spawnWorker());
-  try {
-    const failure = await transport.endpoint((remote) =>
-      remote.deleteDatabase(name, options.timeoutMs ?? 10_000),
-    );
-    if (failure !== undefined) throw fromEnvelope(failure);
-  } finally {
-    transport.release();
-  }
+  const { deleteStored } = await import('./tabs/page.ts');
+  await deleteStored(name, workerOf(options.worker), options.timeoutMs ?? 10_000);
 }
 
-const optionNames = ['worker', 'wasm', 'build', 'storage', 'openTimeoutMs', 'onCorruption', 'admin'];
+const optionNames = [
+  'worker',
+  'wasm',
+  'build',
+  'storage',
+  'openTimeoutMs',
+  'ownerTimeoutMs',
+  'broker',
+  'onCorruption',
+  'admin',
+];
 
 /** An option nobody knows is a typing error that would silently do nothing: it is refused. */
 function checkOptions(options: OpenOptions): void {
   const stranger = Object.keys(options).find((name) => !optionNames.includes(name));
   if (stranger !== undefined)
     throw invalid(`Got option ${shown(stranger)}, expected only ${optionNames.join(', ')}`);
-  const { build, storage, openTimeoutMs, onCorruption } = options;
+  const { build, storage, openTimeoutMs, ownerTimeoutMs, broker, onCorruption } = options;
   if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
   if (storage !== undefined) oneOf(storage, ['indexeddb', 'memory'], 'storage');
   if (onCorruption !== undefined) oneOf(onCorruption, ['fail', 'salvage'], 'onCorruption');
   if (openTimeoutMs !== undefined) integerIn(openTimeoutMs, 1, 2 ** 31 - 1, 'openTimeoutMs');
+  if (ownerTimeoutMs !== undefined) integerIn(ownerTimeoutMs, 500, 2 ** 31 - 1, 'ownerTimeoutMs');
+  if (broker !== undefined && broker !== false && typeof broker !== 'function')
+    throw invalid(`Got ${shown(broker)} for broker, expected a function that makes a SharedWorker, or false`);
 }
 
 function checkName(name: unknown): void {
   if (typeof name !== 'string' || name.length === 0 || name.length > 255) {
     throw invalid(`Got ${shown(name)} for the database's name, expected a string of 1 to 255 characters`);
   }
+}
+
+/** Makes one worker after another; only the first where the caller gave it. */
+function workersOf(worker: OpenOptions['worker']): () => Worker | undefined {
+  // Fails at once where there are no workers.
+  let first: Worker | undefined = workerOf(worker);
+  return () => {
+    const next = first ?? (typeof worker === 'object' ? undefined : workerOf(worker));
+    first = undefined;
+    return next;
+  };
+}
+
+function workerOf(worker: OpenOptions['worker']): Worker {
+  return typeof worker === 'function' ? worker() : (worker ?? spawnWorker());
 }
 
 function spawnWorker(): Worker {
@@ -144,4 +158,16 @@ function spawnWorker(): Worker {
     );
   }
   return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'shibumi' });
+}
+
+/** How ports get from page to page. `undefined` where there is no SharedWorker: a BroadcastChannel carries the calls then. */
+function brokerOf(broker: OpenOptions['broker']): Broker | undefined {
+  if (broker === false || typeof SharedWorker === 'undefined') return undefined;
+  if (broker !== undefined) return { address: 'given', spawn: broker };
+  return {
+    // Of this module, which stands for the broker's: bundlers would take a second mention of that for another file.
+    address: import.meta.url,
+    spawn: () =>
+      new SharedWorker(new URL('./broker.ts', import.meta.url), { type: 'module', name: 'shibumi' }),
+  };
 }

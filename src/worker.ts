@@ -1,6 +1,6 @@
 /**
- * `shibumi/worker`: the script of the worker that owns a database. Loading it exposes the engine through Comlink; it exports
- * nothing. One worker serves one database; the page that spawned it talks to it through `shibumi`.
+ * `shibumi/worker`: the script of a worker that owns a database, or waits to. Loading it exposes the engine through Comlink;
+ * it exports nothing. One worker serves one database: to the page that spawned it, and to all tabs while it is the owner.
  */
 
 import * as Comlink from 'comlink';
@@ -15,21 +15,28 @@ import { SessionHost } from './rpc/session-host.ts';
 import type { StorageBackend } from './storage/backend.ts';
 import { deleteIndexedDb, IndexedDbBackend } from './storage/indexeddb-backend.ts';
 import { MemoryBackend } from './storage/memory-backend.ts';
+import type { KnownDatabase, TabOptions } from './tabs/messages.ts';
+import { holdForEver, ownerLock } from './tabs/names.ts';
+import type { OwnedDatabase } from './tabs/owner.ts';
+import { type OwnableDatabase, TabWorker } from './tabs/tab-worker.ts';
 import { wasmFile } from './wasm-files.ts';
 
 /** How long opening waits for a page that is just going away (a reload) to let the database go. */
 const defaultOpenTimeoutMs = 10_000;
 
 class Endpoint implements WorkerEndpoint {
+  /** For a database that tabs share. */
+  readonly tab: TabWorker = new TabWorker(new StoredDatabase());
   #host: SessionHost | undefined;
 
   live(aliveLock: string): Promise<void> {
     return holdForEver(aliveLock);
   }
 
+  /** For one in memory, which nobody else sees. */
   async open(name: string, options: WorkerOpenOptions): Promise<ErrorEnvelope | undefined> {
     try {
-      this.#host = new SessionHost(await openSession(name, options));
+      this.#host = new SessionHost(await openInMemory(name, options));
       return undefined;
     } catch (error) {
       return toEnvelope(error);
@@ -52,31 +59,57 @@ class Endpoint implements WorkerEndpoint {
   }
 }
 
-async function openSession(name: string, options: WorkerOpenOptions): Promise<Session> {
-  const timeoutMs = options.openTimeoutMs ?? defaultOpenTimeoutMs;
-  const inMemory = options.storage === 'memory';
-  // Compiling and waiting for the lock go on side by side.
-  const compiling = loadCore(options);
-  compiling.catch(() => {});
-  const release = inMemory ? () => {} : await takeLock(name, timeoutMs);
-  try {
-    const backend: StorageBackend = inMemory
-      ? new MemoryBackend()
-      : await IndexedDbBackend.open(name, { timeoutMs, acceptLoss: options.onCorruption === 'salvage' });
-    const core = await compiling;
-    const engine = await DatabaseEngine.open({
-      name,
-      core,
-      backend,
-      now: () => performance.now(),
-      settings: defaultSettings,
+async function openInMemory(name: string, options: WorkerOpenOptions): Promise<Session> {
+  const engine = await openEngine(name, await loadCore(options), new MemoryBackend());
+  return new Session(engine, () => engine.close());
+}
+
+/** A database in IndexedDB, as a worker opens it when it becomes its owner. */
+class StoredDatabase implements OwnableDatabase {
+  #core: Promise<Core> | undefined;
+
+  prepare(options: TabOptions): void {
+    const compiling = loadCore(options);
+    this.#core = compiling;
+    compiling.catch(() => {
+      // The next attempt fetches it again.
+      if (this.#core === compiling) this.#core = undefined;
     });
-    // The page's session is the only one: closing it closes the engine and lets the database go.
-    return new Session(engine, () => engine.close().finally(release));
-  } catch (error) {
-    release();
-    throw error;
   }
+
+  async open(
+    name: string,
+    options: TabOptions,
+    known: KnownDatabase | undefined,
+    onEnd: (reason: string) => void,
+    onBlocked: () => void,
+  ): Promise<OwnedDatabase> {
+    if (this.#core === undefined) this.prepare(options);
+    const compiling = this.#core as Promise<Core>;
+    const storage = await IndexedDbBackend.open(name, {
+      timeoutMs: options.openTimeoutMs ?? defaultOpenTimeoutMs,
+      acceptLoss: options.onCorruption === 'salvage',
+      known,
+      onBlocked,
+    });
+    storage.onEnd = ({ reason }) => onEnd(reason);
+    try {
+      return { storage, engine: await openEngine(name, await compiling, storage) };
+    } catch (error) {
+      storage.close();
+      throw error;
+    }
+  }
+}
+
+function openEngine(name: string, core: Core, backend: StorageBackend): Promise<DatabaseEngine> {
+  return DatabaseEngine.open({
+    name,
+    core,
+    backend,
+    now: () => performance.now(),
+    settings: defaultSettings,
+  });
 }
 
 async function loadCore({ build, wasm }: WorkerOpenOptions): Promise<Core> {
@@ -94,18 +127,6 @@ async function loadCore({ build, wasm }: WorkerOpenOptions): Promise<Core> {
   return compileCore(name, wasm ?? wasmFile(name));
 }
 
-/** Resolves when the lock is held; only the end of this worker lets it go. */
-function holdForEver(lock: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    navigator.locks
-      .request(lock, () => {
-        resolve();
-        return new Promise(() => {});
-      })
-      .catch(reject);
-  });
-}
-
 /** Makes this worker the only owner of the database. @throws LOCKED when another keeps it for longer than `timeoutMs` */
 async function takeLock(name: string, timeoutMs: number): Promise<() => void> {
   // Without Web Locks (an insecure context) nobody can be kept out; everything else works.
@@ -113,7 +134,7 @@ async function takeLock(name: string, timeoutMs: number): Promise<() => void> {
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   return new Promise((resolve, reject) => {
     navigator.locks
-      .request(`shibumi:${name}`, { signal: AbortSignal.timeout(timeoutMs) }, () => {
+      .request(ownerLock(name), { signal: AbortSignal.timeout(timeoutMs) }, () => {
         resolve(release);
         return held;
       })

@@ -1,6 +1,7 @@
 // Builds the package into dist/: `npm run build`.
 //
-//   index.js, worker.js   one file an entry, what they share in a chunk beside them
+//   index.js, worker.js, broker.js
+//                         one file an entry, what they share in a chunk beside them
 //   bridge.js             for browsers, edge runtimes and Node; shares nothing with the others: a page loads one or the other
 //   node.js, cli.js, server.js
 //                         for Node, Bun and Deno, the command `shibumi`, and the bridge's server; they share nothing with
@@ -27,7 +28,7 @@ const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json')
 try {
   rmSync(dist, { recursive: true, force: true });
   await buildWasm();
-  await bundleEntries({ index: 'src/index.ts', worker: 'src/worker.ts' }, 'browser');
+  await bundleEntries({ index: 'src/index.ts', worker: 'src/worker.ts', broker: 'src/broker.ts' }, 'browser');
   await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
   await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts', server: 'src/server.ts' }, 'node');
   writeDeclarations();

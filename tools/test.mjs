@@ -15,7 +15,17 @@ import { TestReport } from './test-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
 /** Folders under test/ whose files need a browser; those and a few others have the machine to themselves. */
-const browserFolders = ['bench', 'bridge', 'browser', 'conformance', 'crash', 'demo', 'package', 'runtimes'];
+const browserFolders = [
+  'bench',
+  'bridge',
+  'browser',
+  'conformance',
+  'crash',
+  'demo',
+  'package',
+  'runtimes',
+  'tabs',
+];
 const heavyFolders = [...browserFolders, 'edge', 'native', 'node', 'recall'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {

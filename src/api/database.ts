@@ -203,8 +203,26 @@ export interface VectorEntry<Vector extends VectorData = Float32Array> {
   vector: Vector;
 }
 
+/** How a page of several on one database reaches the worker that owns it. */
+export interface TabStats {
+  /** `owner`: the worker is this page's own. */
+  role: 'owner' | 'client';
+  /** Grows by one whenever another worker takes the database over. */
+  epoch: number;
+  /** How calls get there: to the page's own worker, through a port that a SharedWorker passed on, or over a BroadcastChannel. */
+  way: 'worker' | 'port' | 'channel';
+  /** What the browser offers. Without Web Locks the end of an owner is noticed late, by its silence. */
+  webLocks: boolean;
+  /** Without a SharedWorker calls are copied once more, and every value with them. */
+  sharedWorker: boolean;
+  /** Without BroadcastChannel only one page at a time can have the database open. */
+  broadcastChannel: boolean;
+}
+
 export interface Stats {
   name: string;
+  /** In a browser, with storage that several pages share. */
+  tabs?: TabStats;
   /** The WASM build in use. */
   build: 'simd128' | 'relaxed';
   /** Where the data is kept. */

@@ -144,9 +144,14 @@ export class SessionHost {
   #take(): Reply[] {
     const replies = this.#ready;
     this.#ready = [];
-    const buffers = replies.flatMap((reply) => ('value' in reply ? buffersOf(reply.value) : []));
+    const buffers = buffersIn(replies);
     return buffers.length === 0 ? replies : Comlink.transfer(replies, buffers);
   }
+}
+
+/** The buffers that are handed over with replies. */
+export function buffersIn(replies: readonly Reply[]): ArrayBuffer[] {
+  return replies.flatMap((reply) => ('value' in reply ? buffersOf(reply.value) : []));
 }
 
 function buffersOf(value: unknown): ArrayBuffer[] {

@@ -1,5 +1,7 @@
-/** The transport of a page to a worker of its own. Calls that are open when the worker is gone fail with WORKER_LOST, or go
- * to whoever takes them over (restarting-transport.ts). */
+/**
+ * The transport of a page to a worker that nobody else uses: for a database in memory, which is gone with it. Calls that are
+ * open then fail with WORKER_LOST.
+ */
 
 import * as Comlink from 'comlink';
 import type { ArgumentsOf, Method, ResultOf } from '../api/calls.ts';
@@ -8,21 +10,16 @@ import type { Transport, TransportOptions } from '../client/transport.ts';
 import { Connection, exchangeWith, OpenCall } from './connection.ts';
 import type { WorkerEndpoint } from './messages.ts';
 
-/** Settles what was open when a worker was lost. */
-export type TakeOver = (calls: readonly OpenCall[], error: ShibuDbError) => void;
-
 export class WorkerTransport implements Transport {
   readonly #worker: Worker;
   readonly #remote: Comlink.Remote<WorkerEndpoint>;
   readonly #connection: Connection;
-  readonly #takeOver: TakeOver;
   #lost: ShibuDbError | undefined;
   readonly #onLost: ((error: ShibuDbError) => void)[] = [];
   readonly #watching: AbortController = new AbortController();
 
-  constructor(worker: Worker, takeOver: TakeOver = rejectAll) {
+  constructor(worker: Worker) {
     this.#worker = worker;
-    this.#takeOver = takeOver;
     this.#remote = Comlink.wrap<WorkerEndpoint>(worker);
     this.#connection = new Connection(exchangeWith(this.#remote));
     worker.addEventListener('error', (event) => {
@@ -55,15 +52,10 @@ export class WorkerTransport implements Transport {
   }
 
   call<M extends Method>(method: M, args: ArgumentsOf<M>, options: TransportOptions): Promise<ResultOf<M>> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
     return new Promise<ResultOf<M>>((resolve, reject) => {
-      this.submit(new OpenCall(method, args, options, resolve, reject));
+      this.#connection.submit(new OpenCall(method, args, options, resolve, reject));
     });
-  }
-
-  /** The same for a call there is already. */
-  submit(call: OpenCall): void {
-    if (this.#lost === undefined) this.#connection.submit(call);
-    else call.reject(this.#lost);
   }
 
   release(): void {
@@ -77,10 +69,6 @@ export class WorkerTransport implements Transport {
     // One that only failed still runs, and would keep the database locked.
     this.#worker.terminate();
     for (const reject of this.#onLost.splice(0)) reject(this.#lost);
-    this.#takeOver(this.#connection.lose(), this.#lost);
+    for (const call of this.#connection.lose()) call.reject(this.#lost);
   }
-}
-
-function rejectAll(calls: readonly OpenCall[], error: ShibuDbError): void {
-  for (const call of calls) call.reject(error);
 }

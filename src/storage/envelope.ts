@@ -8,6 +8,7 @@
  */
 
 import { shibuDbError } from '../api/errors.ts';
+import { formatVersion } from '../base/build.ts';
 
 export const EnvelopeKind = { Catalog: 1, Manifest: 2, Log: 3, BlockIndex: 4 } as const;
 type Kind = (typeof EnvelopeKind)[keyof typeof EnvelopeKind];
@@ -17,7 +18,6 @@ export type Checksum = (bytes: Uint8Array) => bigint;
 
 export const envelopeHeaderBytes = 24;
 const magic = 0x4d424853;
-const formatVersion = 1;
 
 /** Fills the header of a buffer whose payload starts at `envelopeHeaderBytes`. */
 export function seal(buffer: Uint8Array, kind: Kind, checksum: Checksum): Uint8Array {

@@ -32,7 +32,7 @@ import type {
   StoredBlock,
   StoredState,
 } from './backend.ts';
-import { decodeEpoch, encodeEpoch } from './epoch.ts';
+import { decodeEpoch, type Epoch, encodeEpoch, firstEpoch } from './epoch.ts';
 import { browserLoss, DatabaseMark } from './indexeddb-loss.ts';
 import { StoreSession } from './store-session.ts';
 
@@ -68,8 +68,8 @@ export interface ConnectionEnd {
 export interface IndexedDbOptions {
   /** How long opening may take. */
   readonly timeoutMs: number;
-  /** The last epoch the caller knows of: storage with an older one is not what it was. Default 0: none is known. */
-  readonly leastEpoch?: number;
+  /** What the caller knows of the database: storage with another identity or an older epoch is not what it was. */
+  readonly known?: Epoch | undefined;
   /** Go on with an empty store where the browser dropped the former one. Default false: `DATA_LOST`. */
   readonly acceptLoss?: boolean;
   /** Another connection, of an older version, is in the way of opening and does not give way. */
@@ -79,7 +79,7 @@ export interface IndexedDbOptions {
 export class IndexedDbBackend implements StorageBackend {
   readonly kind = 'indexeddb';
   readonly #db: IDBPDatabase<Schema>;
-  #epoch = 0;
+  #owned: Epoch = { epoch: 0, identity: '' };
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #end: ConnectionEnd | undefined;
   #closed = false;
@@ -103,7 +103,7 @@ export class IndexedDbBackend implements StorageBackend {
    * writes succeed.
    *
    * @throws STORAGE_UNAVAILABLE where there is no IndexedDB or the browser refuses it, TIMEOUT when it does not answer,
-   *   STORAGE_LOST when it is older than `leastEpoch`, VERSION_MISMATCH when a later version made it, DATA_LOST
+   *   STORAGE_LOST when it is not the one that is `known`, VERSION_MISMATCH when a later version made it, DATA_LOST
    */
   static async open(name: string, options: IndexedDbOptions): Promise<IndexedDbBackend> {
     if (typeof indexedDB === 'undefined') {
@@ -112,7 +112,7 @@ export class IndexedDbBackend implements StorageBackend {
         'This context has no IndexedDB; open with { storage: "memory" } to go without',
       );
     }
-    const { timeoutMs, leastEpoch = 0, acceptLoss = false, onBlocked } = options;
+    const { timeoutMs, known, acceptLoss = false, onBlocked } = options;
     let isNew = false;
     const opening = openDB<Schema>(indexedDbName(name), layoutVersion, {
       upgrade(db, _oldVersion, _newVersion, tx, event) {
@@ -124,7 +124,7 @@ export class IndexedDbBackend implements StorageBackend {
             .put(encodeUtf8(loss), 'lost')
             .catch(() => {});
         // Nothing must be left of a database that was deleted under its users.
-        if (leastEpoch > 0) tx.abort();
+        if (known !== undefined) tx.abort();
       },
       blocked: () => onBlocked?.(),
     });
@@ -136,7 +136,7 @@ export class IndexedDbBackend implements StorageBackend {
     try {
       const backend = new IndexedDbBackend(await withTimeout(opening, timeoutMs, late));
       try {
-        await backend.#claim(name, leastEpoch);
+        await backend.#claim(name, known);
         backend.#session = await StoreSession.begin(name, unwrap(backend.#db), isNew, acceptLoss);
       } catch (error) {
         backend.close();
@@ -145,7 +145,7 @@ export class IndexedDbBackend implements StorageBackend {
       return backend;
     } catch (error) {
       if (isShibuDbError(error)) throw error;
-      if (nameOf(error) === 'AbortError' && leastEpoch > 0) throw storageLost(name);
+      if (nameOf(error) === 'AbortError' && known !== undefined) throw storageLost(name);
       if (nameOf(error) === 'VersionError') {
         throw shibuDbError(
           'VERSION_MISMATCH',
@@ -159,7 +159,12 @@ export class IndexedDbBackend implements StorageBackend {
 
   /** The epoch this backend writes in. */
   get epoch(): number {
-    return this.#epoch;
+    return this.#owned.epoch;
+  }
+
+  /** Tells this database from one that is made anew under its name. */
+  get identity(): string {
+    return this.#owned.identity;
   }
 
   /** When, by `performance.now()`, nobody else had taken the database over yet. */
@@ -167,18 +172,18 @@ export class IndexedDbBackend implements StorageBackend {
     return this.#confirmedAtMs;
   }
 
-  async #claim(name: string, leastEpoch: number): Promise<void> {
+  async #claim(name: string, known: Epoch | undefined): Promise<void> {
     const atMs = performance.now();
     const tx = this.begin([...allStores], true);
-    const state = tx.objectStore('state');
-    const former = decodeEpoch(await state.get('epoch'));
-    if (former < leastEpoch) {
+    const found = await tx.objectStore('state').get('epoch');
+    const former = found === undefined ? undefined : decodeEpoch(found);
+    if (known !== undefined && (former?.identity !== known.identity || former.epoch < known.epoch)) {
       tx.abort();
       await tx.done.catch(() => {});
       throw storageLost(name);
     }
-    this.#epoch = former + 1;
-    const bytes = encodeEpoch(this.#epoch);
+    this.#owned = former === undefined ? firstEpoch() : { ...former, epoch: former.epoch + 1 };
+    const bytes = encodeEpoch(this.#owned);
     for (const store of allStores)
       tx.objectStore(store)
         .put(bytes, 'epoch')
@@ -198,9 +203,9 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   #checkEpoch(found: Uint8Array | undefined): void {
-    const epoch = decodeEpoch(found);
-    if (epoch === this.#epoch) return;
-    this.#endBy('fenced', `its epoch is ${epoch}, this owner's was ${this.#epoch}`);
+    const { epoch, identity } = found === undefined ? { epoch: 0, identity: '' } : decodeEpoch(found);
+    if (epoch === this.#owned.epoch && identity === this.#owned.identity) return;
+    this.#endBy('fenced', `its epoch is ${epoch}, this owner's was ${this.#owned.epoch}`);
     throw notOwner(this.#end);
   }
 

@@ -152,7 +152,7 @@ test('a database that was deleted under its owner is not made anew behind its ba
     const append = await owner.append([], true).catch((error) => error.code);
     const again = await IndexedDbBackend.open('deleted', {
       timeoutMs: 10_000,
-      leastEpoch: owner.epoch,
+      known: { epoch: owner.epoch, identity: owner.identity },
     }).catch((error) => error.code);
     const names = (await indexedDB.databases()).map(({ name }) => name);
     const anew = await IndexedDbBackend.open('deleted', { timeoutMs: 10_000 });
@@ -202,7 +202,12 @@ test('data cleared by the browser ends the connection with an event, and every l
       ends,
       write: await code(owner.flush()),
       read: await code(owner.readState()),
-      again: await code(IndexedDbBackend.open('cleared', { timeoutMs: 10_000, leastEpoch: 1 })),
+      again: await code(
+        IndexedDbBackend.open('cleared', {
+          timeoutMs: 10_000,
+          known: { epoch: 1, identity: owner.identity },
+        }),
+      ),
     };
   });
   assert.deepEqual(found, { ends: ['closed'], write: 'NOT_OWNER', read: 'NOT_OWNER', again: 'STORAGE_LOST' });

@@ -51,8 +51,10 @@ test('the main entry loads neither engine nor WASM', () => {
   }
 });
 
-test('only the worker has side effects', () => {
+test('only the scripts of workers have side effects', () => {
   assert.deepEqual(manifest.sideEffects.map((file) => path.basename(file)).sort(), [
+    'broker.js',
+    'broker.ts',
     'worker.js',
     'worker.ts',
   ]);

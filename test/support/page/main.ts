@@ -1,6 +1,7 @@
 /**
  * The page of the browser tests. It offers what the tests drive through Playwright as `window.tests`, and reads the build
- * and the storage of the databases it opens from its address: `?build=relaxed&storage=memory`.
+ * and the storage of the databases it opens from its address: `?build=relaxed&storage=memory`. `?without=SharedWorker,locks`
+ * hides what a browser may lack.
  */
 
 import { deleteDatabase, open } from 'shibumi';
@@ -11,6 +12,11 @@ import { verifiers, workloads } from './workloads.ts';
 const address = new URLSearchParams(location.search);
 const build = address.get('build') === 'relaxed' ? 'relaxed' : 'simd128';
 const storage = address.get('storage') === 'memory' ? 'memory' : 'indexeddb';
+
+for (const name of address.get('without')?.split(',') ?? []) {
+  if (name === 'locks') Object.defineProperty(navigator, 'locks', { value: undefined });
+  else Object.defineProperty(globalThis, name, { value: undefined });
+}
 
 const tests = {
   open,

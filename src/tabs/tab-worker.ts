@@ -1,0 +1,273 @@
+/**
+ * A worker that waits to own the database, and owns it when its turn comes: what the worker's script exposes to its page.
+ *
+ *   in line -> opening -> owning -> in line again (taken away, fenced, storage lost)
+ *                  \-> failed     \-> out (withdrawn: the page is frozen or closes the database)
+ *
+ * One thread: between two awaits nothing else happens. `#term` tells whether what was awaited is still wanted.
+ */
+
+import * as Comlink from 'comlink';
+import { toEnvelope } from '../api/error-envelope.ts';
+import { shibuDbError } from '../api/errors.ts';
+import { compareBuilds, thisBuild } from '../base/build.ts';
+import type { Message } from '../rpc/messages.ts';
+import { ChannelEndpoint } from './channel-endpoint.ts';
+import { ControlChannel, type ControlMessage, type OwnerSign } from './control.ts';
+import { Election, type Mandate } from './election.ts';
+import type { Answer, KnownDatabase, TabEvent, TabOptions, TabWorkerEndpoint } from './messages.ts';
+import { aliveLock, holdForEver, pairChannel, webLocks } from './names.ts';
+import { leaseMs, type OwnedDatabase, type OwnedSession, Owner } from './owner.ts';
+
+/** The database that a worker may come to own. */
+export interface OwnableDatabase {
+  /** Loads what opening needs, while the worker waits in line. */
+  prepare(options: TabOptions): void;
+  /** Opens it and takes it over from whoever had it. `onEnd` is called when its storage is gone or taken. */
+  open(
+    name: string,
+    options: TabOptions,
+    known: KnownDatabase | undefined,
+    onEnd: (reason: string) => void,
+    onBlocked: () => void,
+  ): Promise<OwnedDatabase>;
+}
+
+/** How long a tab that is to seize the database listens for an owner once more. */
+const lastCallMs = 250;
+/** How long an owner that made way for a newer build keeps others out until that has followed. */
+const makeWayMs = 5000;
+
+export class TabWorker implements TabWorkerEndpoint {
+  readonly #database: OwnableDatabase;
+  #name = '';
+  #options: TabOptions = { owner: '', alive: undefined, broker: undefined };
+  #tell: (event: TabEvent) => void = () => {};
+  #election: Election = new Election('', undefined);
+  #control: ControlChannel | undefined;
+  #known: KnownDatabase | undefined;
+  /** Ends when the worker leaves the line or lets go of the database. */
+  #term: AbortController | undefined;
+  #opening = false;
+  #owner: Owner | undefined;
+  #ownSession: OwnedSession | undefined;
+  /** When another owner was last heard, by `performance.now()`. */
+  #heardAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(database: OwnableDatabase) {
+    this.#database = database;
+  }
+
+  // --- what the page asks -------------------------------------------------------------------------------------------
+
+  async enter(name: string, options: TabOptions, listener: (event: TabEvent) => void): Promise<void> {
+    this.#name = name;
+    this.#options = options;
+    this.#tell = listener;
+    this.#database.prepare(options);
+    this.#election = new Election(name, webLocks());
+    this.#control = new ControlChannel(name, (message) => this.#hear(message));
+    if (options.alive !== undefined) await holdForEver(options.alive);
+    this.#standInLine();
+  }
+
+  async stand(known: KnownDatabase | undefined): Promise<void> {
+    this.#known = known;
+    this.#standInLine();
+  }
+
+  async seize(known: KnownDatabase | undefined): Promise<void> {
+    if (this.#owner !== undefined || this.#opening) return;
+    this.#known = known;
+    // It is in line as well: whichever comes first ends the other.
+    const term = this.#newTerm();
+    const isMissing = async (): Promise<boolean> => {
+      const fromMs = performance.now();
+      this.#post({ type: 'seek', client: this.#options.owner, worker: undefined });
+      await new Promise((resolve) => setTimeout(resolve, lastCallMs));
+      return this.#heardAtMs < fromMs && !term.signal.aborted;
+    };
+    await this.#election.seize(isMissing, (mandate) => this.#own(mandate, term));
+    if (!term.signal.aborted && this.#owner === undefined) this.#standInLine();
+  }
+
+  async withdraw(): Promise<void> {
+    this.#term?.abort();
+    this.#term = undefined;
+    await this.#owner?.handOver();
+  }
+
+  exchange(message: Message): Promise<Answer> {
+    if (this.#ownSession === undefined)
+      throw new Error('exchange was called before the worker owned the database');
+    return this.#ownSession.exchange(message);
+  }
+
+  async ping(): Promise<number> {
+    return this.#owner?.epoch ?? 0;
+  }
+
+  async accept(port: MessagePort, alive: string | undefined): Promise<void> {
+    const session = this.#serve(port, alive);
+    if (session === undefined) return port.close();
+    session.onEnd = () => port.close();
+    // Where the browser tells, a closed port is a client that is gone.
+    port.addEventListener('close', () => session.end());
+  }
+
+  // --- the line -----------------------------------------------------------------------------------------------------
+
+  #newTerm(): AbortController {
+    this.#term?.abort();
+    this.#term = new AbortController();
+    return this.#term;
+  }
+
+  #standInLine(): void {
+    if (this.#owner !== undefined || this.#opening) return;
+    const term = this.#newTerm();
+    this.#election.stand(term.signal).then(
+      (mandate) => this.#own(mandate, term),
+      () => {},
+    );
+  }
+
+  async #own(mandate: Mandate, term: AbortController): Promise<void> {
+    if (term.signal.aborted || this.#opening || this.#owner !== undefined) return mandate.release();
+    this.#opening = true;
+    let end = (_reason: string): void => {};
+    const ended = new Promise<string>((resolve) => {
+      end = resolve;
+    });
+    mandate.taken.then(() => end('another tab took the database over'));
+    try {
+      const known = this.#known;
+      const blocked = (): void => this.#tell({ type: 'blocked' });
+      const database = await this.#database.open(
+        this.#name,
+        this.#options,
+        known,
+        (reason) => end(reason),
+        blocked,
+      );
+      this.#opening = false;
+      // Whoever had it may answer from memory for so long yet.
+      if (mandate.seized) await new Promise((resolve) => setTimeout(resolve, leaseMs));
+      this.#reign(new Owner(database), mandate, term, ended);
+    } catch (error) {
+      this.#opening = false;
+      mandate.release();
+      if (term === this.#term) this.#tell({ type: 'failed', error: toEnvelope(error) });
+    }
+  }
+
+  #reign(owner: Owner, mandate: Mandate, term: AbortController, ended: Promise<string>): void {
+    const { epoch, identity } = owner;
+    this.#owner = owner;
+    this.#known = { epoch, identity };
+    // The page closes its database: others go on with it.
+    this.#ownSession = owner.session(() => this.withdraw());
+    this.#tell({ type: 'owning', epoch, identity, build: thisBuild });
+    this.#post(this.#sign(owner));
+    ended.then((reason) => {
+      if (this.#owner !== owner) return;
+      owner.abandon();
+      this.#leave(owner, mandate, shibuDbError('NOT_OWNER', `The worker lost the database: ${reason}`));
+    });
+    const letGo = async (): Promise<void> => {
+      await owner.handOver().catch(() => owner.abandon());
+      if (this.#owner !== owner) return;
+      this.#post({ type: 'gone', owner: this.#options.owner, epoch });
+      this.#leave(owner, mandate, undefined);
+    };
+    if (term.signal.aborted) letGo();
+    else term.signal.addEventListener('abort', letGo, { once: true });
+  }
+
+  #leave(owner: Owner, mandate: Mandate, error: unknown): void {
+    if (this.#owner === owner) this.#owner = undefined;
+    mandate.release();
+    this.#tell({ type: 'ended', error: error === undefined ? undefined : toEnvelope(error) });
+    if (this.#term !== undefined) this.#standInLine();
+  }
+
+  // --- other tabs ---------------------------------------------------------------------------------------------------
+
+  #post(message: ControlMessage): void {
+    this.#control?.post(message);
+  }
+
+  #sign({ epoch, identity }: Owner): OwnerSign {
+    const { owner, broker } = this.#options;
+    return { type: 'owner', owner, epoch, identity, build: thisBuild, broker };
+  }
+
+  #hear(message: ControlMessage): void {
+    const self = this.#options.owner;
+    if (message.type === 'owner' || message.type === 'opening' || message.type === 'busy') {
+      if (message.owner !== self) this.#heardAtMs = performance.now();
+      // A later owner: it may be known here before the fence is met.
+      const { epoch, identity } = this.#owner ?? {};
+      if (message.type === 'owner' && message.identity === identity && message.epoch > (epoch ?? 0))
+        this.#owner?.confirmNow();
+      return;
+    }
+    if (message.type === 'seek') {
+      if (message.worker !== self) this.#answerSeeker();
+      return;
+    }
+    if (this.#owner === undefined || !('owner' in message) || message.owner !== self) return;
+    if (message.type === 'connect') this.#connect(message.channel, message.client);
+    else if (message.type === 'yield' && compareBuilds(message.build, thisBuild) > 0)
+      this.#makeWay(message.client);
+  }
+
+  async #answerSeeker(): Promise<void> {
+    if (this.#opening) this.#post({ type: 'opening', owner: this.#options.owner });
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    // Who slept may not know that it is the owner no more.
+    await owner.confirmed();
+    if (owner.isOver) return;
+    this.#post(this.#sign(owner));
+    this.#tell({ type: 'wanted' });
+  }
+
+  #connect(channel: string, client: string): void {
+    const endpoint = new ChannelEndpoint(pairChannel(this.#name, channel));
+    const session = this.#serve(endpoint, webLocks() === undefined ? undefined : aliveLock(client));
+    if (session === undefined) {
+      endpoint.close();
+      return;
+    }
+    session.onEnd = () => endpoint.close();
+    this.#post({ type: 'connected', channel });
+  }
+
+  /** Exposes a session of its own to a client. `undefined` when the worker does not own the database. */
+  #serve(endpoint: Comlink.Endpoint, alive: string | undefined): OwnedSession | undefined {
+    const owner = this.#owner;
+    if (owner === undefined || owner.refusing) return undefined;
+    const session = owner.session();
+    const exposed = {
+      exchange: (message: Message) => session.exchange(message),
+      ping: () => session.ping(),
+    };
+    Comlink.expose(exposed, endpoint);
+    if (alive !== undefined) navigator.locks.request(alive, () => session.end()).catch(() => {});
+    return session;
+  }
+
+  /** Lets a newer build have the database: it follows by stealing the lock, so that nobody else comes between. */
+  async #makeWay(client: string): Promise<void> {
+    const owner = this.#owner;
+    if (owner === undefined || owner.refusing) return;
+    await owner.handOver().catch(() => owner.abandon());
+    this.#post({ type: 'yielded', client });
+    setTimeout(() => {
+      if (this.#owner !== owner) return;
+      // Nobody followed.
+      this.#newTerm();
+    }, makeWayMs);
+  }
+}

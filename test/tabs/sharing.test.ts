@@ -1,0 +1,88 @@
+/**
+ * Several pages on one database: they see each other's writes at once, whoever owns it, and go on when the owner goes.
+ *
+ * Real Chromium, a page as an application would build it, with every way from page to page.
+ */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Page } from 'playwright-core';
+import { Chromium, missingPart } from '../support/chromium.ts';
+import { type PageServer, serveTestPage } from '../support/test-page.ts';
+
+const skip = missingPart() ?? false;
+const timeout = 120_000;
+let server: PageServer;
+let browser: Chromium;
+
+before(async () => {
+  if (skip) return;
+  server = await serveTestPage();
+  browser = await Chromium.launch();
+});
+
+after(async () => {
+  await browser?.discard();
+  await server?.close();
+});
+
+/** A page that has the database open as `window.db`. */
+async function openTab(name: string, without = '', options: object = {}): Promise<Page> {
+  const page = await browser.newPage();
+  await page.goto(`${server.url}?without=${without}`);
+  await page.waitForFunction(() => window.tests !== undefined);
+  await page.evaluate(
+    async ([name, options]) => {
+      const db = await window.tests.open(name, options);
+      Object.assign(window, { db });
+    },
+    [name, options] as const,
+  );
+  return page;
+}
+
+declare global {
+  interface Window {
+    db: Awaited<ReturnType<typeof window.tests.open>>;
+  }
+}
+
+for (const [without, way] of [
+  ['', 'port'],
+  ['SharedWorker', 'channel'],
+] as const)
+  test(`three pages read each other's writes over a ${way}, and go on when the owner's page closes`, {
+    skip,
+    timeout,
+  }, async () => {
+    const name = `shared by ${way}`;
+    const first = await openTab(name, without);
+    const [second, third] = [await openTab(name, without), await openTab(name, without)];
+    await first.evaluate(() => window.db.createSpace('kv', 'key-value'));
+    await second.evaluate(() => window.db.useSpace('kv'));
+    await second.evaluate(() => window.db.put('k', new Uint8Array([1, 2, 3])));
+    assert.deepEqual(
+      await third.evaluate(async () => [...((await window.db.get('k', { space: 'kv' })) as Uint8Array)]),
+      [1, 2, 3],
+    );
+    const tabs = await Promise.all(
+      [first, second, third].map((page) => page.evaluate(() => window.db.stats())),
+    );
+    assert.deepEqual(
+      tabs.map(({ tabs }) => `${tabs?.role} ${tabs?.way} ${tabs?.epoch}`),
+      ['owner worker 1', `client ${way} 1`, `client ${way} 1`],
+    );
+    await first.close();
+    // Reads are repeated, a write that was on its way would not be.
+    assert.equal(await second.evaluate(() => window.db.get('n')), undefined);
+    assert.equal(await third.evaluate(() => window.db.get('n', { space: 'kv' })), undefined);
+    assert.equal(await second.evaluate(() => window.db.increment('n')), 1);
+    assert.equal(await third.evaluate(() => window.db.increment('n', 1, { space: 'kv' })), 2);
+    const after = await Promise.all([second, third].map((page) => page.evaluate(() => window.db.stats())));
+    assert.deepEqual(after.map(({ tabs }) => tabs?.role).sort(), ['client', 'owner']);
+    assert.deepEqual(
+      after.map(({ tabs }) => tabs?.epoch),
+      [2, 2],
+    );
+    await Promise.all([second.close(), third.close()]);
+  });
