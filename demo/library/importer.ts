@@ -78,9 +78,11 @@ export class Importer {
 
   /** Indexes whatever the library holds that the present embedder has not seen. */
   indexPending(): Promise<ImportReport> {
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#running ??= this.#library.tabs
+      .import(() => this.#run())
+      .finally(() => {
+        this.#running = undefined;
+      });
     return this.#running;
   }
 
@@ -98,7 +100,8 @@ export class Importer {
     try {
       do {
         await this.#readQueue(report, signal);
-        if (this.#library.documents.length > 0) await this.#indexPending(report, signal);
+        if (this.#library.documents.length > 0)
+          await this.#library.tabs.index(() => this.#indexPending(report, signal), signal);
       } while (this.#queue.length > 0);
     } catch (error) {
       if (!signal.aborted) throw error;

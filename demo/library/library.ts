@@ -5,11 +5,19 @@
  * is recorded before its first passage, counted as indexed after its vectors are acknowledged, and marked for
  * deletion before its first vector goes. Inserting a vector twice replaces it, so a chunk may be repeated.
  *
- * Changes run one at a time through `#exclusive`: deleting a document cannot slip between the two halves of indexing
- * a chunk of it. Reads and searches do not wait for them.
+ * Changes run one at a time through `tabs.change`, over all tabs that have the notes open: deleting a document cannot slip
+ * between the two halves of indexing a chunk of it. Each begins with the record as it is stored; the ones in memory are for
+ * showing, and follow what other tabs tell. Reads and searches wait for nothing.
  */
 
-import type { Database, IndexType, SearchHit, SpaceDescription, Stats } from 'shibumi';
+import {
+  type Database,
+  type IndexType,
+  isShibuDbError,
+  type SearchHit,
+  type SpaceDescription,
+  type Stats,
+} from 'shibumi';
 import type { TextFormat } from '../text/chunker.ts';
 import { passagesOf } from '../text/chunker.ts';
 import { contentHash, RefusedFile, type TextFile } from '../text/files.ts';
@@ -23,6 +31,7 @@ import {
   settingKey,
   vectorId,
 } from './records.ts';
+import type { News, Tabs } from './tabs.ts';
 
 const DOCUMENTS = 'documents';
 /** Writes under way at once: they share commits, so a hundred cost little more than one. */
@@ -52,29 +61,64 @@ export type StoreOutcome = 'added' | 'unchanged' | 'changed';
 
 export class Library {
   readonly #db: Database;
+  readonly #tabs: Tabs;
   readonly #documents = new Map<number, DocumentRecord>();
-  #lastChange: Promise<unknown> = Promise.resolve();
+  /** Called when another tab has changed something. */
+  onChange: () => void = () => {};
+  /** Called when another tab is about to delete everything: the database has to be closed. */
+  onForgetting: () => void = () => {};
 
-  private constructor(db: Database) {
+  private constructor(db: Database, tabs: Tabs) {
     this.#db = db;
+    this.#tabs = tabs;
   }
 
   /** Reads the records; half-stored documents and unfinished deletions are cleared away and named. */
-  static async open(db: Database): Promise<{ library: Library; lost: string[] }> {
+  static async open(db: Database, tabs: Tabs): Promise<{ library: Library; lost: string[] }> {
     const spaces = await db.listSpaces();
-    if (!spaces.some((space) => space.name === DOCUMENTS)) await db.createSpace(DOCUMENTS, 'key-value');
-    const library = new Library(db);
+    if (!spaces.some((space) => space.name === DOCUMENTS))
+      await db.createSpace(DOCUMENTS, 'key-value').catch(ignoreExisting);
+    const library = new Library(db, tabs);
+    // Before anything is read, so that nothing is missed.
+    tabs.onNews = (news) => library.#learn(news);
     for await (const { value } of db.scan({ space: DOCUMENTS, prefix: DOCUMENT_PREFIX })) {
       const record = JSON.parse(String(value)) as DocumentRecord;
       library.#documents.set(record.id, record);
     }
     const lost: string[] = [];
-    for (const record of [...library.#documents.values()]) {
-      if (record.state === 'stored') continue;
-      if (record.state === 'importing') lost.push(record.name);
-      await library.delete(record.id);
-    }
+    await tabs.ifNobodyImports(async () => {
+      for (const { id } of [...library.#documents.values()].filter(({ state }) => state !== 'stored')) {
+        // As it is now: the tab that was importing it may have come to its end.
+        const record = await library.#read(id);
+        if (record === undefined || record.state === 'stored') continue;
+        if (record.state === 'importing') lost.push(record.name);
+        await library.delete(id);
+      }
+    });
     return { library, lost };
+  }
+
+  #learn(news: News): void {
+    switch (news.type) {
+      case 'record':
+        this.#documents.set(news.record.id, news.record);
+        break;
+      case 'deleted':
+        this.#documents.delete(news.document);
+        break;
+      case 'forgetting':
+        this.onForgetting();
+        return;
+      case 'forgotten':
+        location.reload();
+        return;
+    }
+    this.onChange();
+  }
+
+  /** What to agree on with other tabs. */
+  get tabs(): Tabs {
+    return this.#tabs;
   }
 
   /** Documents whose text is whole, oldest first. */
@@ -104,7 +148,9 @@ export class Library {
   async ensureVectorSpace({ name, dimension, indexType }: VectorSpace): Promise<void> {
     const spaces = await this.#db.listSpaces();
     if (spaces.some((space) => space.name === name)) return;
-    await this.#db.createSpace(name, 'vector', { dimension, indexType, metric: 'Cosine', ids: 'int' });
+    await this.#db
+      .createSpace(name, 'vector', { dimension, indexType, metric: 'Cosine', ids: 'int' })
+      .catch(ignoreExisting);
   }
 
   async describe(space: string): Promise<{ space: SpaceDescription; stats: Stats }> {
@@ -122,18 +168,21 @@ export class Library {
     const hash = contentHash(file.text);
     const older = this.documents.filter((record) => record.name === file.name).at(-1);
     if (older?.hash === hash) return 'unchanged';
-    const id = Math.max(0, ...this.#documents.keys()) + 1;
-    const record: DocumentRecord = {
-      id,
-      name: file.name,
-      hash,
-      characters: file.text.length,
-      passageCount: 0,
-      state: 'importing',
-      indexed: {},
-      replaces: older?.id,
-    };
-    await this.#write(record);
+    const record = await this.#tabs.change(async () => {
+      const first: DocumentRecord = {
+        id: await this.#nextId(),
+        name: file.name,
+        hash,
+        characters: file.text.length,
+        passageCount: 0,
+        state: 'importing',
+        indexed: {},
+        replaces: older?.id,
+      };
+      await this.#write(first);
+      return first;
+    });
+    const { id } = record;
     try {
       const passageCount = await this.#storePassages(id, file.text, file.format, options);
       if (passageCount === 0) throw new RefusedFile('has no readable text');
@@ -143,6 +192,13 @@ export class Library {
       throw error;
     }
     return older ? 'changed' : 'added';
+  }
+
+  async #nextId(): Promise<number> {
+    const last = { space: DOCUMENTS, prefix: DOCUMENT_PREFIX, reverse: true, limit: 1 };
+    for await (const { value } of this.#db.scan(last))
+      return (JSON.parse(String(value)) as DocumentRecord).id + 1;
+    return 1;
   }
 
   async #storePassages(
@@ -185,8 +241,8 @@ export class Library {
     space: VectorSpace,
     vectors: Float32Array,
   ): Promise<void> {
-    await this.#exclusive(async () => {
-      const record = this.#documents.get(document);
+    await this.#tabs.change(async () => {
+      const record = await this.#read(document);
       if (record?.state !== 'stored' || (record.indexed[space.name] ?? 0) !== from) return;
       const count = vectors.length / space.dimension;
       const ids = Array.from({ length: count }, (_, offset) => vectorId(document, from + offset));
@@ -201,23 +257,23 @@ export class Library {
     const record = this.#documents.get(document);
     if (record?.replaces === undefined || (record.indexed[space] ?? 0) < record.passageCount) return;
     await this.delete(record.replaces);
-    await this.#exclusive(async () => {
-      const { replaces: _, ...rest } = this.#documents.get(document) ?? record;
+    await this.#tabs.change(async () => {
+      const { replaces: _, ...rest } = (await this.#read(document)) ?? record;
       await this.#write(rest);
     });
   }
 
   async setPaused(document: number, isPaused: boolean): Promise<void> {
-    await this.#exclusive(async () => {
-      const record = this.#documents.get(document);
+    await this.#tabs.change(async () => {
+      const record = await this.#read(document);
       if (record?.state === 'stored') await this.#write({ ...record, isPaused });
     });
   }
 
   /** Removes a document, its vectors in every space, its passages, and last its record. */
   async delete(document: number): Promise<void> {
-    await this.#exclusive(async () => {
-      const record = this.#documents.get(document);
+    await this.#tabs.change(async () => {
+      const record = await this.#read(document);
       if (record === undefined) return;
       await this.#write({ ...record, state: 'deleting' });
       for (const { name: space, engine } of await this.#db.listSpaces()) {
@@ -239,6 +295,7 @@ export class Library {
       }
       await this.#db.delete(documentKey(document), { space: DOCUMENTS });
       this.#documents.delete(document);
+      this.#tabs.tell({ type: 'deleted', document });
     });
   }
 
@@ -261,13 +318,18 @@ export class Library {
   async #write(record: DocumentRecord): Promise<void> {
     await this.#db.put(documentKey(record.id), JSON.stringify(record), { space: DOCUMENTS });
     this.#documents.set(record.id, record);
+    this.#tabs.tell({ type: 'record', record });
   }
 
-  #exclusive<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.#lastChange.then(change);
-    this.#lastChange = result.catch(() => {});
-    return result;
+  async #read(document: number): Promise<DocumentRecord | undefined> {
+    const value = await this.#db.get(documentKey(document), { space: DOCUMENTS });
+    return value === undefined ? undefined : (JSON.parse(String(value)) as DocumentRecord);
   }
+}
+
+/** Another tab was a moment quicker. */
+function ignoreExisting(error: unknown): void {
+  if (!isShibuDbError(error) || error.code !== 'SPACE_EXISTS') throw error;
 }
 
 export interface StoreOptions {

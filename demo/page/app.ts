@@ -7,6 +7,7 @@ import { type Database, deleteDatabase, isShibuDbError, open } from 'shibumi';
 import { Importer, type ImportProgress, type ImportReport } from '../library/importer.ts';
 import { Library } from '../library/library.ts';
 import type { DocumentRecord } from '../library/records.ts';
+import { Tabs } from '../library/tabs.ts';
 import { showDocuments } from './document-list.ts';
 import { byId, counted, megabytes } from './element.ts';
 import { explain } from './explain.ts';
@@ -21,8 +22,8 @@ import type { EmbedderChoice, Settings } from './settings.ts';
 
 /** Lists and status follow an import at this pace; the progress bar follows every chunk. */
 const REFRESH_EVERY_MS = 250;
-/** A page being reloaded lets go at once; another tab that has the notes open should be named soon. */
-const OPEN_TIMEOUT_MS = 4000;
+/** How long a tab waits for another to delete everything, before it looks for itself. */
+const FORGETTING_MS = 15_000;
 
 export class App {
   readonly #settings: Settings;
@@ -49,11 +50,10 @@ export class App {
     try {
       const { database, storage, build } = this.#settings;
       const db = await open(database, {
-        openTimeoutMs: OPEN_TIMEOUT_MS,
         ...(storage === undefined ? {} : { storage }),
         ...(build === undefined ? {} : { build }),
       });
-      const { library, lost } = await Library.open(db);
+      const { library, lost } = await Library.open(db, new Tabs(storage === 'memory' ? undefined : database));
       this.#openMs = performance.now() - startedMs;
       for (const name of lost) {
         this.#messages.show({
@@ -93,6 +93,8 @@ export class App {
       onError: (error) => this.#showError(error),
     });
     this.#search = search;
+    library.onChange = refresh;
+    library.onForgetting = () => this.#makeWay(db, importer);
 
     const run = async (importing: () => Promise<ImportReport>): Promise<void> => {
       this.#embedderSelect.disabled = true;
@@ -136,7 +138,10 @@ export class App {
       if (matching.isLoading) matching.stopLoading();
       else void importer.cancel();
     });
-    byId('forget', HTMLButtonElement).addEventListener('click', () => void this.#forget(db, importer));
+    byId('forget', HTMLButtonElement).addEventListener(
+      'click',
+      () => void this.#forget(db, library, importer),
+    );
     this.#embedderSelect.addEventListener(
       'change',
       () => void choose(this.#embedderSelect.value as EmbedderChoice),
@@ -177,17 +182,28 @@ export class App {
     refresh();
   }
 
-  async #forget(db: Database, importer: Importer): Promise<void> {
+  async #forget(db: Database, library: Library, importer: Importer): Promise<void> {
     const question = 'Delete all documents, passages and vectors from this browser? This cannot be undone.';
     if (!(await confirmed(question, 'Forget everything'))) return;
     try {
       await importer.cancel();
+      library.tabs.tell({ type: 'forgetting' });
       await db.close();
       await deleteDatabase(this.#settings.database);
+      library.tabs.tell({ type: 'forgotten' });
       location.reload();
     } catch (error) {
       this.#showError(error, { label: 'Reload', run: () => location.reload() });
     }
+  }
+
+  /** Another tab deletes everything: the database must be closed here for that. */
+  async #makeWay(db: Database, importer: Importer): Promise<void> {
+    byId('main', HTMLElement).inert = true;
+    byId('status', HTMLElement).textContent = 'Another tab is deleting these notes…';
+    setTimeout(() => location.reload(), FORGETTING_MS);
+    await importer.cancel();
+    await db.close();
   }
 
   /** A browser that stores nothing can still search, for as long as the page is open. */
@@ -266,6 +282,7 @@ export class App {
         `${megabytes(space.storedBytes)} stored in ${stats.storage}`,
       );
       facts.push(`${stats.build} build`);
+      if (stats.tabs?.role === 'client') facts.push('the engine runs in another tab');
       if (stats.storage === 'memory') facts.push('nothing here outlasts this page');
       else if (stats.persisted === false) facts.push('the browser may clear it when its disk is full');
     }

@@ -13,8 +13,18 @@ export function explain(error: unknown): Explanation {
   switch (code) {
     case 'LOCKED':
       return {
-        text: 'These notes are open in another tab or window. Close it there, then try again.',
+        text: 'Another tab has these notes open and does not answer. Close it, then try again.',
         canRetry: true,
+      };
+    case 'OUTCOME_UNKNOWN':
+      return {
+        text: 'The tab that was storing these notes is gone. This one has taken over; go on where it stopped.',
+        canRetry: true,
+      };
+    case 'STORAGE_LOST':
+      return {
+        text: 'The notes were deleted elsewhere, in another tab or in the browser’s settings. Reload to begin anew.',
+        canRetry: false,
       };
     case 'QUOTA_EXCEEDED':
     case 'QuotaExceededError':

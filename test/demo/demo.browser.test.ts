@@ -397,17 +397,47 @@ test('the sentence model is fetched at first use, has a space of its own, and is
   assert.equal(await page.locator('.message.is-error').count(), 0);
 });
 
-test('a second tab is told where the notes are open, and gets them when that tab closes', {
+test('two tabs show and change the same notes, the second goes on when the first closes, and both forget', {
   skip,
 }, async () => {
   const { browser } = await launch();
-  const first = await openDemo(browser, `${server.url}?embedder=words`);
-  const second = await browser.context.newPage();
-  await second.goto(`${server.url}?embedder=words`);
-  await message(second, 'open in another tab or window').waitFor();
+  const url = `${server.url}?embedder=words`;
+  const first = await openDemo(browser, url);
+  const second = await openDemo(browser, url);
+  await first
+    .locator('#file-input')
+    .setInputFiles(await makeFile('pond.txt', 'Frogs sit by the pond and croak all night.'));
+  await second.locator('#documents').getByText('pond.txt').waitFor();
+  await second.getByText('the engine runs in another tab').waitFor();
+  await search(second, 'frogs');
+  await firstResult(second).getByText('pond.txt').waitFor();
+  // Both at once: no document takes another's number.
+  await Promise.all([
+    first
+      .locator('#file-input')
+      .setInputFiles(await makeFile('garage.txt', 'The engine of the old car is in the garage.')),
+    second
+      .locator('#file-input')
+      .setInputFiles(await makeFile('kitchen.txt', 'Bread rises in the warm kitchen overnight.')),
+  ]);
+  for (const page of [first, second]) {
+    for (const name of ['pond.txt', 'garage.txt', 'kitchen.txt'])
+      await page.locator('#documents').getByText(name).waitFor();
+    await page.getByText('3 documents · 3 passages').waitFor();
+  }
+  await first.getByRole('button', { name: 'Delete garage.txt' }).click();
+  await first.getByRole('button', { name: 'Delete', exact: true }).click();
+  await second.getByText('2 documents · 2 passages').waitFor();
   await first.close();
-  await second.getByRole('button', { name: 'Try again' }).click();
-  await second.locator('main:not([inert])').waitFor();
+  await search(second, 'bread');
+  await firstResult(second).getByText('kitchen.txt').waitFor();
+  assert.equal(await second.locator('.message.is-error').count(), 0);
+
+  const third = await openDemo(browser, url);
+  await third.getByText('2 documents · 2 passages').waitFor();
+  await third.getByRole('button', { name: 'Forget everything' }).click();
+  await third.locator('#confirm-yes').click();
+  await third.getByText('Nothing to search yet').waitFor();
   await second.getByText('Nothing to search yet').waitFor();
 });
 
