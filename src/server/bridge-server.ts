@@ -25,8 +25,12 @@ export interface BridgeServerOptions extends AdmissionOptions {
   /** Origins of pages that may connect. Programs that are no pages send none, and may. */
   readonly origins: readonly string[];
   readonly resumeMs: number;
+  /** Default 15 seconds. */
+  readonly heartbeatMs?: number;
   readonly log: (line: string) => void;
 }
+
+const defaultHeartbeatMs = 15_000;
 
 export class BridgeServer {
   readonly #source: Source;
@@ -49,6 +53,7 @@ export class BridgeServer {
       admission,
       sessions,
       metrics: this.#makeMetrics(admission, sessions),
+      heartbeatMs: options.heartbeatMs ?? defaultHeartbeatMs,
       log: options.log,
       left: (connection) => this.#connections.delete(connection),
     };

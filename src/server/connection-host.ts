@@ -8,6 +8,8 @@ export interface ConnectionHost {
   readonly sessions: SessionStore;
   readonly admission: Admission;
   readonly metrics: Metrics;
+  /** How often each side lets itself be heard. */
+  readonly heartbeatMs: number;
   /** One line; never a secret, a key or a value. */
   log(line: string): void;
   /** A connection has ended. */

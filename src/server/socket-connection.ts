@@ -28,7 +28,6 @@ const CloseCode = {
 } as const;
 
 const helloTimeoutMs = 10_000;
-const heartbeatMs = 15_000;
 /** Answers that wait because the client does not read: past this many bytes, or this long, it is cut off. */
 const waitingBytesMax = 64 * 1024 * 1024;
 const waitingMsMax = 30_000;
@@ -63,7 +62,7 @@ export class SocketConnection {
       window: windowBytes,
     });
     this.#helloTimer = setTimeout(() => this.#cut(CloseCode.Refused, 'no hello came'), helloTimeoutMs);
-    this.#heartbeat = setInterval(() => this.#beat(), heartbeatMs);
+    this.#heartbeat = setInterval(() => this.#beat(), host.heartbeatMs);
     socket.on('message', (data) => this.#onMessage(data));
     socket.on('pong', () => {
       this.#heardAt = Date.now();
@@ -153,7 +152,7 @@ export class SocketConnection {
       resumed,
       ...(userToken === undefined ? {} : { userToken }),
       window: windowBytes,
-      heartbeatMs,
+      heartbeatMs: this.#host.heartbeatMs,
     };
     this.#link.grant(hello.window);
     this.#link.control(encodeFrame(FrameType.Welcome, 0, 0, welcome));
@@ -210,7 +209,7 @@ export class SocketConnection {
 
   #beat(): void {
     const now = Date.now();
-    if (now - this.#heardAt > heartbeatMs * 3) {
+    if (now - this.#heardAt > this.#host.heartbeatMs * 3) {
       this.#socket.terminate();
       return;
     }

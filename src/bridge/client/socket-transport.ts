@@ -26,6 +26,7 @@ import { frameBytesMax, type Welcome } from '../protocol/hello.ts';
 import { malformed } from '../protocol/value-reader.ts';
 import { Backoff } from './backoff.ts';
 import { Connection, errorIn, makeHello, unavailable } from './connection.ts';
+import { OpenScans } from './open-scans.ts';
 
 /** Who is calling. Used once: sessions go on by tokens, passwords are not kept. */
 export type Credentials =
@@ -35,6 +36,8 @@ export type Credentials =
 export interface SocketTransportOptions {
   readonly url: string;
   readonly timeoutMs: number;
+  /** Default `Math.random`: spreads the attempts to connect again. */
+  readonly random?: () => number;
 }
 
 interface OpenCall {
@@ -44,7 +47,7 @@ interface OpenCall {
   readonly reject: (error: Error) => void;
   readonly onProgress: ((progress: Progress) => void) | undefined;
   readonly stopListening: (() => void) | undefined;
-  /** For `scanNext`: which scan. */
+  /** For `scanNext` and `scanClose`: which scan. */
   readonly scan: number | undefined;
   /** For `useSpace`: which space. */
   readonly space: string | undefined;
@@ -54,11 +57,10 @@ interface OpenCall {
 
 export class SocketTransport implements Transport {
   readonly #options: SocketTransportOptions;
-  readonly #backoff: Backoff = new Backoff();
+  readonly #backoff: Backoff;
   /** In the order of their ids, which is the order in which they are to take effect. */
   readonly #open: Map<number, OpenCall> = new Map();
-  /** Where each scan of the current session stands. */
-  readonly #scans: Map<number, string | undefined> = new Map();
+  readonly #scans: OpenScans = new OpenScans();
   #nextId = 1;
   #settledTold = 1;
   #connection: Connection | undefined;
@@ -73,6 +75,7 @@ export class SocketTransport implements Transport {
 
   constructor(options: SocketTransportOptions) {
     this.#options = options;
+    this.#backoff = new Backoff(options.random);
   }
 
   /** The first connection; later ones are made when they are needed. One attempt. */
@@ -84,16 +87,15 @@ export class SocketTransport implements Transport {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     if (method === 'close' && this.#connection === undefined)
       return Promise.resolve(undefined as ResultOf<M>);
+    if (method === 'scanClose' && this.#scans.isLost((args as ArgumentsOf<'scanClose'>).scan))
+      return Promise.resolve(undefined as ResultOf<M>);
     return new Promise<ResultOf<M>>((resolve, reject) => {
       const { signal, onProgress, transfer } = options;
       const id = this.#nextId++;
-      const frame = encodeFrame(
-        FrameType.Call,
-        id,
-        onProgress === undefined ? 0 : CallFlag.Progress,
-        method,
-        args,
-      );
+      const scan = scanOf(method, args);
+      const told = scan === undefined ? args : { scan: this.#scans.serverNumberOf(scan) };
+      const flags = onProgress === undefined ? 0 : CallFlag.Progress;
+      const frame = encodeFrame(FrameType.Call, id, flags, method, told);
       if (frame.length > frameBytesMax) {
         throw shibuDbError(
           'INVALID_ARGUMENT',
@@ -111,7 +113,7 @@ export class SocketTransport implements Transport {
         reject,
         onProgress,
         stopListening: signal === undefined ? undefined : () => signal.removeEventListener('abort', onAbort),
-        scan: method === 'scanNext' ? (args as ArgumentsOf<'scanNext'>).scan : undefined,
+        scan,
         space: method === 'useSpace' ? (args as ArgumentsOf<'useSpace'>).name : undefined,
         sent: false,
       });
@@ -162,8 +164,7 @@ export class SocketTransport implements Transport {
         const call = this.#take(frame.id);
         const [value] = valuesOf(frame, 1);
         if (call === undefined) break;
-        this.#note(call, value);
-        call.resolve(value as never);
+        call.resolve(this.#noted(call, value) as never);
         break;
       }
       case FrameType.Error:
@@ -179,14 +180,14 @@ export class SocketTransport implements Transport {
     }
   }
 
-  /** What must be known when the session is lost. */
-  #note({ method, scan, space }: OpenCall, value: unknown): void {
-    if (scan !== undefined) {
-      const { done, cursor } = value as ScanStep<never>;
-      if (done) this.#scans.delete(scan);
-      else this.#scans.set(scan, cursor);
-    } else if (space !== undefined) this.#state = { ...this.#state, space };
+  /** Keeps what must be known when the session is lost. Gives the answer as the caller is to get it. */
+  #noted({ method, scan, space }: OpenCall, value: unknown): unknown {
+    if (method === 'scanOpen' || method === 'scanVectorsOpen') return this.#scans.opened(value as number);
+    if (method === 'scanNext' && scan !== undefined) this.#scans.stepped(scan, value as ScanStep<unknown>);
+    else if (method === 'scanClose' && scan !== undefined) this.#scans.closed(scan);
+    else if (space !== undefined) this.#state = { ...this.#state, space };
     else if (method === 'authenticate') this.#noteUser((value as { token?: string }).token);
+    return value;
   }
 
   #noteUser(token: string | undefined): void {
@@ -244,12 +245,7 @@ export class SocketTransport implements Transport {
   #giveUpLost(): void {
     for (const [id, call] of [...this.#open]) {
       if (call.scan !== undefined) {
-        const cursor = this.#scans.get(call.scan);
-        this.#take(id)?.reject(
-          shibuDbError('SNAPSHOT_LOST', 'The scan ended with the session that it was made in', {
-            details: { cursor },
-          }),
-        );
+        this.#take(id)?.reject(this.#scans.lostError(call.scan));
       } else if (call.sent && !canRepeat(call.method)) {
         this.#take(id)?.reject(
           shibuDbError(
@@ -259,7 +255,7 @@ export class SocketTransport implements Transport {
         );
       }
     }
-    this.#scans.clear();
+    this.#scans.loseAll();
   }
 
   #onEnd(connection: Connection, error: ShibuDbError): void {
@@ -305,6 +301,11 @@ export class SocketTransport implements Transport {
     clearTimeout(this.#patience);
     for (const id of [...this.#open.keys()]) this.#take(id)?.reject(this.#lost);
   }
+}
+
+/** The scan that a call goes on with, by the client's number. */
+function scanOf(method: Method, args: ArgumentsOf<Method>): number | undefined {
+  return method === 'scanNext' || method === 'scanClose' ? (args as ArgumentsOf<'scanNext'>).scan : undefined;
 }
 
 /** Choosing a space and signing in change nothing but the session, which is a new one. */
