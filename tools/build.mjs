@@ -3,6 +3,7 @@
 //   index.js, worker.js, broker.js
 //                         one file an entry, what they share in a chunk beside them
 //   bridge.js             for browsers, edge runtimes and Node; shares nothing with the others: a page loads one or the other
+//   edge.js               for Workers, with the engine in it; the core is imported beside it, since Workers compile nothing
 //   node.js, cli.js, server.js
 //                         for Node, Bun and Deno, the command `shibumi`, and the bridge's server; they share nothing with
 //                         the ones above, so that those stay as small as they are
@@ -30,6 +31,7 @@ try {
   await buildWasm();
   await bundleEntries({ index: 'src/index.ts', worker: 'src/worker.ts', broker: 'src/broker.ts' }, 'browser');
   await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
+  await bundleEntries({ edge: 'src/edge.ts' }, 'browser');
   await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts', server: 'src/server.ts' }, 'node');
   writeDeclarations();
   writeLicenses();
@@ -51,8 +53,8 @@ async function bundleEntries(input, platform) {
     cwd: root,
     input,
     platform,
-    // Node finds it itself, where pages find nothing.
-    external: platform === 'node' ? ['ws'] : [],
+    // The runtimes find these themselves, where pages find nothing.
+    external: platform === 'node' ? ['ws'] : ['cloudflare:workers'],
     transform: { target: 'es2022' },
     plugins: [{ name: 'files-beside', transform: pointBeside }],
   });

@@ -88,7 +88,11 @@ class Caller {
     try {
       const transportOptions: TransportOptions = { signal: deadline.signal, onProgress, transfer };
       const answer = this.#transport.call(method, args, transportOptions);
-      if (deadline.expired === undefined || callsThatReportPrefix.has(method)) return await answer;
+      if (deadline.expired === undefined) return await answer;
+      if (callsThatReportPrefix.has(method)) {
+        // Where the engine is, a deadline that passed is an abort like any other.
+        return await answer.catch((error: unknown) => Promise.reject(asTold(error, deadline.signal)));
+      }
       // What the engine answers after the deadline reaches nobody.
       answer.catch(() => {});
       return await Promise.race([answer, deadline.expired]);
@@ -100,6 +104,14 @@ class Caller {
   release(): void {
     this.#transport.release();
   }
+}
+
+/** A failure by the signal carries the signal's code (TIMEOUT, ABORTED); what it says of the stored prefix stays. */
+function asTold(error: unknown, signal: AbortSignal | undefined): unknown {
+  const reason: unknown = signal?.reason;
+  if (!isShibuDbError(error) || !isShibuDbError(reason) || error.code !== 'ABORTED') return error;
+  if (reason.code === 'ABORTED') return error;
+  return shibuDbError(reason.code, `${reason.message}: ${error.message}`, { details: error.details });
 }
 
 /** The calls on one space: a fixed one (`db.space(name)`) or whichever the session currently uses. */

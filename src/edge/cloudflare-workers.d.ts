@@ -7,4 +7,6 @@ declare module 'cloudflare:workers' {
     protected readonly env: Env;
     constructor(ctx: import('./durable-storage.ts').DurableState, env: Env);
   }
+  /** An object whose methods are called from another Worker or object. */
+  export class RpcTarget {}
 }

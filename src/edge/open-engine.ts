@@ -46,9 +46,11 @@ const edgeSettings: Settings = {
 /** One an isolate: it is what objects of one class, and classes of one script, share. */
 let isolateMemory: MemoryBudget | undefined;
 
+/** @throws INVALID_ARGUMENT, CORRUPTION, VERSION_MISMATCH, OUT_OF_MEMORY */
 export async function openEngine(
   storage: DurableStorage,
   options: Omit<EdgeOptions, 'admin'>,
+  settings: Partial<Settings> = {},
 ): Promise<DatabaseEngine> {
   const { wasm, prefix = defaultPrefix, memoryBytesMax = defaultMemoryBytesMax } = options;
   if (!(wasm instanceof WebAssembly.Module)) {
@@ -64,7 +66,7 @@ export async function openEngine(
     backend: new SqliteBackend(storage, prefix),
     now: stepClock(() => performance.now()),
     scrypt: edgeScrypt,
-    settings: edgeSettings,
+    settings: { ...edgeSettings, ...settings },
     memory: isolateMemory,
   });
 }

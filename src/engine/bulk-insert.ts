@@ -1,8 +1,8 @@
 /** Inserting vectors: checking a whole call first, then writing it in chunks, each of them atomic. */
 
+import { withAcknowledged } from '../api/acknowledged.ts';
 import type { CallContext } from '../api/calls.ts';
 import type { VectorData, VectorIds } from '../api/database.ts';
-import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import { nextTask } from '../base/next-task.ts';
 import { encodeUtf8 } from '../base/text.ts';
@@ -97,16 +97,6 @@ export async function insertVectors(
     if (signal?.aborted && error === signal.reason) {
       acknowledged = inFlight.slice(0, failed < 0 ? inFlight.length : failed).at(-1)?.to ?? acknowledged;
     }
-    throw withPrefix(error, acknowledged, count);
+    throw withAcknowledged(error, acknowledged, count);
   }
-}
-
-function withPrefix(error: unknown, acknowledged: number, total: number): Error {
-  const code = isShibuDbError(error) ? error.code : 'INTERNAL';
-  const message = error instanceof Error ? error.message : String(error);
-  const details = isShibuDbError(error) ? error.details : {};
-  return shibuDbError(code, `${message} (the first ${acknowledged} of ${total} vectors are stored)`, {
-    cause: error,
-    details: { ...details, acknowledged },
-  });
 }

@@ -31,6 +31,14 @@ import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 /** Everything about a new space except its number. */
 export type NewSpace = Omit<CatalogEntry, 'id'>;
 
+/** Expired entries removed at a time. */
+const sweepSlice = 1000;
+
+/** Links are cheap to make again: only many of them are worth a checkpoint of their own. */
+function isWorthStoring({ logBytes, unsavedLinks, changes, durability }: ResidentSpace): boolean {
+  return logBytes > 2 * blockBytes || unsavedLinks > 1000 || (durability === 'none' && changes > 0);
+}
+
 export class DatabaseEngine {
   readonly users: UserDirectory;
   readonly #environment: Environment;
@@ -324,6 +332,7 @@ export class DatabaseEngine {
   /** Removes what has expired, now and then: readers do not see it anyway, only its memory is at stake. */
   #sweepLater(resident: ResidentSpace): void {
     const { id, engine } = resident.entry;
+    if (!this.#environment.settings.backgroundTimers) return;
     if (engine !== 'key-value' || this.#sweepTimers.has(id) || this.#closing !== undefined) return;
     const deadline = resident.keyValue.nextDeadline();
     if (deadline === undefined) return;
@@ -333,7 +342,7 @@ export class DatabaseEngine {
       this.#sweepTimers.delete(id);
       if (resident.broken) return;
       // A slice; with more to do the next one follows soon.
-      if (resident.sweep(1000) > 0) this.#checkpointWhenIdle(resident);
+      if (resident.sweep(sweepSlice) > 0) this.#checkpointWhenIdle(resident);
       this.#sweepLater(resident);
     }, waitMs);
     this.#sweepTimers.set(id, timer);
@@ -346,12 +355,9 @@ export class DatabaseEngine {
   #checkpointWhenIdle(resident: ResidentSpace): void {
     const { id } = resident.entry;
     clearTimeout(this.#idleTimers.get(id));
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined || !this.#environment.settings.backgroundTimers) return;
     const timer = setTimeout(() => {
-      // Links are cheap to make again: only many of them are worth a checkpoint of their own.
-      const worth =
-        resident.logBytes > 2 * blockBytes || resident.unsavedLinks > 1000 || resident.durability === 'none';
-      if (worth && resident.space.pending() === 0) this.#checkpointQuietly(resident);
+      if (isWorthStoring(resident) && resident.space.pending() === 0) this.#checkpointQuietly(resident);
     }, this.#environment.settings.checkpointIdleMs);
     this.#idleTimers.set(id, timer);
   }
@@ -443,11 +449,43 @@ export class DatabaseEngine {
     for (const resident of this.#residents.values()) this.#indexer.schedule(resident);
   }
 
-  /** Whether a call to `wake` or a checkpoint later would find something to do. */
-  hasBackgroundWork(): boolean {
-    return [...this.#residents.values()].some(
-      ({ space, changes, unsavedLinks }) => space.pending() > 0 || changes > 0 || unsavedLinks > 0,
-    );
+  /**
+   * One step of what timers do elsewhere, for a runtime that lets nothing run on between two events: links that
+   * `linksPerWakeMax` held back, expired entries, checkpoints. Spaces with keys are opened for it, since what expires while
+   * nobody calls is known by nobody else.
+   */
+  async tend(): Promise<void> {
+    this.wake();
+    for (const { id, engine } of this.#catalog.spaces) {
+      // As it is by now, if it still is.
+      const entry = this.#catalog.spaces.find((one) => one.id === id);
+      if (engine !== 'key-value' || entry === undefined) continue;
+      // One that cannot be opened says so to whoever uses it; the others are tended all the same.
+      await this.resident(entry).then(
+        (resident) => resident.sweep(sweepSlice),
+        () => {},
+      );
+    }
+    for (const resident of [...this.#residents.values()])
+      if (isWorthStoring(resident)) await this.checkpoint(resident);
+  }
+
+  /** When `tend` has something to do, in milliseconds since 1970; `undefined`: not before another call. */
+  tendAtMs(): number | undefined {
+    const { checkpointIdleMs, sweepMsMin, sweepMsMax } = this.#environment.settings;
+    const nowMs = this.wallClock();
+    let atMs = Number.POSITIVE_INFINITY;
+    for (const resident of this.#residents.values()) {
+      const { space, entry, linkFailure } = resident;
+      // Without memory for links, another try soon would fail again.
+      if (space.pending() > 0)
+        atMs = Math.min(atMs, nowMs + (linkFailure === undefined ? sweepMsMin : sweepMsMax));
+      else if (isWorthStoring(resident)) atMs = Math.min(atMs, nowMs + checkpointIdleMs);
+      if (entry.engine !== 'key-value') continue;
+      const deadline = resident.keyValue.nextDeadline();
+      if (deadline !== undefined) atMs = Math.min(atMs, Math.max(deadline, nowMs + sweepMsMin));
+    }
+    return Number.isFinite(atMs) ? atMs : undefined;
   }
 
   wallClock(): number {

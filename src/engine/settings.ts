@@ -33,6 +33,8 @@ export interface Settings {
   readonly sliceMs: number;
   /** Vectors linked in the background until somebody calls `wake`: where the runtime bounds the work of one event. */
   readonly linksPerWakeMax: number;
+  /** Whether idle checkpoints and sweeps come by timers. Without, somebody calls `tend` when `tendAtMs` says so. */
+  readonly backgroundTimers: boolean;
   /** Expired entries are removed not sooner than so long after their time, and looked for not later. */
   readonly sweepMsMin: number;
   readonly sweepMsMax: number;
@@ -53,6 +55,7 @@ export const defaultSettings: Settings = {
   groupOperationsMax: 4096,
   sliceMs: 8,
   linksPerWakeMax: Number.POSITIVE_INFINITY,
+  backgroundTimers: true,
   sweepMsMin: 500,
   sweepMsMax: 60_000,
   residentSpacesMax: 16,

@@ -5,7 +5,7 @@
 
 import type { ArgumentsOf, CallContext, Method, ResultOf } from '../api/calls.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
-import { invalid } from '../base/arguments.ts';
+import { takeOver } from '../client/take-over.ts';
 import type { Transport, TransportOptions } from '../client/transport.ts';
 import type { Session } from '../engine/session.ts';
 
@@ -37,28 +37,6 @@ export class DirectTransport implements Transport {
   release(): void {
     // Closing the session has freed everything.
   }
-}
-
-function takeOver<Args extends object>(args: Args, transfer: readonly ArrayBuffer[] = []): Args {
-  if (transfer.length > 0) return handOver(args, transfer);
-  const entries = Object.entries(args).map(([name, value]) => {
-    if (Array.isArray(value)) return [name, [...value]];
-    return [name, isTypedArray(value) ? value.slice() : value];
-  });
-  return Object.fromEntries(entries) as Args;
-}
-
-function handOver<Args extends object>(args: Args, transfer: readonly ArrayBuffer[]): Args {
-  try {
-    return structuredClone(args, { transfer: [...transfer] });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw invalid(`The arguments cannot be handed over: ${reason}`);
-  }
-}
-
-function isTypedArray(value: unknown): value is Float32Array | BigInt64Array {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }
 
 /** What a caller's callback throws is the caller's business, not the engine's. */

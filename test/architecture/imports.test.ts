@@ -41,6 +41,7 @@ const packages: Record<string, string[]> = {
   storage: ['idb'],
   engine: ['@noble/hashes'],
   node: ['node:'],
+  edge: ['cloudflare:workers'],
   cli: ['node:'],
   server: ['node:', 'ws'],
 };

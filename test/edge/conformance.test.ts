@@ -1,4 +1,7 @@
-/** The conformance suite inside workerd: the engine in a Durable Object, over its SQLite storage, both builds. */
+/**
+ * The conformance suite inside workerd: the engine in a Durable Object over its SQLite storage, both builds, and the same
+ * reached from another object by RPC.
+ */
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
@@ -10,12 +13,19 @@ const timeoutMs = 60_000;
 let workerd: Workerd | undefined;
 after(() => workerd?.dispose());
 
-for (const build of ['simd128', 'relaxed'] as const)
-  test(`conformance in workerd, Durable Object storage, ${build}`, { skip }, async (t) => {
-    workerd ??= await startWorkerd({ script: 'test/edge/worker.ts', objects: { CASES: 'CaseRunner' } });
+for (const [over, build] of [
+  ['storage', 'simd128'],
+  ['storage', 'relaxed'],
+  ['rpc', 'simd128'],
+] as const)
+  test(`conformance in workerd, Durable Object ${over}, ${build}`, { skip }, async (t) => {
+    workerd ??= await startWorkerd({
+      script: 'test/edge/worker.ts',
+      objects: { CASES: 'CaseRunner', HOSTS: 'SessionHost' },
+    });
     for (const { name } of suite)
       await t.test(name, { timeout: timeoutMs }, async () => {
-        const body = JSON.stringify({ name, build });
+        const body = JSON.stringify({ name, build, over });
         const response = await workerd?.dispatchFetch('http://edge.test/', { method: 'POST', body });
         const answer = (await response?.json()) as { failure?: string };
         assert.equal(answer.failure, undefined);

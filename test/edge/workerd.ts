@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { rolldown } from 'rolldown';
@@ -67,6 +67,23 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
     bindings: options.bindings ?? {},
     ...(options.persist === undefined ? {} : { durableObjectsPersist: options.persist }),
   });
+}
+
+/** SIGKILL for the runtimes this process has started. @returns how many there were */
+export function killRuntimes(): number {
+  let killed = 0;
+  for (const pid of globSync('[0-9]*', { cwd: '/proc' })) {
+    try {
+      const [, command, parent] =
+        /^\d+ \((.*)\) \S+ (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+      if (command !== 'workerd' || Number(parent) !== process.pid) continue;
+      process.kill(Number(pid), 'SIGKILL');
+      killed++;
+    } catch {
+      // It has ended by itself.
+    }
+  }
+  return killed;
 }
 
 /** One module for workerd, whose own modules and WASM files stay imports. */

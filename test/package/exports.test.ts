@@ -28,7 +28,8 @@ const entries = Object.entries(manifest.exports).filter(
 test('every entry is an ES module with its types first, made from a source file', () => {
   assert.equal(manifest.type, 'module');
   const names = entries.map(([name]) => name);
-  for (const name of ['.', './worker']) assert.ok(names.includes(name), `${name} is missing from ${names}`);
+  for (const name of ['.', './worker', './node', './bridge', './server', './edge'])
+    assert.ok(names.includes(name), `${name} is missing from ${names}`);
   for (const [name, conditions] of entries) {
     assert.deepEqual(Object.keys(conditions), ['types', 'default'], name);
     const file = path.basename(conditions.default ?? '', '.js');
