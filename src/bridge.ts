@@ -5,10 +5,12 @@
 
 export type * from './api/database.ts';
 export {
+  AuthenticationError,
   ConnectionError,
   type ErrorCode,
   type ErrorDetails,
   isShibuDbError,
+  PoolExhaustedError,
   QueryError,
   ShibuDbError,
 } from './api/errors.ts';

@@ -5,8 +5,7 @@
  */
 
 import type { Database } from './api/database.ts';
-import { DatabaseClient } from './client/database-client.ts';
-import { withAdmin } from './client/first-admin.ts';
+import { openClient } from './client/open-client.ts';
 import type { DurableStorage } from './edge/durable-storage.ts';
 import { type ObjectStub, ObjectTransport } from './edge/object-transport.ts';
 import { defaultPrefix, type EdgeOptions, openEngine } from './edge/open-engine.ts';
@@ -36,9 +35,11 @@ export { ShibumiObject } from './edge/shibumi-object.ts';
  * @throws CORRUPTION, VERSION_MISMATCH, OUT_OF_MEMORY when the isolate's share is used up
  */
 export async function open(storage: DurableStorage, options: EdgeOptions): Promise<Database> {
-  const { admin, ...rest } = options;
-  const engine = await openEngine(storage, rest);
-  return withAdmin(new DatabaseClient(new DirectTransport(new Session(engine, () => engine.close()))), admin);
+  const { admin: _admin, log: _log, ...rest } = options;
+  return openClient(async () => {
+    const engine = await openEngine(storage, rest);
+    return new DirectTransport(new Session(engine, () => engine.close()));
+  }, options);
 }
 
 export interface ConnectObjectOptions {
@@ -58,8 +59,8 @@ export async function connectObject(
   stub: () => ObjectStub,
   options: ConnectObjectOptions = {},
 ): Promise<Database> {
-  const db = new DatabaseClient(new ObjectTransport(stub));
   const { username, password } = options;
+  const db = await openClient(() => new ObjectTransport(stub), {});
   if (username === undefined && password === undefined) return db;
   try {
     await db.authenticate(username as string, password as string);

@@ -3,11 +3,10 @@
  * safe under server-side rendering. `open` spawns the worker that does the work.
  */
 
-import type { Database, FirstAdmin } from './api/database.ts';
+import type { Database } from './api/database.ts';
 import { shibuDbError } from './api/errors.ts';
 import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
-import { DatabaseClient } from './client/database-client.ts';
-import { withAdmin } from './client/first-admin.ts';
+import { type ClientOptions, openClient } from './client/open-client.ts';
 import type { Transport } from './client/transport.ts';
 import type { WorkerOpenOptions } from './rpc/messages.ts';
 import type { Broker } from './tabs/broker-link.ts';
@@ -24,7 +23,7 @@ export {
   ShibuDbError,
 } from './api/errors.ts';
 
-export interface OpenOptions {
+export interface OpenOptions extends ClientOptions {
   /**
    * A worker you made from `shibumi/worker` yourself, for bundlers and policies that need it, or a function that makes one.
    * Default: one is spawned. A worker that dies is replaced by a new one, except where you gave the worker itself or chose
@@ -54,11 +53,6 @@ export interface OpenOptions {
    * database opens with what is intact (read-only where something is missing), or empty. Default `fail`.
    */
   onCorruption?: 'fail' | 'salvage';
-  /**
-   * The admin to create if the database has no users; from then on every call needs `authenticate`. Does nothing when there
-   * are users, whatever their names and passwords.
-   */
-  admin?: FirstAdmin;
 }
 
 /**
@@ -70,12 +64,12 @@ export interface OpenOptions {
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
   checkOptions(options);
-  return withAdmin(new DatabaseClient(await connect(name, options)), options.admin);
+  return openClient(() => connect(name, options), options);
 }
 
 async function connect(
   name: string,
-  { worker, wasm, broker, ownerTimeoutMs = 5000, admin: _admin, ...rest }: OpenOptions,
+  { worker, wasm, broker, ownerTimeoutMs = 5000, admin: _admin, log: _log, ...rest }: OpenOptions,
 ): Promise<Transport> {
   const workerOptions: WorkerOpenOptions = {
     ...rest,
@@ -112,6 +106,7 @@ const optionNames = [
   'broker',
   'onCorruption',
   'admin',
+  'log',
 ];
 
 /** An option nobody knows is a typing error that would silently do nothing: it is refused. */

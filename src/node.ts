@@ -3,10 +3,9 @@
  * data. Large bulk work (a search over many vectors, linking) takes its time on this thread, in slices where it can.
  */
 
-import type { Database, FirstAdmin } from './api/database.ts';
+import type { Database } from './api/database.ts';
 import { integerIn, invalid, shown } from './base/arguments.ts';
-import { DatabaseClient } from './client/database-client.ts';
-import { withAdmin } from './client/first-admin.ts';
+import { type ClientOptions, openClient } from './client/open-client.ts';
 import { DirectTransport } from './local/direct-transport.ts';
 import { deleteFolder, openSession } from './node/open-engine.ts';
 
@@ -22,7 +21,7 @@ export {
   ShibuDbError,
 } from './api/errors.ts';
 
-export interface OpenOptions {
+export interface OpenOptions extends ClientOptions {
   /** Which build of the core to use. Default: `relaxed` where the runtime has relaxed SIMD, else `simd128`. */
   build?: 'simd128' | 'relaxed';
   /** The WASM core: its file, or compiled. Default: the file that ships with the package. */
@@ -33,11 +32,6 @@ export interface OpenOptions {
   create?: boolean;
   /** How long to wait for another process to let the database go. Default 0: `LOCKED` at once. */
   openTimeoutMs?: number;
-  /**
-   * The admin to create if the database has no users; from then on every call needs `authenticate`. Does nothing when there
-   * are users, whatever their names and passwords.
-   */
-  admin?: FirstAdmin;
 }
 
 /**
@@ -50,8 +44,7 @@ export interface OpenOptions {
 export async function open(path: string, options: OpenOptions = {}): Promise<Database> {
   checkPath(path);
   checkTimeout(options.openTimeoutMs);
-  const { admin, ...rest } = options;
-  return withAdmin(new DatabaseClient(new DirectTransport(await openSession(path, rest))), admin);
+  return openClient(async () => new DirectTransport(await openSession(path, options)), options);
 }
 
 /**

@@ -21,6 +21,7 @@ import type {
   VectorInput,
   VectorSpaceOptions,
 } from './database.ts';
+import type { LogLevel } from './events.ts';
 import type { FirstAdmin, NewUser, Permissions, Role, User } from './users.ts';
 
 /** Every data call names its space; `undefined` means the session's current one. */
@@ -127,6 +128,7 @@ export interface Calls {
   deleteUser: [{ username: string }, undefined];
   getUser: [{ username: string }, User | undefined];
   listUsers: [Record<never, never>, User[]];
+  nextEvents: [{ log?: LogLevel }, readonly { readonly type: string; readonly detail: unknown }[]];
   checkpoint: [Record<never, never>, undefined];
   stats: [Record<never, never>, Stats];
   close: [Record<never, never>, undefined];
@@ -147,12 +149,16 @@ export interface CallContext {
 /** The calls that answer an abort themselves, with how much was acknowledged; all others give up at once. */
 export const callsThatReportPrefix: ReadonlySet<Method> = new Set<Method>(['insertVectors']);
 
+/** Calls that stand open until something happens. Nobody waits for them, so nothing is kept or held up for their sake. */
+export const standingCalls: ReadonlySet<Method> = new Set<Method>(['nextEvents']);
+
 /**
  * The calls that change nothing: whoever loses its owner in the middle of one may send it again to the next owner. Any other
  * call that was sent and not answered fails with `OUTCOME_UNKNOWN`, because it may have taken effect.
  */
 export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
   'resumeSession',
+  'nextEvents',
   'getUser',
   'listUsers',
   'listSpaces',

@@ -5,8 +5,10 @@
  * never an error; bad input rejects with a `QueryError` and leaves the data as it was.
  */
 
+import type { EventCalls } from './events.ts';
 import type { UserCalls } from './users.ts';
 
+export type * from './events.ts';
 export type * from './users.ts';
 
 /** What every call takes. */
@@ -322,7 +324,7 @@ export interface SpaceCalls {
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
 }
 
-export interface Database extends SpaceCalls, UserCalls, AsyncDisposable {
+export interface Database extends SpaceCalls, UserCalls, EventCalls, AsyncDisposable {
   /** @throws SPACE_EXISTS, INVALID_ARGUMENT */
   createSpace(name: string, engine: 'key-value', options?: KeyValueSpaceOptions & CallOptions): Promise<void>;
   createSpace(name: string, engine: 'vector', options: VectorSpaceOptions & CallOptions): Promise<void>;

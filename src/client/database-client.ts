@@ -9,10 +9,13 @@ import {
   type Method,
   type ResultOf,
   type ScanStep,
+  type SessionState,
 } from '../api/calls.ts';
 import type {
   CallOptions,
   Database,
+  DatabaseEvent,
+  DatabaseEventType,
   EngineKind,
   Entry,
   FirstAdmin,
@@ -47,6 +50,8 @@ import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { cursorAt } from '../base/cursor.ts';
 import { packEntries, unpackValues } from '../base/packed-values.ts';
 import { deadlineOf } from './deadline.ts';
+import { EventListeners, type ListenerOptions } from './event-listeners.ts';
+import type { Logger } from './logger.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 
 type AnyOptions = CallOptions & ProgressOptions;
@@ -55,14 +60,26 @@ const noOptions: TransportOptions = {};
 /** Makes calls with their deadlines; shared by a database and the handles made from it. */
 class Caller {
   readonly #transport: Transport;
+  readonly #logger: Logger | undefined;
   closing: Promise<void> | undefined;
 
-  constructor(transport: Transport) {
+  constructor(transport: Transport, logger: Logger | undefined) {
     this.#transport = transport;
+    this.#logger = logger;
+  }
+
+  call<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    options?: AnyOptions,
+    transfer?: readonly ArrayBuffer[],
+  ): Promise<ResultOf<M>> {
+    if (this.#logger === undefined) return this.#run(method, args, options, transfer);
+    return this.#logger.call(method, args, () => this.#run(method, args, options, transfer));
   }
 
   /** The usual call has no options: it must cost nothing. */
-  call<M extends Method>(
+  #run<M extends Method>(
     method: M,
     args: ArgumentsOf<M>,
     options?: AnyOptions,
@@ -246,9 +263,29 @@ class SpaceClient implements SpaceCalls {
   }
 }
 
+/** What a pool needs of a connection, and nobody else does: `Database` does not have it. */
+export interface SessionControl {
+  /** Of whoever signed in last. */
+  readonly token: string | undefined;
+  /** Brings the session to this state, and no other. */
+  resume(state: SessionState): Promise<void>;
+}
+
 export class DatabaseClient extends SpaceClient implements Database {
-  constructor(transport: Transport) {
-    super(new Caller(transport), undefined);
+  readonly #events: EventListeners;
+  readonly #logger: Logger | undefined;
+  #token: string | undefined;
+
+  constructor(transport: Transport, logger?: Logger) {
+    super(new Caller(transport, logger), undefined);
+    // Not noted in the log: it is what carries the log.
+    this.#events = new EventListeners((args) => transport.call('nextEvents', args, {}));
+    this.#logger = logger;
+    if (logger !== undefined) this.#events.log(logger.level, (record) => logger.write(record));
+    transport.listen?.((type, detail) => {
+      this.#events.dispatch(type, detail);
+      logger?.note('info', type);
+    });
   }
 
   createSpace(
@@ -280,8 +317,34 @@ export class DatabaseClient extends SpaceClient implements Database {
     return new SpaceClient(this.caller, name);
   }
 
+  addEventListener<Type extends DatabaseEventType>(
+    type: Type,
+    listener: (event: DatabaseEvent<Type>) => void,
+    options?: ListenerOptions,
+  ): void {
+    this.#events.add(type, listener, options);
+  }
+
+  removeEventListener<Type extends DatabaseEventType>(
+    type: Type,
+    listener: (event: DatabaseEvent<Type>) => void,
+  ): void {
+    this.#events.remove(type, listener);
+  }
+
   async authenticate(username: string, password: string, options?: CallOptions): Promise<User> {
-    return (await this.caller.call('authenticate', { username, password }, options)).user;
+    const { user, token } = await this.caller.call('authenticate', { username, password }, options);
+    this.#token = token;
+    return user;
+  }
+
+  sessionControl(): SessionControl {
+    return {
+      token: this.#token,
+      resume: async (state) => {
+        this.#token = (await this.caller.call('resumeSession', state))?.token;
+      },
+    };
   }
 
   createUser(user: NewUser, options?: CallOptions): Promise<void> {
@@ -326,8 +389,18 @@ export class DatabaseClient extends SpaceClient implements Database {
   }
 
   close(): Promise<void> {
-    this.caller.closing ??= this.caller.call('close', {}).finally(() => this.caller.release());
+    this.caller.closing ??= this.#close();
     return this.caller.closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#events.close();
+    try {
+      await this.caller.call('close', {});
+    } finally {
+      this.caller.release();
+    }
+    this.#logger?.note('info', 'close');
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 /** Puts an engine together inside a Durable Object: its SQLite storage, the compiled core, bounds that fit an isolate. */
 
-import type { FirstAdmin } from '../api/database.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
+import type { ClientOptions } from '../client/open-client.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
 import { defaultSettings, type Settings } from '../engine/settings.ts';
 import { MemoryBudget } from '../kernel/memory-budget.ts';
@@ -11,7 +11,7 @@ import { edgePasswordCost, edgeScrypt } from './edge-scrypt.ts';
 import { SqliteBackend } from './sqlite-backend.ts';
 import { stepClock } from './step-clock.ts';
 
-export interface EdgeOptions {
+export interface EdgeOptions extends ClientOptions {
   /** The compiled core, by static import of `shibumi/shibumi-relaxed.wasm` or `shibumi/shibumi-simd128.wasm`. */
   wasm: WebAssembly.Module;
   /** Begins the names of its tables: several databases and tables of your own can share an object. Default `shibumi`. */
@@ -21,11 +21,6 @@ export interface EdgeOptions {
    * 128 MB for everything, and objects of one class share it. Default 80 MiB, which leaves room for code and buffers.
    */
   memoryBytesMax?: number;
-  /**
-   * The admin to create if the database has no users; from then on every call needs `authenticate`. Does nothing when there
-   * are users, whatever their names and passwords.
-   */
-  admin?: FirstAdmin;
 }
 
 export const defaultPrefix = 'shibumi';
@@ -49,7 +44,7 @@ let isolateMemory: MemoryBudget | undefined;
 /** @throws INVALID_ARGUMENT, CORRUPTION, VERSION_MISMATCH, OUT_OF_MEMORY */
 export async function openEngine(
   storage: DurableStorage,
-  options: Omit<EdgeOptions, 'admin'>,
+  options: Omit<EdgeOptions, keyof ClientOptions>,
   settings: Partial<Settings> = {},
 ): Promise<DatabaseEngine> {
   const { wasm, prefix = defaultPrefix, memoryBytesMax = defaultMemoryBytesMax } = options;

@@ -30,7 +30,7 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
    * What the database is opened with; read when it is first needed. Without users nothing can be done with an object from
    * outside: name an `admin`, its password from a secret.
    */
-  protected abstract options(): EdgeOptions;
+  protected abstract options(): Omit<EdgeOptions, 'log'>;
 
   /** Answers a request of the REST front. Names and passwords come with each request; see docs/edge.md. */
   async fetch(request: Request): Promise<Response> {

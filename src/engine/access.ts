@@ -77,6 +77,8 @@ const rights: RightsTable = {
   searchTopK: 'read',
   rangeSearch: 'read',
   waitForIndex: 'read',
+  // What is told is what whoever is signed in at that moment may see.
+  nextEvents: 'anyone',
   checkpoint: 'admin',
   stats: 'user',
   close: 'anyone',
@@ -130,6 +132,14 @@ export class Access {
     );
   }
 
+  /** Whether what happens in a space, or in the database as a whole, may be told. */
+  maySee(space: string | undefined): boolean {
+    if (!this.#users.any) return true;
+    const user = this.#signedInUser();
+    if (user === undefined || space === undefined || user.role === 'admin') return user !== undefined;
+    return Object.hasOwn(user.permissions, space);
+  }
+
   signIn(user: StoredUser): SignedIn {
     this.#signedIn = { username: user.username, hash: user.password.hash };
     return { user: publicUser(user), token: this.#users.issueToken(user) };
@@ -157,12 +167,18 @@ export class Access {
   #user(method: Method): StoredUser {
     if (this.#signedIn === undefined)
       throw shibuDbError('NOT_AUTHENTICATED', `${method} needs authenticate(username, password) first`);
-    const user = this.#users.find(this.#signedIn.username);
-    if (user?.password.hash === this.#signedIn.hash) return user;
+    const user = this.#signedInUser();
+    if (user !== undefined) return user;
     throw shibuDbError(
       'NOT_AUTHENTICATED',
       'The session has ended: the user was deleted or has a new password; call authenticate again',
     );
+  }
+
+  #signedInUser(): StoredUser | undefined {
+    if (this.#signedIn === undefined) return undefined;
+    const user = this.#users.find(this.#signedIn.username);
+    return user?.password.hash === this.#signedIn.hash ? user : undefined;
   }
 }
 

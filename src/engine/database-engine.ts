@@ -23,6 +23,7 @@ import {
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
 import { CommitQueue } from './commit-queue.ts';
+import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
 import { blockBytes, dropOrphans, openResidentSpace, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
@@ -41,6 +42,7 @@ function isWorthStoring({ logBytes, unsavedLinks, changes, durability }: Residen
 
 export class DatabaseEngine {
   readonly users: UserDirectory;
+  readonly events: EventHub;
   readonly #environment: Environment;
   /** An instance that holds no space: it only computes checksums. */
   readonly #tool: CoreInstance;
@@ -68,13 +70,17 @@ export class DatabaseEngine {
     catalog: Catalog,
     manifests: ReadonlyMap<number, Uint8Array>,
   ) {
-    this.#environment = environment;
+    this.events = new EventHub(() => this.wallClock());
+    const backend = watchBackend(environment.backend, (error) =>
+      this.events.storageFailed(error, () => environment.backend.estimate()),
+    );
+    this.#environment = { ...environment, backend };
     this.#tool = tool;
     this.#checksum = checksum;
     this.#catalog = catalog;
     this.#manifests = new Map(manifests);
-    this.#queue = new CommitQueue(environment, checksum, (resident) => this.#applied(resident));
-    this.#indexer = new Indexer(environment, (resident) => this.#indexed(resident));
+    this.#queue = new CommitQueue(this.#environment, checksum, (resident) => this.#applied(resident));
+    this.#indexer = new Indexer(this.#environment, (resident) => this.#indexed(resident));
     this.users = new UserDirectory(
       {
         current: () => this.#catalog,
@@ -119,10 +125,9 @@ export class DatabaseEngine {
     const entry = this.#catalog.spaces.find((space) => space.name === name);
     if (entry !== undefined) return entry;
     const names = this.#catalog.spaces.map((space) => space.name).join(', ');
-    throw shibuDbError(
-      'SPACE_NOT_FOUND',
-      `There is no space "${name}"; there ${names === '' ? 'are none yet' : `is: ${names}`}`,
-    );
+    // With users, not everybody may know what there is.
+    const others = this.users.any ? '' : `; there ${names === '' ? 'are none yet' : `is: ${names}`}`;
+    throw shibuDbError('SPACE_NOT_FOUND', `There is no space "${name}"${others}`);
   }
 
   createSpace(space: NewSpace): Promise<void> {
@@ -219,13 +224,18 @@ export class DatabaseEngine {
       this.#letGo(broken);
     }
     await this.#makeRoom();
+    const startedMs = this.#environment.now();
     const resident = await openResidentSpace(
       this.#environment,
       entry,
       this.#manifests.get(entry.id),
       this.#checksum,
-    );
+    ).catch((error: unknown) => {
+      this.events.damaged(error, entry.name);
+      throw error;
+    });
     resident.usedAtMs = this.#environment.now();
+    this.events.spaceOpened(resident, resident.usedAtMs - startedMs);
     this.#residents.set(entry.id, resident);
     this.#indexer.schedule(resident);
     this.#sweepLater(resident);
@@ -342,10 +352,17 @@ export class DatabaseEngine {
       this.#sweepTimers.delete(id);
       if (resident.broken) return;
       // A slice; with more to do the next one follows soon.
-      if (resident.sweep(sweepSlice) > 0) this.#checkpointWhenIdle(resident);
+      if (this.sweep(resident, sweepSlice) > 0) this.#checkpointWhenIdle(resident);
       this.#sweepLater(resident);
     }, waitMs);
     this.#sweepTimers.set(id, timer);
+  }
+
+  /** Removes what has expired, up to so many; returns how many. */
+  sweep(resident: ResidentSpace, most: number): number {
+    const count = resident.sweep(most);
+    if (count > 0) this.events.expired(resident.entry.name, count);
+    return count;
   }
 
   #indexed(resident: ResidentSpace): void {
@@ -376,8 +393,12 @@ export class DatabaseEngine {
     // links are new, so that a crash never costs more than as much again.
     const linked = resident.space.count() - resident.space.pending();
     const withDerived = resident.space.pending() === 0 || resident.unsavedLinks * 2 > linked;
+    const startedMs = this.#environment.now();
     const work = checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum)
-      .then(() => this.#keepManifest(resident))
+      .then(() => {
+        this.#keepManifest(resident);
+        this.events.checkpointed(resident, this.#environment.now() - startedMs);
+      })
       .finally(() => this.#checkpoints.delete(id));
     this.#checkpoints.set(id, work);
     await work;
@@ -462,7 +483,7 @@ export class DatabaseEngine {
       if (engine !== 'key-value' || entry === undefined) continue;
       // One that cannot be opened says so to whoever uses it; the others are tended all the same.
       await this.resident(entry).then(
-        (resident) => resident.sweep(sweepSlice),
+        (resident) => this.sweep(resident, sweepSlice),
         () => {},
       );
     }

@@ -49,6 +49,7 @@ export const partOf = {
   deleteUser: 'users',
   getUser: 'users',
   listUsers: 'users',
+  nextEvents: 'events',
   checkpoint: 'session',
   stats: 'session',
   close: 'session',

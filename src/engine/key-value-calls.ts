@@ -58,7 +58,7 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
   size({ space }: InSpace): number | Promise<number> {
     // What has expired does not count.
     return this.#spaces.read(this.#spaces.entry(space, 'key-value', 'size'), (resident) => {
-      while (resident.sweep(sweepSlice) > 0);
+      while (this.#spaces.engine.sweep(resident, sweepSlice) > 0);
       return resident.keyValue.count();
     });
   }

@@ -11,6 +11,7 @@ import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import { Access } from './access.ts';
 import type { DatabaseEngine } from './database-engine.ts';
+import { EventCalls } from './event-calls.ts';
 import { type Handlers, type HandlersOf, type Part, partOf } from './handlers.ts';
 import { KeyValueCalls } from './key-value-calls.ts';
 import { parseNewSpace } from './new-space.ts';
@@ -25,6 +26,7 @@ export class Session implements HandlersOf<'session'> {
   readonly #spaces: SpaceAccess;
   readonly #scans: ScanCalls = new ScanCalls();
   readonly #access: Access;
+  readonly #events: EventCalls;
   readonly #parts: { [P in Part]: HandlersOf<P> };
   #closed = false;
 
@@ -37,11 +39,13 @@ export class Session implements HandlersOf<'session'> {
       current: () => this.#spaces.current,
       scanned: (scan) => this.#scans.spaceOf(scan),
     });
+    this.#events = new EventCalls(engine.events, (space) => this.#access.maySee(space));
     this.#parts = {
       session: this,
       keyValue: new KeyValueCalls(this.#spaces, this.#scans),
       vectors: new VectorCalls(this.#spaces, this.#scans),
       scans: this.#scans,
+      events: this.#events,
       users: new UserCalls(engine.users, this.#access),
     };
   }
@@ -108,6 +112,7 @@ export class Session implements HandlersOf<'session'> {
 
   async close(): Promise<undefined> {
     this.#scans.closeAll();
+    this.#events.close();
     if (this.#closed) return;
     this.#closed = true;
     await this.#onClose();

@@ -41,7 +41,7 @@ export class Connection {
     this.#onRefused = onRefused;
   }
 
-  /** Calls that are not answered yet. */
+  /** Calls that are not answered yet and that somebody waits for. */
   get openCalls(): number {
     return this.#queue.reduce((calls, { count }) => calls + count, this.#callsOnTheWay);
   }

@@ -3,7 +3,7 @@
  * however many callers, as columns. A run of 250 costs about what two single calls cost.
  */
 
-import type { ArgumentsOf, Method, PackedValues } from '../api/calls.ts';
+import { type ArgumentsOf, type Method, type PackedValues, standingCalls } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { fromEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
@@ -17,7 +17,7 @@ export type OnRefused = (call: OpenCall) => void;
 export interface Parcel {
   /** 0 until it is sent. */
   id: number;
-  /** Calls in it, and roughly what their arguments take: what back pressure counts. */
+  /** Calls in it that somebody waits for, and roughly what their arguments take: what back pressure counts. */
   readonly count: number;
   readonly bytes: number;
   /** What to send, and the buffers that are handed over with it. */
@@ -33,7 +33,7 @@ export interface Parcel {
 
 export class SingleCall implements Parcel {
   id = 0;
-  readonly count = 1;
+  readonly count: number;
   readonly bytes: number;
   readonly #call: OpenCall;
   #args: ArgumentsOf<Method>;
@@ -42,6 +42,7 @@ export class SingleCall implements Parcel {
 
   constructor(call: OpenCall, cancel: (call: SingleCall) => void) {
     this.#call = call;
+    this.count = standingCalls.has(call.method) ? 0 : 1;
     this.#args = call.args;
     this.bytes = sizeOf(call.args);
     const { signal } = call.options;

@@ -13,7 +13,7 @@
  */
 
 import * as Comlink from 'comlink';
-import type { ArgumentsOf, CallContext, Method } from '../api/calls.ts';
+import { type ArgumentsOf, type CallContext, type Method, standingCalls } from '../api/calls.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { nextTask } from '../base/next-task.ts';
 import type { DatabaseEngine } from '../engine/database-engine.ts';
@@ -149,7 +149,7 @@ export class OwnedSession implements SessionEndpoint {
   readonly #host: SessionHost;
   /** Ends the exchanges that wait for replies. */
   readonly #wakers: Set<(replies: Reply[]) => void> = new Set();
-  /** Calls under way, but for `close`, which itself may wait for all others. */
+  /** Calls under way, but for `close`, which itself may wait for all others, and those that stand open. */
   running = 0;
   onEnd: () => void = () => {};
 
@@ -197,7 +197,7 @@ export class OwnedSession implements SessionEndpoint {
     if (this.#owner.refusing && method !== 'close') throw refusal(method);
     const result = this.#session.call(method, args as ArgumentsOf<Method>, context);
     if (method === 'close') setTimeout(() => this.end(), lingerMs);
-    if (!(result instanceof Promise) || method === 'close') return result;
+    if (!(result instanceof Promise) || method === 'close' || standingCalls.has(method)) return result;
     this.running++;
     return result.then(
       (value) => {

@@ -7,7 +7,13 @@
  *   anything else           fails with OUTCOME_UNKNOWN: it may have taken effect or not
  */
 
-import { type ArgumentsOf, callsThatChangeNothing, type Method, type ResultOf } from '../api/calls.ts';
+import {
+  type ArgumentsOf,
+  callsThatChangeNothing,
+  type Method,
+  type ResultOf,
+  standingCalls,
+} from '../api/calls.ts';
 import type { Stats } from '../api/database.ts';
 import { type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { withTimeout } from '../base/with-timeout.ts';
@@ -116,7 +122,7 @@ export class TabTransport implements Transport {
       settleClosing(call, this.#failure);
     } else if (this.#connection !== undefined && !this.#isRefused) {
       this.#connection.submit(call);
-      this.#finder.await(true);
+      if (!standingCalls.has(call.method)) this.#finder.await(true);
     } else {
       this.#wait(call);
     }

@@ -3,7 +3,6 @@
 import type { Database } from '../../src/api/database.ts';
 import { connect } from '../../src/bridge.ts';
 import type { DatabaseClient } from '../../src/client/database-client.ts';
-import { withAdmin } from '../../src/client/first-admin.ts';
 import { Session } from '../../src/engine/session.ts';
 import { openEngine } from '../../src/node/open-engine.ts';
 import { BridgeServer } from '../../src/server/bridge-server.ts';
@@ -64,9 +63,13 @@ export function bridgePlatform(servers: BridgeServers, build: Platform['build'])
     build,
     storage: 'memory',
     open: async (name, options = {}): Promise<Database> => {
-      const db = await connect(await servers.urlOf(name));
+      const db = await connect(
+        await servers.urlOf(name),
+        options.log === undefined ? {} : { log: options.log },
+      );
       // The other platforms' `open` does this; a server makes its admin itself.
-      return withAdmin(db as DatabaseClient, options.admin);
+      if (options.admin !== undefined) await (db as DatabaseClient).createFirstAdmin(options.admin);
+      return db;
     },
     deleteDatabase: (name) => servers.remove(name),
   };

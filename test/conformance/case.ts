@@ -3,12 +3,11 @@
  * backend nor the build, so every case runs over each of them.
  */
 
-import type { Database, FirstAdmin } from '../../src/api/database.ts';
+import type { Database } from '../../src/api/database.ts';
+import type { ClientOptions } from '../../src/client/open-client.ts';
 
 /** Options that every `open` has. */
-export interface CaseOptions {
-  readonly admin?: FirstAdmin;
-}
+export type CaseOptions = ClientOptions;
 
 export interface CaseContext {
   /** Opens a database of this case's own. The same `suffix` means the same database. Closed after the case. */

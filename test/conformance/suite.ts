@@ -3,6 +3,7 @@
 import type { Database } from '../../src/api/database.ts';
 import type { Case, CaseContext, CaseOptions } from './case.ts';
 import { controlCases } from './cases/control.ts';
+import { eventCases } from './cases/events.ts';
 import { keyValueCases } from './cases/key-value.ts';
 import { keyValueCallCases } from './cases/key-value-calls.ts';
 import { metricCases } from './cases/metrics.ts';
@@ -24,6 +25,7 @@ export const suite: readonly Case[] = [
   ...metricCases,
   ...controlCases,
   ...userCases,
+  ...eventCases,
 ];
 
 /** A way to have databases: one backend and build. */

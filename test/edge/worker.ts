@@ -6,11 +6,11 @@
 import { DurableObject } from 'cloudflare:workers';
 import relaxed from 'shibumi-relaxed.wasm';
 import simd128 from 'shibumi-simd128.wasm';
-import type { DatabaseClient } from '../../src/client/database-client.ts';
-import { withAdmin } from '../../src/client/first-admin.ts';
+import { openClient } from '../../src/client/open-client.ts';
 import { ObjectSession } from '../../src/edge/object-session.ts';
+import { ObjectTransport } from '../../src/edge/object-transport.ts';
 import { openEngine } from '../../src/edge/open-engine.ts';
-import { connectObject, deleteDatabase, open } from '../../src/edge.ts';
+import { deleteDatabase, open } from '../../src/edge.ts';
 import type { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { type Platform, runCase, suite } from '../conformance/suite.ts';
@@ -69,12 +69,11 @@ export class CaseRunner extends DurableObject<Env> {
     return {
       build,
       storage: 'durable-object',
-      open: async (name, { admin } = {}) =>
-        withAdmin(
-          (await connectObject(() => ({
-            openSession: () => host(name).openSession(prefixOf(name)),
-          }))) as DatabaseClient,
-          admin,
+      // What `connectObject` does, with the options that every `open` has.
+      open: (name, options = {}) =>
+        openClient(
+          () => new ObjectTransport(() => ({ openSession: () => host(name).openSession(prefixOf(name)) })),
+          options,
         ),
       deleteDatabase: (name) => host(name).remove(prefixOf(name)),
     };

@@ -2,9 +2,8 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Database, FirstAdmin } from '../../src/api/database.ts';
-import { DatabaseClient } from '../../src/client/database-client.ts';
-import { withAdmin } from '../../src/client/first-admin.ts';
+import type { Database } from '../../src/api/database.ts';
+import { type ClientOptions, openClient } from '../../src/client/open-client.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings, type Settings } from '../../src/engine/settings.ts';
@@ -28,18 +27,17 @@ export function nodeCore(build: BuildName = 'simd128'): Core {
 /** Tests sign in often. What the real cost gives is tested where the real `open` is. */
 const cheapPasswords: Pick<Settings, 'passwordCost'> = { passwordCost: { N: 256, r: 8, p: 1 } };
 
-export interface NodeDatabaseOptions {
+export interface NodeDatabaseOptions extends ClientOptions {
   readonly backend: StorageBackend;
   readonly build?: BuildName;
   readonly settings?: Partial<Settings>;
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly wallClock?: () => number;
-  readonly admin?: FirstAdmin;
 }
 
 export async function openNodeDatabase(
   name: string,
-  { backend, build = 'simd128', settings = {}, wallClock = Date.now, admin }: NodeDatabaseOptions,
+  { backend, build = 'simd128', settings = {}, wallClock = Date.now, ...options }: NodeDatabaseOptions,
 ): Promise<Database> {
   const engine = await DatabaseEngine.open({
     name,
@@ -50,5 +48,5 @@ export async function openNodeDatabase(
     settings: { ...defaultSettings, ...cheapPasswords, ...settings },
   });
   const session = new Session(engine, () => engine.close());
-  return withAdmin(new DatabaseClient(new DirectTransport(session)), admin);
+  return openClient(() => new DirectTransport(session), options);
 }

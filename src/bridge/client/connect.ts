@@ -3,10 +3,10 @@
 import type { Database } from '../../api/database.ts';
 import { shibuDbError } from '../../api/errors.ts';
 import { integerIn, invalid, shown } from '../../base/arguments.ts';
-import { DatabaseClient } from '../../client/database-client.ts';
+import { type ClientOptions, openClient } from '../../client/open-client.ts';
 import { type Credentials, SocketTransport } from './socket-transport.ts';
 
-export interface ConnectOptions {
+export interface ConnectOptions extends Pick<ClientOptions, 'log'> {
   /** Signs in with the connection. Default: nobody is signed in, and everything but `authenticate` is refused. */
   username?: string;
   password?: string;
@@ -32,14 +32,16 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
   if (typeof WebSocket === 'undefined')
     throw shibuDbError('UNSUPPORTED', 'This runtime has no WebSocket; Node has one from version 22 on');
   const credentials = credentialsOf(options);
-  const transport = new SocketTransport({ url: address, timeoutMs });
-  try {
-    await transport.connect(credentials);
-  } catch (error) {
-    transport.release();
-    throw error;
-  }
-  return new DatabaseClient(transport);
+  return openClient(async () => {
+    const transport = new SocketTransport({ url: address, timeoutMs });
+    try {
+      await transport.connect(credentials);
+    } catch (error) {
+      transport.release();
+      throw error;
+    }
+    return transport;
+  }, options);
 }
 
 function addressOf(url: unknown): string {
@@ -57,7 +59,7 @@ function addressOf(url: unknown): string {
   );
 }
 
-const optionNames: readonly string[] = ['username', 'password', 'ticket', 'timeoutMs'];
+const optionNames: readonly string[] = ['username', 'password', 'ticket', 'timeoutMs', 'log'];
 
 function credentialsOf({ username, password, ticket, ...rest }: ConnectOptions): Credentials | undefined {
   const stranger = Object.keys(rest).find((name) => !optionNames.includes(name));

@@ -1,0 +1,75 @@
+/** What a database tells by itself, and what it logs. Types only. */
+
+import type { ErrorCode } from './errors.ts';
+
+/** Event type -> its `detail`. With users, an event of a space reaches only who may read it, others who is signed in. */
+export interface DatabaseEvents {
+  /** Another tab's worker owns the database now, or this one's does again. Calls go on by themselves. */
+  ownerchange: {
+    /** Grows with every owner there was. */
+    epoch: number;
+    /** Whether the owner is the worker of this page. */
+    here: boolean;
+  };
+  /** Everything written to the space until shortly before is in blocks, and the log before them is gone. */
+  checkpoint: { space: string; storedBytes: number; durationMs: number };
+  /** The storage had no room for a write, which has failed. Sizes are the browser's own estimates, where it gives any. */
+  quota: { usageBytes?: number; quotaBytes?: number };
+  /** Something stored is damaged. `space`: where, if it is one space's. Whoever needs it gets the error too. */
+  corruption: { space?: string; message: string };
+  /** Keys past their deadline were removed, some time after it: for readers they were gone at their deadline. */
+  expired: { space: string; count: number };
+}
+
+export type DatabaseEventType = keyof DatabaseEvents;
+
+export interface DatabaseEvent<Type extends DatabaseEventType = DatabaseEventType> extends Event {
+  readonly type: Type;
+  readonly detail: Readonly<DatabaseEvents[Type]>;
+}
+
+export interface EventCalls {
+  /**
+   * Calls `listener` for each event of the type from now on. What happens before this has reached the engine may be missed.
+   * `signal` takes the listener off; closing the database takes all off.
+   */
+  addEventListener<Type extends DatabaseEventType>(
+    type: Type,
+    listener: (event: DatabaseEvent<Type>) => void,
+    options?: { once?: boolean; signal?: AbortSignal },
+  ): void;
+  removeEventListener<Type extends DatabaseEventType>(
+    type: Type,
+    listener: (event: DatabaseEvent<Type>) => void,
+  ): void;
+}
+
+/** From the most to the least that is told. */
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/**
+ * One thing that happened, as plain data. It never holds a key, an id, a value, a vector, metadata, a password, a token, or
+ * the message of an error, which may quote one of them.
+ */
+export interface LogRecord {
+  readonly level: LogLevel;
+  /** Milliseconds since 1970. */
+  readonly timeMs: number;
+  /** What happened: `call`, `open`, `close`, or of the engine `space opened`, `checkpoint`, `storage failed`, … */
+  readonly event: string;
+  readonly space?: string;
+  /** `call`: the method. */
+  readonly method?: string;
+  readonly durationMs?: number;
+  /** Of what failed. */
+  readonly code?: ErrorCode;
+  /** Counts and sizes, by name. */
+  readonly [fact: string]: string | number | boolean | undefined;
+}
+
+export interface LogOptions {
+  /** `debug`: every call too. `info`: what changes the database as a whole. `warn`, `error`: what went wrong. */
+  level: LogLevel;
+  /** Takes the records. Default: the console, by level. */
+  write?: (record: LogRecord) => void;
+}
