@@ -22,6 +22,12 @@ export {
   QueryError,
   ShibuDbError,
 } from './api/errors.ts';
+export {
+  type ConnectionPool,
+  type ConnectionPoolOptions,
+  type ConnectionPoolStats,
+  createConnectionPool,
+} from './client/connection-pool.ts';
 
 export interface OpenOptions extends ClientOptions {
   /**

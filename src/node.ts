@@ -20,6 +20,12 @@ export {
   QueryError,
   ShibuDbError,
 } from './api/errors.ts';
+export {
+  type ConnectionPool,
+  type ConnectionPoolOptions,
+  type ConnectionPoolStats,
+  createConnectionPool,
+} from './client/connection-pool.ts';
 
 export interface OpenOptions extends ClientOptions {
   /** Which build of the core to use. Default: `relaxed` where the runtime has relaxed SIMD, else `simd128`. */
@@ -36,9 +42,10 @@ export interface OpenOptions extends ClientOptions {
 
 /**
  * Opens the database in the folder `path`, making both if they are not there. One process at a time can have it open; the
- * lock of a process that died is taken over.
+ * lock of a process that died is taken over. Opened again in the same process it is the same database: what is written by
+ * one is there for all, and what `useSpace` and `authenticate` say is each one's own.
  *
- * @throws LOCKED while it is open here or in another process (`details.pid` says in which), STORAGE_UNAVAILABLE when the
+ * @throws LOCKED while it is open in another process or thread (`details.pid` says in which), STORAGE_UNAVAILABLE when the
  *   folder cannot be used, CORRUPTION, VERSION_MISMATCH, UNSUPPORTED without WASM SIMD
  */
 export async function open(path: string, options: OpenOptions = {}): Promise<Database> {

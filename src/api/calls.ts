@@ -128,7 +128,10 @@ export interface Calls {
   deleteUser: [{ username: string }, undefined];
   getUser: [{ username: string }, User | undefined];
   listUsers: [Record<never, never>, User[]];
-  nextEvents: [{ log?: LogLevel }, readonly { readonly type: string; readonly detail: unknown }[]];
+  nextEvents: [
+    { listener: number; log?: LogLevel },
+    readonly { readonly type: string; readonly detail: unknown }[],
+  ];
   checkpoint: [Record<never, never>, undefined];
   stats: [Record<never, never>, Stats];
   close: [Record<never, never>, undefined];

@@ -265,14 +265,17 @@ class SpaceClient implements SpaceCalls {
 
 /** What a pool needs of a connection, and nobody else does: `Database` does not have it. */
 export interface SessionControl {
+  readonly transport: Transport;
+  readonly logger: Logger | undefined;
   /** Of whoever signed in last. */
   readonly token: string | undefined;
   /** Brings the session to this state, and no other. */
-  resume(state: SessionState): Promise<void>;
+  resume(state: SessionState, options?: CallOptions): Promise<void>;
 }
 
 export class DatabaseClient extends SpaceClient implements Database {
   readonly #events: EventListeners;
+  readonly #transport: Transport;
   readonly #logger: Logger | undefined;
   #token: string | undefined;
 
@@ -280,8 +283,8 @@ export class DatabaseClient extends SpaceClient implements Database {
     super(new Caller(transport, logger), undefined);
     // Not noted in the log: it is what carries the log.
     this.#events = new EventListeners((args) => transport.call('nextEvents', args, {}));
+    this.#transport = transport;
     this.#logger = logger;
-    if (logger !== undefined) this.#events.log(logger.level, (record) => logger.write(record));
     transport.listen?.((type, detail) => {
       this.#events.dispatch(type, detail);
       logger?.note('info', type);
@@ -338,11 +341,21 @@ export class DatabaseClient extends SpaceClient implements Database {
     return user;
   }
 
+  /** Passes what the engine logs to the logger. */
+  followLog(logger: Logger): void {
+    this.#events.log(logger.level, (record) => logger.write(record));
+  }
+
   sessionControl(): SessionControl {
+    const token = (): string | undefined => this.#token;
     return {
-      token: this.#token,
-      resume: async (state) => {
-        this.#token = (await this.caller.call('resumeSession', state))?.token;
+      transport: this.#transport,
+      logger: this.#logger,
+      get token() {
+        return token();
+      },
+      resume: async (state, options) => {
+        this.#token = (await this.caller.call('resumeSession', state, options))?.token;
       },
     };
   }

@@ -26,6 +26,8 @@ export class EventListeners {
   readonly #target: EventTarget = new EventTarget();
   readonly #ask: (args: ArgumentsOf<'nextEvents'>) => Promise<readonly ReceivedEvent[]>;
   #log: { level: LogRecord['level']; write: (record: LogRecord) => void } | undefined;
+  /** Tells this one from others that share its session. */
+  readonly #id: number = Math.random();
   #asking = false;
   #closed = false;
 
@@ -72,8 +74,9 @@ export class EventListeners {
   async #askOn(): Promise<void> {
     while (!this.#closed) {
       try {
-        const level = this.#log?.level;
-        for (const { type, detail } of await this.#ask(level === undefined ? {} : { log: level })) {
+        const log = this.#log?.level;
+        const args = { listener: this.#id, ...(log === undefined ? {} : { log }) };
+        for (const { type, detail } of await this.#ask(args)) {
           if (type === 'log') this.#log?.write(detail as LogRecord);
           else this.dispatch(type as DatabaseEventType, detail as never);
         }

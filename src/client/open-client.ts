@@ -36,6 +36,7 @@ export async function openClient(
     await db.close().catch(() => {});
     throw error;
   }
+  if (logger !== undefined) db.followLog(logger);
   logger?.note('info', 'open', { durationMs: performance.now() - startedMs });
   return db;
 }

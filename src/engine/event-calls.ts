@@ -5,20 +5,27 @@
 
 import type { ArgumentsOf } from '../api/calls.ts';
 import type { LogLevel } from '../api/events.ts';
+import { invalid } from '../base/arguments.ts';
 import type { EngineEvent, EventHub } from './event-hub.ts';
 import type { HandlersOf } from './handlers.ts';
 
-/** Events kept for a caller that does not ask; the oldest go first. */
+/** Events kept for a listener that does not ask; the oldest go first. */
 const waitingMax = 1000;
+const listenersMax = 100;
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
+
+/** One object on the caller's side: several share a session where a pool lends it out. */
+interface Listener {
+  readonly stop: () => void;
+  logFrom: number;
+  waiting: EngineEvent[];
+  answer: ((events: EngineEvent[]) => void) | undefined;
+}
 
 export class EventCalls implements HandlersOf<'events'> {
   readonly #hub: EventHub;
   readonly #maySee: (space: string | undefined) => boolean;
-  #stop: (() => void) | undefined;
-  #logFrom: number = levels.length;
-  #waiting: EngineEvent[] = [];
-  #answer: ((events: EngineEvent[]) => void) | undefined;
+  readonly #listeners: Map<number, Listener> = new Map();
 
   /** `maySee`: whether whoever is signed in now may learn of what happens in a space, or in the database as a whole. */
   constructor(hub: EventHub, maySee: (space: string | undefined) => boolean) {
@@ -27,39 +34,50 @@ export class EventCalls implements HandlersOf<'events'> {
   }
 
   /** What happened since the last call, or, at the first, from now on. Answers as soon as there is something. */
-  nextEvents({ log }: ArgumentsOf<'nextEvents'>): EngineEvent[] | Promise<EngineEvent[]> {
-    this.#logFrom = log === undefined ? levels.length : levels.indexOf(log);
-    this.#stop ??= this.#hub.listen((event) => this.#note(event));
+  nextEvents({ listener: id, log }: ArgumentsOf<'nextEvents'>): EngineEvent[] | Promise<EngineEvent[]> {
+    const listener = this.#listeners.get(id) ?? this.#begin(id);
+    listener.logFrom = log === undefined ? levels.length : levels.indexOf(log);
     // Whoever asks again does not wait for the former answer any more.
-    this.#answer?.([]);
-    this.#answer = undefined;
-    if (this.#waiting.length > 0) return this.#take();
+    listener.answer?.([]);
+    listener.answer = undefined;
+    if (listener.waiting.length > 0) return take(listener);
     return new Promise((resolve) => {
-      this.#answer = resolve;
+      listener.answer = resolve;
     });
   }
 
+  /** Ends all: whoever still wants to know asks again. */
   close(): void {
-    this.#stop?.();
-    this.#answer?.([]);
-    this.#answer = undefined;
+    for (const { stop, answer } of this.#listeners.values()) {
+      stop();
+      answer?.([]);
+    }
+    this.#listeners.clear();
   }
 
-  #note(event: EngineEvent): void {
-    if (event.type === 'log' && levels.indexOf(event.detail.level) < this.#logFrom) return;
+  #begin(id: number): Listener {
+    if (this.#listeners.size >= listenersMax) throw invalid(`${listenersMax} listeners are there already`);
+    const stop = this.#hub.listen((event) => this.#note(listener, event));
+    const listener: Listener = { stop, logFrom: levels.length, waiting: [], answer: undefined };
+    this.#listeners.set(id, listener);
+    return listener;
+  }
+
+  #note(listener: Listener, event: EngineEvent): void {
+    if (event.type === 'log' && levels.indexOf(event.detail.level) < listener.logFrom) return;
     if (!this.#maySee('space' in event.detail ? event.detail.space : undefined)) return;
-    this.#waiting.push(event);
-    if (this.#waiting.length > waitingMax) this.#waiting.shift();
-    const answer = this.#answer;
+    listener.waiting.push(event);
+    if (listener.waiting.length > waitingMax) listener.waiting.shift();
+    const { answer } = listener;
     if (answer === undefined) return;
-    this.#answer = undefined;
+    listener.answer = undefined;
     // What else happens in this turn goes along.
-    queueMicrotask(() => answer(this.#take()));
+    queueMicrotask(() => answer(take(listener)));
   }
+}
 
-  #take(): EngineEvent[] {
-    const events = this.#waiting;
-    this.#waiting = [];
-    return events;
-  }
+function take(listener: Listener): EngineEvent[] {
+  const events = listener.waiting;
+  listener.waiting = [];
+  return events;
 }

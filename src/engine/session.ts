@@ -75,6 +75,7 @@ export class Session implements HandlersOf<'session'> {
     const signedIn = this.#access.resume(state);
     this.#spaces.resume(state.space);
     this.#scans.closeAll();
+    this.#events.close();
     return signedIn;
   }
 

@@ -1,14 +1,15 @@
 /** Puts an engine together in this process: the core's build, a folder with its lock or plain memory, a session. */
 
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
 import { shibuDbError } from '../api/errors.ts';
-import { oneOf } from '../base/arguments.ts';
+import { invalid, oneOf } from '../base/arguments.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
 import { Session } from '../engine/session.ts';
 import { defaultSettings, type Settings } from '../engine/settings.ts';
+import { type EngineShare, type OpenedEngine, SharedEngines } from '../engine/shared-engines.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import { type BuildName, type Core, supportedBuild } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
@@ -29,25 +30,42 @@ export interface EngineOptions {
   readonly settings?: Partial<Settings>;
 }
 
-/** An engine and its end: closing also lets the folder go. */
-export interface OpenEngine {
-  readonly engine: DatabaseEngine;
-  close(): Promise<void>;
-}
-
-/** One caller's session, which has the engine to itself and closes it. */
+/** One caller's session, which closes the engine when it is the last that has it. */
 export async function openSession(place: string, options: EngineOptions): Promise<Session> {
   const { engine, close } = await openEngine(place, options);
   return new Session(engine, close);
 }
 
-export async function openEngine(place: string, options: EngineOptions): Promise<OpenEngine> {
+/** A share in the engine of a folder, or a memory engine of one's own. */
+export async function openEngine(place: string, options: EngineOptions): Promise<EngineShare> {
   checkRuntime();
   const core = await loadCore(options);
   const storage = oneOf(options.storage ?? 'files', ['files', 'memory'], 'storage');
-  if (storage === 'memory') return startEngine(place, core, new MemoryBackend(), options, async () => {});
+  if (storage === 'memory') {
+    const engine = await startEngine(place, core, new MemoryBackend(), options);
+    return { engine, close: () => engine.close() };
+  }
   const folder = path.resolve(place);
   await makeFolder(folder, options.create ?? true);
+  return engines.share(
+    await realPath(folder),
+    () => openFolder(place, folder, core, options),
+    ({ build }) => {
+      if (options.build !== undefined && options.build !== build)
+        throw invalid(`Got build ${options.build}, but ${folder} is open in this process with ${build}`);
+    },
+  );
+}
+
+/** What this process has open, by folder: opening one again gives another share in it. */
+const engines = new SharedEngines<OpenedEngine & { readonly build: BuildName }>();
+
+async function openFolder(
+  place: string,
+  folder: string,
+  core: Core,
+  options: EngineOptions,
+): Promise<OpenedEngine & { readonly build: BuildName }> {
   const lock = await takeLock(folder, options.openTimeoutMs ?? 0);
   let backend: FileBackend | undefined;
   const release = async (): Promise<void> => {
@@ -56,7 +74,7 @@ export async function openEngine(place: string, options: EngineOptions): Promise
   };
   try {
     backend = await FileBackend.open(folder, checksumOf(core));
-    return await startEngine(place, core, backend, options, release);
+    return { engine: await startEngine(place, core, backend, options), release, build: core.build };
   } catch (error) {
     await release();
     throw error;
@@ -79,14 +97,13 @@ export async function deleteFolder(place: string, timeoutMs: number): Promise<vo
   await nodeFileSystem.removeEmptyFolder(folder).catch(() => {});
 }
 
-async function startEngine(
+function startEngine(
   name: string,
   core: Core,
   backend: StorageBackend,
   options: EngineOptions,
-  release: () => Promise<void>,
-): Promise<OpenEngine> {
-  const engine = await DatabaseEngine.open({
+): Promise<DatabaseEngine> {
+  return DatabaseEngine.open({
     name,
     core,
     backend,
@@ -94,7 +111,6 @@ async function startEngine(
     scrypt: nativeScrypt,
     settings: { ...defaultSettings, ...options.settings },
   });
-  return { engine, close: () => engine.close().finally(release) };
 }
 
 function checkRuntime(): void {
@@ -113,6 +129,15 @@ async function makeFolder(folder: string, create: boolean): Promise<void> {
       });
     }
     await nodeFileSystem.makeFolder(folder);
+  } catch (error) {
+    throw fileError(error, 'open', folder);
+  }
+}
+
+/** Two ways to one folder are one folder. */
+async function realPath(folder: string): Promise<string> {
+  try {
+    return await realpath(folder);
   } catch (error) {
     throw fileError(error, 'open', folder);
   }

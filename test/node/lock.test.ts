@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -26,11 +26,21 @@ function deadPid(): number {
   return spawnSync(process.execPath, ['-e', ''], { encoding: 'utf8' }).pid;
 }
 
-test('a second open in the same process is LOCKED until the first is closed', async () => {
+test('a second open in the same process is another session of the same database', async () => {
   await using folder = await freshFolder();
-  const db = await open(folder.path);
+  const alias = `${folder.path}-alias`;
+  await symlink(folder.path, alias);
+  const build = 'simd128';
+  const [first, second] = await Promise.all([open(folder.path, { build }), open(alias)]);
+  assert.equal((await locksIn(folder.path)).length, 1);
+  await first.createSpace('kv', 'key-value');
+  await first.useSpace('kv');
+  await first.put('k', 'v');
+  await assert.rejects(second.get('k'), { code: 'NO_SPACE_SELECTED' });
+  assert.equal(await second.get('k', { space: 'kv' }), 'v');
+  await assert.rejects(open(folder.path, { build: 'relaxed' }), { code: 'INVALID_ARGUMENT' });
   await assert.rejects(
-    () => open(folder.path),
+    () => deleteDatabase(folder.path),
     (error) => {
       assert.ok(isShibuDbError(error));
       assert.equal(error.code, 'LOCKED');
@@ -39,8 +49,15 @@ test('a second open in the same process is LOCKED until the first is closed', as
       return true;
     },
   );
-  await assert.rejects(() => deleteDatabase(folder.path), { code: 'LOCKED' });
-  await db.close();
+  await first.close();
+  await first.close();
+  await second.put('k', 'w', { space: 'kv' });
+  assert.equal((await locksIn(folder.path)).length, 1, 'the second still has it');
+  // One that comes while the last is going opens it anew.
+  const [, third] = await Promise.all([second.close(), open(folder.path)]);
+  assert.equal(await third.get('k', { space: 'kv' }), 'w');
+  await third.close();
+  await unlink(alias);
   assert.deepEqual(await locksIn(folder.path), []);
   await (await open(folder.path)).close();
 });

@@ -35,11 +35,11 @@ export interface NodeDatabaseOptions extends ClientOptions {
   readonly wallClock?: () => number;
 }
 
-export async function openNodeDatabase(
+export function startNodeEngine(
   name: string,
-  { backend, build = 'simd128', settings = {}, wallClock = Date.now, ...options }: NodeDatabaseOptions,
-): Promise<Database> {
-  const engine = await DatabaseEngine.open({
+  { backend, build = 'simd128', settings = {}, wallClock = Date.now }: NodeDatabaseOptions,
+): Promise<DatabaseEngine> {
+  return DatabaseEngine.open({
     name,
     core: nodeCore(build),
     backend,
@@ -47,6 +47,10 @@ export async function openNodeDatabase(
     wallClock,
     settings: { ...defaultSettings, ...cheapPasswords, ...settings },
   });
+}
+
+export async function openNodeDatabase(name: string, options: NodeDatabaseOptions): Promise<Database> {
+  const engine = await startNodeEngine(name, options);
   const session = new Session(engine, () => engine.close());
   return openClient(() => new DirectTransport(session), options);
 }
