@@ -8,14 +8,14 @@ import { WebSocketServer } from 'ws';
 import { shibuDbError } from '../api/errors.ts';
 import { messageBytesMax, subprotocol, ticketProtocolPrefix } from '../bridge/protocol/hello.ts';
 import { partOf } from '../engine/handlers.ts';
-import { Admission, type AdmissionOptions } from './admission.ts';
-import type { ConnectionHost } from './connection-host.ts';
+import { Admission, type AdmissionOptions } from '../host/admission.ts';
+import type { ConnectionHost } from '../host/connection-host.ts';
+import { SessionStore } from '../host/session-store.ts';
+import { SocketConnection } from '../host/socket-connection.ts';
+import type { Source } from '../host/source.ts';
 import { answerRequest, type Routes } from './http-routes.ts';
 import { Metrics } from './metrics.ts';
 import { addressOf } from './peer-address.ts';
-import { SessionStore } from './session-store.ts';
-import { SocketConnection } from './socket-connection.ts';
-import type { Source } from './source.ts';
 import { Tickets } from './tickets.ts';
 
 export interface BridgeServerOptions extends AdmissionOptions {
@@ -49,15 +49,18 @@ export class BridgeServer {
     this.#origins = new Set(options.origins);
     const admission = new Admission(options);
     const sessions = new SessionStore(source, options.resumeMs);
+    const metrics = this.#makeMetrics(admission, sessions);
     this.#host = {
       admission,
       sessions,
-      metrics: this.#makeMetrics(admission, sessions),
+      metrics,
       heartbeatMs: options.heartbeatMs ?? defaultHeartbeatMs,
+      watches: true,
+      schedule: setImmediate,
       log: options.log,
       left: (connection) => this.#connections.delete(connection),
     };
-    const routes: Routes = { ...this.#host, tickets: this.#tickets, source, origins: this.#origins };
+    const routes: Routes = { admission, metrics, tickets: this.#tickets, source, origins: this.#origins };
     const { tls } = options;
     this.#http = tls === undefined ? createServer() : createSecureServer(pemOf(tls));
     this.#http.on('request', (request, response) => {
@@ -147,7 +150,13 @@ export class BridgeServer {
     }
     socket.once('close', leave);
     this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      this.#connections.add(new SocketConnection(webSocket, this.#host, address, userToken));
+      const connection = new SocketConnection(webSocket, this.#host, address, userToken);
+      this.#connections.add(connection);
+      webSocket.on('message', (data) => connection.receive(data as Buffer));
+      webSocket.on('pong', () => connection.heard());
+      webSocket.on('close', () => connection.ended());
+      // What follows is always `close`.
+      webSocket.on('error', () => {});
     });
   }
 

@@ -3,8 +3,8 @@
 import { randomBytes } from 'node:crypto';
 import type { FirstAdmin } from '../api/database.ts';
 import { Session } from '../engine/session.ts';
+import type { Callee, Source } from '../host/source.ts';
 import { type EngineOptions, openEngine } from '../node/open-engine.ts';
-import type { Callee, Source } from './source.ts';
 
 /**
  * Opens the database. A server always needs users: where there are none, an admin is made, and told once with the password

@@ -12,10 +12,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { SignedIn } from '../api/calls.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
-import type { Admission } from './admission.ts';
+import type { Admission } from '../host/admission.ts';
+import type { Source } from '../host/source.ts';
 import type { Metrics } from './metrics.ts';
 import { addressOf, isLoopback } from './peer-address.ts';
-import type { Source } from './source.ts';
 import { type Tickets, ticketLifeMs } from './tickets.ts';
 
 export interface Routes {

@@ -15,11 +15,13 @@ const standsOn: Record<string, string[]> = {
   tabs: ['rpc'],
   rpc: ['client', 'engine'],
   cli: ['node', 'server'],
-  server: ['bridge', 'node'],
+  server: ['host', 'node'],
+  // The server's side of the bridge, for any runtime.
+  host: ['bridge'],
   // The client's side and the protocol: no engine, no Node.
   bridge: ['client'],
   node: ['local', 'wasm-files'],
-  edge: ['local'],
+  edge: ['host', 'local'],
   // Client and engine in one process: what node and edge share.
   local: ['client', 'engine'],
   // One file, which lies in src/ because bundlers want its addresses relative to where the entries are.
@@ -40,6 +42,7 @@ const packages: Record<string, string[]> = {
   tabs: ['comlink'],
   storage: ['idb'],
   engine: ['@noble/hashes'],
+  host: ['@noble/hashes'],
   node: ['node:'],
   edge: ['cloudflare:workers'],
   cli: ['node:'],

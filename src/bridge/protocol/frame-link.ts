@@ -36,6 +36,12 @@ export interface Receipt {
   readonly inParts: boolean;
 }
 
+/** Credit that is left for sending, and credit that is still to be given back: all there is to know of a link at rest. */
+export interface LinkBalance {
+  readonly credit: number;
+  readonly returning: number;
+}
+
 const frameCost = 64;
 /** Both ends must come to the same sum, and only one of them sees the padding. */
 const costOf = (frame: Uint8Array): number => alignTo8(frame.length) + frameCost;
@@ -66,6 +72,23 @@ export class FrameLink {
   constructor(options: LinkOptions) {
     this.#options = options;
     this.#assembler = new Assembler(options.frameBytesMax);
+  }
+
+  /** Its balance while nothing is under way either way, so that another link can go on with the connection. */
+  get atRest(): LinkBalance | undefined {
+    const isQuiet =
+      this.#queue.length === 0 &&
+      this.#control.length === 0 &&
+      this.#outstanding === 0 &&
+      this.#inPartsBytes === 0 &&
+      this.#assembler.id === undefined;
+    return isQuiet && !this.#closed ? { credit: this.#credit, returning: this.#returning } : undefined;
+  }
+
+  /** Goes on where a link at rest stood. */
+  resume({ credit, returning }: LinkBalance): void {
+    this.#credit = credit;
+    this.#returning = returning;
   }
 
   // --- sending ----------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { invalid, wellFormedText } from '../../base/arguments.ts';
+import { decodeBase64Url, encodeBase64Url, equalInConstantTime, randomBytes } from '../../base/secrets.ts';
 import { encodeUtf8 } from '../../base/text.ts';
 import type { StoredPassword, StoredUser } from '../../storage/catalog.ts';
 
@@ -109,28 +110,4 @@ export function verifyToken(
 
 function signature(sessionKey: string, claims: string, user: StoredUser): Uint8Array {
   return hmac(sha256, decodeBase64Url(sessionKey), encodeUtf8(`${claims}.${user.password.hash}`));
-}
-
-/** Takes as long for a difference in the first byte as for one in the last. */
-function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] as number);
-  return difference === 0;
-}
-
-function randomBytes(count: number): Uint8Array {
-  return crypto.getRandomValues(new Uint8Array(count));
-}
-
-function encodeBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '');
-}
-
-function decodeBase64Url(text: string): Uint8Array {
-  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }

@@ -23,6 +23,7 @@ import { shibuDbError } from '../api/errors.ts';
 import { shown } from '../base/arguments.ts';
 import { CallFlag, encodeFrame, type Frame, FrameType, valuesOf } from '../bridge/protocol/frames.ts';
 import { frameBytesMax } from '../bridge/protocol/hello.ts';
+import { SessionMemory } from '../client/session-state.ts';
 import type { Callee } from './source.ts';
 
 /** Where answers go: the newest connection of the client. */
@@ -36,14 +37,25 @@ export interface CallObserver {
   finished(method: Method, code: string | undefined, startedAt: number): void;
 }
 
+/** A session between two calls, as plain data: enough to go on with it in another memory, but for its scans. */
+export interface SessionAtRest {
+  readonly id: string;
+  readonly state: SessionState | undefined;
+  /** The last call there was: of earlier ones that come again the outcome is not known any more. */
+  readonly lastCall: number;
+}
+
 interface RunningCall {
   readonly method: Method;
   readonly controller: AbortController;
   readonly settled: Promise<void>;
 }
 
-/** Opening a scan changes nothing that lasts, but doing it twice would leave one behind. */
-const scanOpeners: ReadonlySet<Method> = new Set<Method>(['scanOpen', 'scanVectorsOpen']);
+/**
+ * Calls on scans change nothing that lasts, but the session: opening one twice would leave one behind, and a step that is
+ * taken twice would leave out what the first one gave.
+ */
+const scanCalls: ReadonlySet<Method> = new Set<Method>(['scanOpen', 'scanVectorsOpen', 'scanNext']);
 
 const runningMax = 65_536;
 const outcomeBytesMax = 16 * 1024 * 1024;
@@ -61,11 +73,28 @@ export class BridgeSession {
   #ended: Promise<void> | undefined;
   /** Who is signed in, for limits: what they may do is the engine's business. */
   #user: string | undefined;
+  readonly #memory: SessionMemory = new SessionMemory();
+  #lastCall = 0;
+  /** Calls up to here were answered in another memory. */
+  #answeredBefore = 0;
 
   constructor(id: string, callee: Callee, observer: CallObserver) {
     this.id = id;
     this.#callee = callee;
     this.#observer = observer;
+  }
+
+  /** `undefined` while a call is running, or after the end. */
+  get atRest(): SessionAtRest | undefined {
+    if (this.#running.size > 0 || this.isEnded) return undefined;
+    return { id: this.id, state: this.#memory.state, lastCall: this.#lastCall };
+  }
+
+  /** Becomes what another one was. @throws NOT_AUTHENTICATED */
+  async resume({ state, lastCall }: SessionAtRest): Promise<void> {
+    this.#lastCall = lastCall;
+    this.#answeredBefore = lastCall;
+    if (state !== undefined) await this.resumeState(state);
   }
 
   get isEnded(): boolean {
@@ -90,6 +119,7 @@ export class BridgeSession {
   async signIn(credentials: { readonly username: string; readonly password: string }): Promise<SignedIn> {
     const signedIn = (await this.#callee.call('authenticate', credentials as never, {})) as SignedIn;
     this.#user = signedIn.user.username;
+    this.#memory.note('authenticate', credentials, signedIn);
     return signedIn;
   }
 
@@ -97,6 +127,7 @@ export class BridgeSession {
   async resumeState(state: SessionState): Promise<SignedIn | undefined> {
     const signedIn = (await this.#callee.call('resumeSession', state as never, {})) as SignedIn | undefined;
     this.#user = signedIn?.user.username;
+    this.#memory.note('resumeSession', state, signedIn);
     return signedIn;
   }
 
@@ -130,11 +161,13 @@ export class BridgeSession {
     const succeed = (value: unknown): void => {
       this.#observer.finished(method, undefined, startedAt);
       if (method === 'authenticate') this.#user = (value as SignedIn).user.username;
+      this.#memory.note(method, args as never, value);
       this.#answer(id, method, replyFrame(id, method, value));
       done();
     };
     try {
-      this.#check(id);
+      this.#check(id, method);
+      this.#lastCall = Math.max(this.#lastCall, id);
       this.#observer.admit(method, this.#user);
       const result = method === 'close' ? this.end() : this.#run(id, method, args, flags);
       if (result instanceof Promise) result.then(succeed, fail);
@@ -144,8 +177,9 @@ export class BridgeSession {
     }
   }
 
-  #check(id: number): void {
-    if (this.#forgotten.has(id))
+  #check(id: number, method: Method): void {
+    const isOld = id <= this.#answeredBefore && !callsThatChangeNothing.has(method);
+    if (isOld || this.#forgotten.has(id))
       throw shibuDbError(
         'OUTCOME_UNKNOWN',
         'The outcome of this call is not known any more: it may have taken effect',
@@ -214,7 +248,7 @@ export class BridgeSession {
 
   #answer(id: number, method: Method, frame: Uint8Array<ArrayBuffer>): void {
     this.#sink?.push(frame, id);
-    if (callsThatChangeNothing.has(method) && !scanOpeners.has(method)) return;
+    if (callsThatChangeNothing.has(method) && !scanCalls.has(method)) return;
     this.#outcomes.set(id, frame);
     this.#outcomeBytes += frame.length;
     for (const [oldest, { length }] of this.#outcomes) {

@@ -1,9 +1,9 @@
 /** One WebSocket of a client: hello, then frames to and from its session. */
 
-import type { RawData, WebSocket } from 'ws';
 import { toEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
-import { FrameLink, type Receipt } from '../bridge/protocol/frame-link.ts';
+import { unref } from '../base/unref.ts';
+import { FrameLink, type LinkBalance, type Receipt } from '../bridge/protocol/frame-link.ts';
 import { encodeFrame, type Frame, FrameType, valuesOf } from '../bridge/protocol/frames.ts';
 import {
   commonVersion,
@@ -15,7 +15,7 @@ import {
   windowBytes,
 } from '../bridge/protocol/hello.ts';
 import { malformed } from '../bridge/protocol/value-reader.ts';
-import type { BridgeSession } from './bridge-session.ts';
+import type { BridgeSession, CallObserver, SessionAtRest } from './bridge-session.ts';
 import type { ConnectionHost } from './connection-host.ts';
 
 /** WebSocket close codes: 1000 and 1002 of the standard, 4000 to 4999 for applications. */
@@ -32,21 +32,40 @@ const helloTimeoutMs = 10_000;
 const waitingBytesMax = 64 * 1024 * 1024;
 const waitingMsMax = 30_000;
 
+/** A WebSocket as the runtime has it. Its messages, pongs and end are told to the connection. */
+export interface BridgeSocket {
+  send(message: Uint8Array<ArrayBuffer>): void;
+  /** At the level of WebSocket, where that can be asked for. */
+  ping?(): void;
+  close(code: number, reason: string): void;
+  /** Cuts the connection without waiting for the other side. */
+  terminate?(): void;
+}
+
+/** A connection with nothing under way, as plain data. */
+export interface ConnectionAtRest {
+  readonly session: SessionAtRest;
+  /** In hexadecimal. */
+  readonly tokenHash: string;
+  readonly balance: LinkBalance;
+  readonly address: string;
+}
+
 export class SocketConnection {
-  readonly #socket: WebSocket;
+  readonly #socket: BridgeSocket;
   readonly #host: ConnectionHost;
   readonly #address: string;
   readonly #userToken: string | undefined;
   readonly #link: FrameLink;
-  readonly #helloTimer: NodeJS.Timeout;
-  readonly #heartbeat: NodeJS.Timeout;
+  readonly #helloTimer: ReturnType<typeof setTimeout>;
+  readonly #heartbeat: ReturnType<typeof setInterval> | undefined;
   #state: 'hello' | 'welcoming' | 'open' | 'closed' = 'hello';
   #session: BridgeSession | undefined;
   #heardAt: number = Date.now();
   #stuckAt: number | undefined;
 
   /** @param userToken of whoever the ticket was for */
-  constructor(socket: WebSocket, host: ConnectionHost, address: string, userToken: string | undefined) {
+  constructor(socket: BridgeSocket, host: ConnectionHost, address: string, userToken: string | undefined) {
     this.#socket = socket;
     this.#host = host;
     this.#address = address;
@@ -56,20 +75,44 @@ export class SocketConnection {
         host.metrics.bytesSent += message.length;
         socket.send(message);
       },
-      schedule: setImmediate,
+      schedule: (flush) => {
+        host.schedule(() => {
+          flush();
+          if (host.quiet !== undefined && this.atRest !== undefined) host.quiet(this);
+        });
+      },
       messageBytesMax,
       frameBytesMax,
       window: windowBytes,
     });
     this.#helloTimer = setTimeout(() => this.#cut(CloseCode.Refused, 'no hello came'), helloTimeoutMs);
-    this.#heartbeat = setInterval(() => this.#beat(), host.heartbeatMs);
-    socket.on('message', (data) => this.#onMessage(data));
-    socket.on('pong', () => {
-      this.#heardAt = Date.now();
-    });
-    socket.on('close', () => this.#closed());
-    // What follows is always `close`.
-    socket.on('error', () => {});
+    if (host.watches) this.#heartbeat = setInterval(() => this.#beat(), host.heartbeatMs);
+  }
+
+  /** Goes on with a connection whose memory is gone, while its socket is not. @throws NOT_AUTHENTICATED */
+  static async restore(
+    socket: BridgeSocket,
+    host: ConnectionHost,
+    { session: rest, tokenHash, balance, address }: ConnectionAtRest,
+  ): Promise<SocketConnection> {
+    const connection = new SocketConnection(socket, host, address, undefined);
+    clearTimeout(connection.#helloTimer);
+    connection.#state = 'open';
+    connection.#link.resume(balance);
+    const session = await host.sessions.restore(rest, decodeHex(tokenHash), connection.#observer());
+    session.attach(connection);
+    connection.#session = session;
+    return connection;
+  }
+
+  /** What `restore` needs; `undefined` while something is under way. */
+  get atRest(): ConnectionAtRest | undefined {
+    const balance = this.#link.atRest;
+    const session = this.#state === 'open' ? this.#session : undefined;
+    const rest = session?.atRest;
+    const tokenHash = session && this.#host.sessions.tokenHashOf(session);
+    if (balance === undefined || rest === undefined || tokenHash === undefined) return undefined;
+    return { session: rest, tokenHash: encodeHex(tokenHash), balance, address: this.#address };
   }
 
   /** An answer of the session. A client that does not read is cut off; its session waits for it a while. */
@@ -85,9 +128,13 @@ export class SocketConnection {
     this.#cut(CloseCode.GoingAway, 'the server is ending');
   }
 
-  #onMessage(data: RawData): void {
+  /** The client is there, whatever it said. */
+  heard(): void {
     this.#heardAt = Date.now();
-    const message = data as Buffer;
+  }
+
+  receive(message: Uint8Array): void {
+    this.heard();
     this.#host.metrics.bytesReceived += message.length;
     try {
       this.#link.receive(message, (frame, receipt) => this.#onFrame(frame, receipt));
@@ -171,7 +218,18 @@ export class SocketConnection {
       const session = sessions.find(hello.resume.session, hello.resume.token);
       if (session !== undefined) return { session, token: hello.resume.token, resumed: true };
     }
-    const made = sessions.create({
+    const made = sessions.create(this.#observer());
+    try {
+      const userToken = await this.#signIn(made.session, hello);
+      return { ...made, resumed: false, userToken };
+    } catch (error) {
+      await sessions.end(made.session);
+      throw error;
+    }
+  }
+
+  #observer(): CallObserver {
+    return {
       admit: (method, user) => {
         const { admission } = this.#host;
         if (method === 'authenticate') admission.login(this.#address);
@@ -181,14 +239,7 @@ export class SocketConnection {
       finished: (method, code, startedAt) => {
         this.#host.metrics.called(method, code, (performance.now() - startedAt) / 1000);
       },
-    });
-    try {
-      const userToken = await this.#signIn(made.session, hello);
-      return { ...made, resumed: false, userToken };
-    } catch (error) {
-      await sessions.end(made.session);
-      throw error;
-    }
+    };
   }
 
   /** @returns the user's token, if the hello brought a password */
@@ -210,10 +261,11 @@ export class SocketConnection {
   #beat(): void {
     const now = Date.now();
     if (now - this.#heardAt > this.#host.heartbeatMs * 3) {
-      this.#socket.terminate();
+      this.#socket.terminate?.();
+      this.ended();
       return;
     }
-    this.#socket.ping();
+    this.#socket.ping?.();
     const isStuck = this.#link.queuedBytes > 0 && !this.#link.hasCredit;
     this.#stuckAt = isStuck ? (this.#stuckAt ?? now) : undefined;
     if (this.#stuckAt !== undefined && now - this.#stuckAt > waitingMsMax)
@@ -234,13 +286,14 @@ export class SocketConnection {
 
   #cut(code: number, reason: string): void {
     if (this.#state === 'closed') return;
-    this.#closed();
+    this.ended();
     this.#socket.close(code, reason);
     // Whoever does not answer the closing is cut without it.
-    setTimeout(() => this.#socket.terminate(), 2000).unref();
+    if (this.#socket.terminate !== undefined) unref(setTimeout(() => this.#socket.terminate?.(), 2000));
   }
 
-  #closed(): void {
+  /** The socket is gone. */
+  ended(): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     clearTimeout(this.#helloTimer);
@@ -249,4 +302,12 @@ export class SocketConnection {
     if (this.#session !== undefined) this.#host.sessions.leave(this.#session, this);
     this.#host.left(this);
   }
+}
+
+function encodeHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function decodeHex(text: string): Uint8Array {
+  return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }

@@ -1,17 +1,20 @@
 /** The sessions of a server by their id: found again by who has the token, ended when nobody comes back. */
 
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type AnswerSink, BridgeSession, type CallObserver } from './bridge-session.ts';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { encodeBase64Url, equalInConstantTime, randomBytes } from '../base/secrets.ts';
+import { encodeUtf8 } from '../base/text.ts';
+import { unref } from '../base/unref.ts';
+import { type AnswerSink, BridgeSession, type CallObserver, type SessionAtRest } from './bridge-session.ts';
 import type { Source } from './source.ts';
 
 interface Kept {
   readonly session: BridgeSession;
   /** Of the token: what lies in memory opens nothing. */
-  readonly tokenHash: Buffer;
-  expiry: NodeJS.Timeout | undefined;
+  readonly tokenHash: Uint8Array;
+  expiry: ReturnType<typeof setTimeout> | undefined;
 }
 
-const hashOf = (token: string): Buffer => createHash('sha256').update(token).digest();
+const hashOf = (token: string): Uint8Array => sha256(encodeUtf8(token));
 
 export class SessionStore {
   readonly #source: Source;
@@ -29,17 +32,32 @@ export class SessionStore {
   }
 
   create(observer: CallObserver): { session: BridgeSession; token: string } {
-    const id = randomBytes(12).toString('base64url');
-    const token = randomBytes(32).toString('base64url');
+    const id = encodeBase64Url(randomBytes(12));
+    const token = encodeBase64Url(randomBytes(32));
     const session = new BridgeSession(id, this.#source.openSession(), observer);
     this.#sessions.set(id, { session, tokenHash: hashOf(token), expiry: undefined });
     return { session, token };
   }
 
+  /** Goes on with a session of another memory, whose token has this hash. @throws NOT_AUTHENTICATED */
+  async restore(rest: SessionAtRest, tokenHash: Uint8Array, observer: CallObserver): Promise<BridgeSession> {
+    const there = this.#sessions.get(rest.id);
+    if (there !== undefined) return there.session;
+    const session = new BridgeSession(rest.id, this.#source.openSession(), observer);
+    await session.resume(rest);
+    this.#sessions.set(rest.id, { session, tokenHash, expiry: undefined });
+    return session;
+  }
+
+  /** Of the session's token, for `restore`. */
+  tokenHashOf(session: BridgeSession): Uint8Array | undefined {
+    return this.#sessions.get(session.id)?.tokenHash;
+  }
+
   /** The session, if it is still there and the token is its. */
   find(id: string, token: string): BridgeSession | undefined {
     const kept = this.#sessions.get(id);
-    if (kept === undefined || !timingSafeEqual(hashOf(token), kept.tokenHash)) return undefined;
+    if (kept === undefined || !equalInConstantTime(hashOf(token), kept.tokenHash)) return undefined;
     if (kept.session.isEnded) return undefined;
     clearTimeout(kept.expiry);
     kept.expiry = undefined;
@@ -54,7 +72,7 @@ export class SessionStore {
     if (session.isEnded) this.#sessions.delete(session.id);
     else {
       clearTimeout(kept.expiry);
-      kept.expiry = setTimeout(() => this.end(session), this.#resumeMs).unref();
+      kept.expiry = unref(setTimeout(() => this.end(session), this.#resumeMs));
     }
   }
 
