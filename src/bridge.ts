@@ -15,3 +15,9 @@ export {
   ShibuDbError,
 } from './api/errors.ts';
 export { type ConnectOptions, connect } from './bridge/client/connect.ts';
+export { type BridgePoolOptions, createConnectionPool } from './bridge/client/connection-pool.ts';
+export type {
+  ConnectionPool,
+  ConnectionPoolOptions,
+  ConnectionPoolStats,
+} from './client/connection-pool.ts';

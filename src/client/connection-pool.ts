@@ -51,6 +51,9 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
+/** A connection that answered so recently is lent without being tried again. */
+const soundMs = 500;
+
 export class ConnectionPool implements AsyncDisposable {
   readonly #options: Required<Omit<ConnectionPoolOptions, 'username' | 'password'>>;
   readonly #credentials: { username: string; password: string } | undefined;
@@ -85,9 +88,8 @@ export class ConnectionPool implements AsyncDisposable {
    *   new one throws
    */
   async getConnection(options: Pick<CallOptions, 'timeoutMs' | 'signal'> = {}): Promise<Database> {
-    this.#refuseClosed();
     const timeoutMs = options.timeoutMs ?? this.#options.acquireTimeoutMs;
-    const connection = await this.#acquire(options.signal, timeoutMs);
+    const connection = await this.#acquireSound(options.signal, timeoutMs);
     this.#refuseClosed();
     const { control } = connection;
     const transport = new LeasedTransport(control.transport, () => this.#giveBack(lease, connection));
@@ -135,8 +137,24 @@ export class ConnectionPool implements AsyncDisposable {
     await Promise.all([...this.#all].map((connection) => this.#discard(connection)));
   }
 
-  async #acquire(signal: AbortSignal | undefined, timeoutMs: number): Promise<Connection> {
-    const deadline = deadlineOf(signal, timeoutMs, 'getConnection');
+  /** One that lay idle is tried before it is lent; what does not answer is replaced. */
+  async #acquireSound(signal: AbortSignal | undefined, timeoutMs: number): Promise<Connection> {
+    const endMs = performance.now() + timeoutMs;
+    for (;;) {
+      this.#refuseClosed();
+      const connection = await this.#acquire(signal, timeoutMs, Math.max(1, endMs - performance.now()));
+      if (performance.now() - connection.usedAtMs < soundMs) return connection;
+      try {
+        await this.#reset(connection, Math.max(1, endMs - performance.now()));
+        return connection;
+      } catch {
+        await this.#discard(connection);
+      }
+    }
+  }
+
+  async #acquire(signal: AbortSignal | undefined, timeoutMs: number, leftMs: number): Promise<Connection> {
+    const deadline = deadlineOf(signal, leftMs, 'getConnection');
     const { promise, resolve, reject } = Promise.withResolvers<Connection>();
     const waiter: Waiter = { number: ++this.#asked, resolve, reject };
     this.#waiters.push(waiter);
@@ -241,9 +259,8 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /** Back to how it was handed out first. It answers only if the connection and whoever is signed in are still good. */
-  async #reset({ control }: Connection): Promise<void> {
+  async #reset({ control }: Connection, timeoutMs: number = this.#options.acquireTimeoutMs): Promise<void> {
     const { token } = control;
-    const timeoutMs = this.#options.acquireTimeoutMs;
     await control.resume(token === undefined ? {} : { token }, { timeoutMs });
     this.#token = control.token;
   }

@@ -5,6 +5,13 @@
 
 import type { ArgumentsOf, Method, SessionState, SignedIn } from '../api/calls.ts';
 
+/** After them a session is another one than before. */
+export const callsThatChangeSession: ReadonlySet<Method> = new Set<Method>([
+  'useSpace',
+  'authenticate',
+  'resumeSession',
+]);
+
 export class SessionMemory {
   #state: SessionState = {};
 
@@ -19,6 +26,11 @@ export class SessionMemory {
       const token = (result as SignedIn | undefined)?.token;
       this.#state = { ...(token === undefined ? {} : { token }), ...(space === undefined ? {} : { space }) };
     }
+  }
+
+  /** The connection itself has signed somebody in. */
+  signedIn(token: string): void {
+    this.#state = { ...this.#state, token };
   }
 
   /** The arguments of the `resumeSession` that restores it; `undefined` while there is nothing to restore. */

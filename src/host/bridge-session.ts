@@ -160,7 +160,8 @@ export class BridgeSession {
     };
     const succeed = (value: unknown): void => {
       this.#observer.finished(method, undefined, startedAt);
-      if (method === 'authenticate') this.#user = (value as SignedIn).user.username;
+      if (method === 'authenticate' || method === 'resumeSession')
+        this.#user = (value as SignedIn | undefined)?.user.username;
       this.#memory.note(method, args as never, value);
       this.#answer(id, method, replyFrame(id, method, value));
       done();

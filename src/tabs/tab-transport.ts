@@ -17,7 +17,7 @@ import {
 import type { Stats } from '../api/database.ts';
 import { type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { withTimeout } from '../base/with-timeout.ts';
-import { SessionMemory } from '../client/session-state.ts';
+import { callsThatChangeSession, SessionMemory } from '../client/session-state.ts';
 import type { Transport, TransportOptions } from '../client/transport.ts';
 import { Connection, type Exchange, OpenCall } from '../rpc/connection.ts';
 import type { Reply } from '../rpc/messages.ts';
@@ -25,8 +25,6 @@ import type { Link } from './link.ts';
 import { webLocks } from './names.ts';
 import { type FinderOptions, OwnerFinder } from './owner-finder.ts';
 
-/** The calls after which a session is another one than before. */
-const changesSession: ReadonlySet<Method> = new Set<Method>(['useSpace', 'authenticate', 'resumeSession']);
 /** How often a call that was sent is made again. */
 const repeatsMax = 2;
 
@@ -83,7 +81,7 @@ export class TabTransport implements Transport {
     if (method === 'close' && this.#connection === undefined)
       return Promise.resolve(undefined as ResultOf<M>);
     const answer = this.#make(method, args, options);
-    if (!changesSession.has(method)) return answer;
+    if (!callsThatChangeSession.has(method)) return answer;
     return answer.then((result) => {
       this.#memory.note(method, args, result);
       return result;

@@ -181,6 +181,16 @@ test('a connection that broke is replaced: when it comes back, and by the health
   await pool.close();
 });
 
+test('one that broke while it lay idle is not lent out', async (t) => {
+  const { pool, opened } = scene(t, { minSize: 1, maxSize: 1 });
+  await pool.use((db) => db.listSpaces());
+  await opened[0]?.close();
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  await pool.use((db) => db.listSpaces());
+  assert.equal(opened.length, 2);
+  await pool.close();
+});
+
 test('connections beyond minSize that nobody used for an interval are closed', async (t) => {
   t.mock.timers.enable({ apis: ['setInterval'] });
   const { pool } = scene(t, { minSize: 1, maxSize: 4, healthCheckIntervalMs: 1 });

@@ -44,7 +44,8 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
   }, options);
 }
 
-function addressOf(url: unknown): string {
+/** @throws INVALID_ARGUMENT */
+export function addressOf(url: unknown): string {
   try {
     const parsed = new URL(url as string | URL);
     if ((parsed.protocol === 'ws:' || parsed.protocol === 'wss:') && parsed.username === '') {

@@ -17,9 +17,11 @@ import {
   type Method,
   type ResultOf,
   type ScanStep,
+  standingCalls,
 } from '../../api/calls.ts';
 import type { Progress } from '../../api/database.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../../api/errors.ts';
+import { callsThatChangeSession, SessionMemory } from '../../client/session-state.ts';
 import type { Transport, TransportOptions } from '../../client/transport.ts';
 import { CallFlag, encodeFrame, type Frame, FrameType, setFlag, valuesOf } from '../protocol/frames.ts';
 import { frameBytesMax, type Welcome } from '../protocol/hello.ts';
@@ -49,8 +51,8 @@ interface OpenCall {
   readonly stopListening: (() => void) | undefined;
   /** For `scanNext` and `scanClose`: which scan. */
   readonly scan: number | undefined;
-  /** For `useSpace`: which space. */
-  readonly space: string | undefined;
+  /** Of a call that changes the session: what it says. */
+  readonly sessionArgs: ArgumentsOf<Method> | undefined;
   /** It may have reached the server: it was handed to a connection. */
   sent: boolean;
 }
@@ -67,7 +69,7 @@ export class SocketTransport implements Transport {
   #connectedAt = 0;
   #session: { readonly session: string; readonly token: string } | undefined;
   /** What a new session begins with, should this one be lost. */
-  #state: { readonly token?: string; readonly space?: string } = {};
+  readonly #memory: SessionMemory = new SessionMemory();
   /** Why nothing works any more. */
   #lost: ShibuDbError | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
@@ -114,7 +116,7 @@ export class SocketTransport implements Transport {
         onProgress,
         stopListening: signal === undefined ? undefined : () => signal.removeEventListener('abort', onAbort),
         scan,
-        space: method === 'useSpace' ? (args as ArgumentsOf<'useSpace'>).name : undefined,
+        sessionArgs: callsThatChangeSession.has(method) ? args : undefined,
         sent: false,
       });
       if (this.#connection !== undefined) this.#sendCall(id);
@@ -138,7 +140,12 @@ export class SocketTransport implements Transport {
 
   /** Lets the server forget the outcomes of calls that have been answered. */
   #tellSettled(): void {
-    const [lowest = this.#nextId] = this.#open.keys();
+    let lowest = this.#nextId;
+    for (const [id, { method }] of this.#open) {
+      if (standingCalls.has(method)) continue;
+      lowest = id;
+      break;
+    }
     if (lowest === this.#settledTold) return;
     this.#settledTold = lowest;
     this.#connection?.control(encodeFrame(FrameType.Settled, lowest));
@@ -181,17 +188,12 @@ export class SocketTransport implements Transport {
   }
 
   /** Keeps what must be known when the session is lost. Gives the answer as the caller is to get it. */
-  #noted({ method, scan, space }: OpenCall, value: unknown): unknown {
+  #noted({ method, scan, sessionArgs }: OpenCall, value: unknown): unknown {
     if (method === 'scanOpen' || method === 'scanVectorsOpen') return this.#scans.opened(value as number);
     if (method === 'scanNext' && scan !== undefined) this.#scans.stepped(scan, value as ScanStep<unknown>);
     else if (method === 'scanClose' && scan !== undefined) this.#scans.closed(scan);
-    else if (space !== undefined) this.#state = { ...this.#state, space };
-    else if (method === 'authenticate') this.#noteUser((value as { token?: string }).token);
+    else if (sessionArgs !== undefined) this.#memory.note(method, sessionArgs, value);
     return value;
-  }
-
-  #noteUser(token: string | undefined): void {
-    if (token !== undefined) this.#state = { ...this.#state, token };
   }
 
   #take(id: number): OpenCall | undefined {
@@ -211,7 +213,7 @@ export class SocketTransport implements Transport {
       url,
       hello: makeHello({
         ...(login !== undefined && 'password' in login ? { credentials: login } : {}),
-        ...(resume === undefined ? {} : { resume, state: this.#state }),
+        ...(resume === undefined ? {} : { resume, state: this.#memory.state ?? {} }),
       }),
       ticket,
       timeoutMs,
@@ -230,7 +232,7 @@ export class SocketTransport implements Transport {
     this.#connection = connection;
     this.#connectedAt = Date.now();
     this.#session = { session, token };
-    this.#noteUser(userToken);
+    if (userToken !== undefined) this.#memory.signedIn(userToken);
     clearTimeout(this.#patience);
     this.#patience = undefined;
     this.#settledTold = 0;
