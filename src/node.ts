@@ -38,6 +38,11 @@ export interface OpenOptions extends ClientOptions {
   create?: boolean;
   /** How long to wait for another process to let the database go. Default 0: `LOCKED` at once. */
   openTimeoutMs?: number;
+  /**
+   * What to do about damage. `fail`: calls on a damaged space are errors. `salvage`: it opens read-only with what is intact.
+   * Default `fail`.
+   */
+  onCorruption?: 'fail' | 'salvage';
 }
 
 /**

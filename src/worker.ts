@@ -60,7 +60,7 @@ class Endpoint implements WorkerEndpoint {
 }
 
 async function openInMemory(name: string, options: WorkerOpenOptions): Promise<Session> {
-  const engine = await openEngine(name, await loadCore(options), new MemoryBackend());
+  const engine = await openEngine(name, await loadCore(options), new MemoryBackend(), options);
   return new Session(engine, () => engine.close());
 }
 
@@ -94,7 +94,7 @@ class StoredDatabase implements OwnableDatabase {
     });
     storage.onEnd = ({ reason }) => onEnd(reason);
     try {
-      return { storage, engine: await openEngine(name, await compiling, storage) };
+      return { storage, engine: await openEngine(name, await compiling, storage, options) };
     } catch (error) {
       storage.close();
       throw error;
@@ -102,13 +102,19 @@ class StoredDatabase implements OwnableDatabase {
   }
 }
 
-function openEngine(name: string, core: Core, backend: StorageBackend): Promise<DatabaseEngine> {
+function openEngine(
+  name: string,
+  core: Core,
+  backend: StorageBackend,
+  { onCorruption = 'fail' }: WorkerOpenOptions,
+): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
     core,
     backend,
     now: () => performance.now(),
     settings: defaultSettings,
+    onCorruption,
   });
 }
 

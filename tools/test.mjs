@@ -29,7 +29,7 @@ const browserFolders = [
 const heavyFolders = [...browserFolders, 'edge', 'native', 'node', 'recall'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {
-  light: 2 * 60_000,
+  light: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 2 * 60_000),
   heavy: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 15 * 60_000),
 };
 const graceMs = 5_000;

@@ -41,6 +41,7 @@ SHIBUMI_EXPORT(arena_segment_blocks) u32 export_arena_segment_blocks(u32 segment
 }
 SHIBUMI_EXPORT(arena_dirty_blocks) u32 export_arena_dirty_blocks(u32 group_mask) { return dirty_blocks(group_mask); }
 
+SHIBUMI_EXPORT(block_expect) i32 export_block_expect(u32 segment, u32 index) { return block_expect(segment, index); }
 SHIBUMI_EXPORT(block_adopt) Addr export_block_adopt(u32 segment, u32 index) { return block_adopt(segment, index); }
 SHIBUMI_EXPORT(block_drop) i32 export_block_drop(u32 segment, u32 index) { return block_drop(segment, index); }
 SHIBUMI_EXPORT(fault_segment) u32 export_fault_segment() { return fault_segment(); }

@@ -20,6 +20,7 @@ import type {
   VectorIds,
   VectorInput,
   VectorSpaceOptions,
+  VerifyReport,
 } from './database.ts';
 import type { LogLevel } from './events.ts';
 import type { FirstAdmin, NewUser, Permissions, Role, User } from './users.ts';
@@ -72,6 +73,19 @@ export interface PackedValues {
 export interface PackedEntries {
   readonly keys: readonly string[];
   readonly values: PackedValues;
+}
+
+/** The next piece of an export. */
+export interface ExportStep {
+  bytes: Uint8Array;
+  done: boolean;
+  progress: Progress;
+}
+
+export interface ImportStep {
+  progress: Progress;
+  /** Spaces that are complete. */
+  spaces: string[];
 }
 
 /** Method name -> its arguments and its result. */
@@ -134,6 +148,12 @@ export interface Calls {
   ];
   checkpoint: [Record<never, never>, undefined];
   stats: [Record<never, never>, Stats];
+  verify: [{ deep?: boolean }, VerifyReport];
+  exportOpen: [{ spaces?: readonly string[] }, number];
+  exportNext: [{ transfer: number }, ExportStep];
+  importOpen: [Record<never, never>, number];
+  importNext: [{ transfer: number; bytes: Uint8Array; last: boolean }, ImportStep];
+  transferClose: [{ transfer: number }, undefined];
   close: [Record<never, never>, undefined];
 }
 
@@ -187,4 +207,5 @@ export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
   'waitForIndex',
   'checkpoint',
   'stats',
+  'verify',
 ]);

@@ -109,6 +109,52 @@ export interface SpaceInfo {
   durability: Durability;
 }
 
+/** Something stored that is damaged or missing, or that cannot be used. */
+export interface StorageFault {
+  kind: 'catalog' | 'manifest' | 'block' | 'record' | 'image';
+  /** What was found, in words. */
+  message: string;
+  /** Where: of a block its segment and number, of a log record its number. */
+  segment?: number;
+  block?: number;
+  record?: number;
+}
+
+export interface VerifyOptions extends CallOptions, ProgressOptions {
+  /**
+   * Also goes through every reference inside the images, and applies the log, in an instance of its own: needs the memory of
+   * the largest space once more. Default true.
+   */
+  deep?: boolean;
+}
+
+/** What is stored of a space, and what is wrong with it. */
+export interface SpaceReport {
+  name: string;
+  blocks: number;
+  bytes: number;
+  /** Log records behind the last checkpoint. */
+  records: number;
+  faults: StorageFault[];
+}
+
+export interface VerifyReport {
+  /** Nothing is wrong anywhere. */
+  ok: boolean;
+  spaces: SpaceReport[];
+  /** What is wrong with the catalog. */
+  faults: StorageFault[];
+}
+
+export interface ExportOptions extends CallOptions, ProgressOptions {
+  /** Default: all. */
+  spaces?: readonly string[];
+}
+
+export interface ImportResult {
+  spaces: string[];
+}
+
 export interface SpaceDescription extends SpaceInfo {
   /** Entries or vectors that are there. */
   count: number;
@@ -118,6 +164,8 @@ export interface SpaceDescription extends SpaceInfo {
   storedBytes: number;
   /** Vector spaces: vectors the index knows, and those still to be linked (searched exactly meanwhile). */
   index?: { linked: number; pending: number };
+  /** There when the space is damaged and only what is intact can be read: what is wrong. Writes fail with `READ_ONLY`. */
+  readOnly?: StorageFault[];
 }
 
 export type Value = string | Uint8Array;
@@ -339,6 +387,26 @@ export interface Database extends SpaceCalls, UserCalls, EventCalls, AsyncDispos
   /** Writes everything since the last checkpoint as blocks and drops the log. Happens by itself when it pays. */
   checkpoint(options?: CallOptions): Promise<void>;
   stats(options?: CallOptions): Promise<Stats>;
+  /** Checks everything that is stored and reports what is damaged. Changes nothing; progress counts blocks. */
+  verify(options?: VerifyOptions): Promise<VerifyReport>;
+  /**
+   * Writes spaces, all by default, as one stream of bytes (docs/format.md), and closes it; aborts it on failure. At most one
+   * frame of about 1 MiB is in memory. Others may write meanwhile: what they write may be in the stream or not. Users are
+   * not in it.
+   *
+   * @throws SPACE_NOT_FOUND; whatever the stream fails with
+   */
+  exportTo(stream: WritableStream<Uint8Array>, options?: ExportOptions): Promise<void>;
+  /**
+   * Reads such a stream. Nothing in it is trusted. Spaces get the names they had; where one is taken nothing is imported.
+   * What was acknowledged before a failure stays: `details.acknowledged` counts entries and vectors.
+   *
+   * @throws CORRUPTION, VERSION_MISMATCH, SPACE_EXISTS; whatever the stream fails with
+   */
+  importFrom(
+    stream: ReadableStream<Uint8Array>,
+    options?: CallOptions & ProgressOptions,
+  ): Promise<ImportResult>;
   /** Finishes what was accepted, checkpoints, and frees everything. May be called twice. Later calls fail: `CLOSED`. */
   close(): Promise<void>;
 }

@@ -42,6 +42,8 @@ export type ErrorCode =
   | 'OUT_OF_MEMORY'
   | 'CORRUPTION'
   | 'DATA_LOST'
+  | 'READ_ONLY'
+  | 'WASM_UNAVAILABLE'
   | 'VERSION_MISMATCH'
   | 'INTERNAL';
 

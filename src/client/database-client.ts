@@ -18,7 +18,9 @@ import type {
   DatabaseEventType,
   EngineKind,
   Entry,
+  ExportOptions,
   FirstAdmin,
+  ImportResult,
   InsertVectorsOptions,
   KeyValueSpaceOptions,
   NewUser,
@@ -45,6 +47,8 @@ import type {
   VectorInput,
   VectorScanOptions,
   VectorSpaceOptions,
+  VerifyOptions,
+  VerifyReport,
 } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { cursorAt } from '../base/cursor.ts';
@@ -52,6 +56,7 @@ import { packEntries, unpackValues } from '../base/packed-values.ts';
 import { deadlineOf } from './deadline.ts';
 import { EventListeners, type ListenerOptions } from './event-listeners.ts';
 import type { Logger } from './logger.ts';
+import { exportTo, importFrom } from './transfer.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 
 type AnyOptions = CallOptions & ProgressOptions;
@@ -399,6 +404,22 @@ export class DatabaseClient extends SpaceClient implements Database {
 
   stats(options?: CallOptions): Promise<Stats> {
     return this.caller.call('stats', {}, options);
+  }
+
+  verify(options: VerifyOptions = {}): Promise<VerifyReport> {
+    const { deep, ...rest } = options;
+    return this.caller.call('verify', defined({ deep }), rest);
+  }
+
+  exportTo(stream: WritableStream<Uint8Array>, options: ExportOptions = {}): Promise<void> {
+    return exportTo(this.caller, stream, options);
+  }
+
+  importFrom(
+    stream: ReadableStream<Uint8Array>,
+    options: CallOptions & ProgressOptions = {},
+  ): Promise<ImportResult> {
+    return importFrom(this.caller, stream, options);
   }
 
   close(): Promise<void> {

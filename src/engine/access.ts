@@ -81,6 +81,12 @@ const rights: RightsTable = {
   nextEvents: 'anyone',
   checkpoint: 'admin',
   stats: 'user',
+  verify: 'admin',
+  exportOpen: 'admin',
+  exportNext: 'admin',
+  importOpen: 'admin',
+  importNext: 'admin',
+  transferClose: 'anyone',
   close: 'anyone',
 };
 

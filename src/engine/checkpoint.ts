@@ -68,7 +68,7 @@ export async function checkpointSpace(
     await backend.publish(resident.entry.id, manifestBytes);
     published = true;
     resident.manifest = manifest;
-    resident.manifestBytes = manifestBytes;
+    resident.manifests = { first: manifestBytes, copy: manifestBytes };
     resident.logBytes -= before.logBytes;
     resident.changes -= before.changes;
     if (withDerived) resident.unsavedLinks -= before.unsavedLinks;

@@ -8,26 +8,38 @@
  * One thread: between two awaits nothing else happens.
  */
 
-import type { Durability, SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
+import type { CallContext } from '../api/calls.ts';
+import type {
+  Durability,
+  SpaceDescription,
+  SpaceInfo,
+  SpaceReport,
+  Stats,
+  VerifyReport,
+} from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import type { Decide } from '../space/conditional.ts';
 import type { Need } from '../space/space.ts';
+import type { StoredState } from '../storage/backend.ts';
 import {
   type Catalog,
   type CatalogEntry,
-  decodeCatalog,
+  catalogFaults,
   emptyCatalog,
   encodeCatalog,
+  soundCatalog,
 } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
 import { CommitQueue } from './commit-queue.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
-import { blockBytes, dropOrphans, openResidentSpace, type ResidentSpace } from './resident-space.ts';
+import { dropOrphans, openResidentSpace } from './open-space.ts';
+import { blockBytes, type ResidentSpace, type StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
+import { verifySpace } from './verify.ts';
 
 /** Everything about a new space except its number. */
 export type NewSpace = Omit<CatalogEntry, 'id'>;
@@ -57,7 +69,7 @@ export class DatabaseEngine {
   readonly #checkpoints: Map<number, Promise<void>> = new Map();
   readonly #idleTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
   readonly #sweepTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
-  #manifests: Map<number, Uint8Array>;
+  readonly #manifests: Map<number, StoredManifests> = new Map();
   #catalog: Catalog;
   /** Catalog changes run one after another. */
   #catalogWork: Promise<unknown> = Promise.resolve();
@@ -68,7 +80,7 @@ export class DatabaseEngine {
     tool: CoreInstance,
     checksum: Checksum,
     catalog: Catalog,
-    manifests: ReadonlyMap<number, Uint8Array>,
+    { manifests, manifestCopies }: StoredState,
   ) {
     this.events = new EventHub(() => this.wallClock());
     const backend = watchBackend(environment.backend, (error) =>
@@ -78,7 +90,8 @@ export class DatabaseEngine {
     this.#tool = tool;
     this.#checksum = checksum;
     this.#catalog = catalog;
-    this.#manifests = new Map(manifests);
+    for (const id of new Set([...manifests.keys(), ...(manifestCopies?.keys() ?? [])]))
+      this.#manifests.set(id, { first: manifests.get(id), copy: manifestCopies?.get(id) });
     this.#queue = new CommitQueue(this.#environment, checksum, (resident) => this.#applied(resident));
     this.#indexer = new Indexer(this.#environment, (resident) => this.#indexed(resident));
     this.users = new UserDirectory(
@@ -98,14 +111,9 @@ export class DatabaseEngine {
     tool.exports.arena_init(4096);
     const checksum: Checksum = (bytes) => tool.checksum(bytes);
     try {
-      const { catalog, manifests } = await environment.backend.readState();
-      return new DatabaseEngine(
-        environment,
-        tool,
-        checksum,
-        catalog === undefined ? emptyCatalog : decodeCatalog(catalog, checksum),
-        manifests,
-      );
+      const state = await environment.backend.readState();
+      const catalog = soundCatalog(state.catalog, state.catalogCopy, checksum);
+      return new DatabaseEngine(environment, tool, checksum, catalog ?? emptyCatalog, state);
     } catch (error) {
       tool.release();
       throw error;
@@ -228,7 +236,7 @@ export class DatabaseEngine {
     const resident = await openResidentSpace(
       this.#environment,
       entry,
-      this.#manifests.get(entry.id),
+      this.#manifests.get(entry.id) ?? noManifests,
       this.#checksum,
     ).catch((error: unknown) => {
       this.events.damaged(error, entry.name);
@@ -236,6 +244,8 @@ export class DatabaseEngine {
     });
     resident.usedAtMs = this.#environment.now();
     this.events.spaceOpened(resident, resident.usedAtMs - startedMs);
+    for (const { message } of resident.readOnly ?? [])
+      this.events.damaged(shibuDbError('CORRUPTION', message), entry.name);
     this.#residents.set(entry.id, resident);
     this.#indexer.schedule(resident);
     this.#sweepLater(resident);
@@ -269,7 +279,7 @@ export class DatabaseEngine {
     resident.broken = true;
     resident.space.instance.release();
     if (this.#residents.get(id) === resident) this.#residents.delete(id);
-    if (resident.manifest !== undefined) this.#keepManifest(resident);
+    this.#keepManifest(resident);
   }
 
   /** Waits until nothing that was begun on the space is under way. */
@@ -288,12 +298,18 @@ export class DatabaseEngine {
    * @throws SPACE_NOT_FOUND when the space was deleted meanwhile, OUT_OF_MEMORY
    */
   submit(entry: CatalogEntry, operations: Uint8Array, need: Need): Promise<number> {
-    return this.#withResident(entry, (resident) => this.#queue.submit(resident, operations, need));
+    return this.#withResident(entry, (resident) => {
+      assertWritable(resident);
+      return this.#queue.submit(resident, operations, need);
+    });
   }
 
   /** The same for a write that depends on what is there; resolves with its answer. */
   submitConditional<Answer>(entry: CatalogEntry, decide: Decide<Answer>, need: Need): Promise<Answer> {
-    return this.#withResident(entry, (resident) => this.#queue.submitConditional(resident, decide, need));
+    return this.#withResident(entry, (resident) => {
+      assertWritable(resident);
+      return this.#queue.submitConditional(resident, decide, need);
+    });
   }
 
   #withResident<Result>(
@@ -388,7 +404,8 @@ export class DatabaseEngine {
   async checkpoint(resident: ResidentSpace): Promise<void> {
     const { id } = resident.entry;
     while (this.#checkpoints.has(id)) await this.#checkpoints.get(id)?.catch(() => {});
-    if (resident.broken || (resident.changes === 0 && resident.unsavedLinks === 0)) return;
+    if (resident.broken || resident.readOnly !== undefined) return;
+    if (resident.changes === 0 && resident.unsavedLinks === 0) return;
     // While linking goes on, the graph's blocks change everywhere: they are stored when it is done, or when half of all
     // links are new, so that a crash never costs more than as much again.
     const linked = resident.space.count() - resident.space.pending();
@@ -404,13 +421,61 @@ export class DatabaseEngine {
     await work;
   }
 
+  /** Requires for each space that no checkpoint of it runs: one that is wanted meanwhile waits. */
+  async verify(
+    deep: boolean,
+    signal: AbortSignal | undefined,
+    onProgress: CallContext['onProgress'],
+  ): Promise<VerifyReport> {
+    this.#assertOpen();
+    const state = await this.#environment.backend.readState();
+    const faults = catalogFaults(state, this.#checksum);
+    const spaces: SpaceReport[] = [];
+    let done = 0;
+    for (const entry of [...this.#catalog.spaces]) {
+      if (!this.#catalog.spaces.some(({ id }) => id === entry.id)) continue;
+      while (this.#checkpoints.has(entry.id)) await this.#checkpoints.get(entry.id)?.catch(() => {});
+      signal?.throwIfAborted();
+      this.#assertOpen();
+      const current = await this.#environment.backend.readState();
+      const manifests = {
+        first: current.manifests.get(entry.id),
+        copy: current.manifestCopies?.get(entry.id),
+      };
+      const onBlock = (): void => {
+        signal?.throwIfAborted();
+        done++;
+        onProgress?.({ done, total: done });
+      };
+      const work = verifySpace(this.#environment, entry, manifests, {
+        checksum: this.#checksum,
+        deep,
+        onBlock,
+      });
+      const ended = work.then(
+        () => {},
+        () => {},
+      );
+      this.#checkpoints.set(
+        entry.id,
+        ended.finally(() => this.#checkpoints.delete(entry.id)),
+      );
+      spaces.push(await work);
+    }
+    return { ok: faults.length === 0 && spaces.every((space) => space.faults.length === 0), spaces, faults };
+  }
+
+  get checksum(): Checksum {
+    return this.#checksum;
+  }
+
   async checkpointAll(): Promise<void> {
     for (const resident of [...this.#residents.values()]) await this.checkpoint(resident);
   }
 
   #keepManifest(resident: ResidentSpace): void {
-    const bytes = resident.manifestBytes;
-    if (bytes !== undefined) this.#manifests.set(resident.entry.id, bytes);
+    const { manifests, entry } = resident;
+    if (manifests?.first !== undefined) this.#manifests.set(entry.id, manifests);
   }
 
   // --- facts ------------------------------------------------------------------------------------------------------
@@ -423,6 +488,7 @@ export class DatabaseEngine {
       count,
       memoryBytes: space.instance.exports.arena_frames_in_use() * blockBytes,
       storedBytes: resident.storedBytes,
+      ...(resident.readOnly === undefined ? {} : { readOnly: resident.readOnly }),
     };
     if (entry.engine === 'vector') {
       const pending = space.pending();
@@ -549,6 +615,17 @@ export class DatabaseEngine {
     if (this.#closing !== undefined)
       throw shibuDbError('CLOSED', `The database "${this.#environment.name}" is closed`);
   }
+}
+
+const noManifests: StoredManifests = { first: undefined, copy: undefined };
+
+function assertWritable({ entry, readOnly }: ResidentSpace): void {
+  if (readOnly === undefined) return;
+  throw shibuDbError(
+    'READ_ONLY',
+    `Space "${entry.name}" is damaged and can only be read: ${readOnly[0]?.message}; deleteSpace() or clear() makes room for a sound one`,
+    { details: { space: entry.name, faults: readOnly.length } },
+  );
 }
 
 function publicInfo(entry: CatalogEntry): SpaceInfo {

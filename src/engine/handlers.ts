@@ -52,6 +52,12 @@ export const partOf = {
   nextEvents: 'events',
   checkpoint: 'session',
   stats: 'session',
+  verify: 'maintenance',
+  exportOpen: 'maintenance',
+  exportNext: 'maintenance',
+  importOpen: 'maintenance',
+  importNext: 'maintenance',
+  transferClose: 'maintenance',
   close: 'session',
 } as const;
 

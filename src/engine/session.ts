@@ -14,6 +14,7 @@ import type { DatabaseEngine } from './database-engine.ts';
 import { EventCalls } from './event-calls.ts';
 import { type Handlers, type HandlersOf, type Part, partOf } from './handlers.ts';
 import { KeyValueCalls } from './key-value-calls.ts';
+import { MaintenanceCalls } from './maintenance-calls.ts';
 import { parseNewSpace } from './new-space.ts';
 import { ScanCalls } from './scan-calls.ts';
 import { SpaceAccess } from './space-access.ts';
@@ -46,6 +47,7 @@ export class Session implements HandlersOf<'session'> {
       vectors: new VectorCalls(this.#spaces, this.#scans),
       scans: this.#scans,
       events: this.#events,
+      maintenance: new MaintenanceCalls(engine),
       users: new UserCalls(engine.users, this.#access),
     };
   }

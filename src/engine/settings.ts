@@ -18,6 +18,8 @@ export interface Environment {
   readonly settings: Settings;
   /** What the spaces of this database, and perhaps of others in the same isolate, may hold together. Default: no bound. */
   readonly memory?: MemoryBudget;
+  /** What to do about a damaged space. Default `fail`. */
+  readonly onCorruption?: 'fail' | 'salvage';
 }
 
 export interface Settings {

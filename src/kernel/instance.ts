@@ -23,6 +23,7 @@ export interface CoreExports {
   arena_segment_blocks(segment: number): number;
   arena_dirty_blocks(groupMask: number): number;
   block_adopt(segment: number, index: number): number;
+  block_expect(segment: number, index: number): number;
   block_drop(segment: number, index: number): number;
   fault_segment(): number;
   fault_index(): number;
@@ -33,6 +34,13 @@ export interface CoreExports {
   checksum64(address: number, count: number): bigint;
   checksum64_more(address: number, count: number): void;
   checksum64_end(address: number, count: number): bigint;
+
+  salvage_begin(segment: number): void;
+  salvage_next(out: number): number;
+  salvage_value(out: number): number;
+  salvage_lost(): number;
+  salvage_rows(dimension: number, metric: number): number;
+  salvage_row(slot: number): number;
 
   kv_create(): number;
   kv_open(deep: number): number;

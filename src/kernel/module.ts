@@ -3,6 +3,8 @@
  * else, by asking the engine itself whether it accepts an instruction, never by user agent.
  */
 
+import { shibuDbError } from '../api/errors.ts';
+
 export type BuildName = 'simd128' | 'relaxed';
 
 /** A module that uses `i32x4.relaxed_dot_i8x16_i7x16_add_s`, written out by hand: (func (drop (…))). */
@@ -34,10 +36,26 @@ export function buildOf(module: WebAssembly.Module): BuildName {
   return relaxed ? 'relaxed' : 'simd128';
 }
 
-/** Compiles while it downloads; falls back to the whole bytes where a server sends another MIME type. */
+/**
+ * Compiles while it downloads; falls back to the whole bytes where a server sends another MIME type.
+ *
+ * @throws WASM_UNAVAILABLE when there is no core at that address
+ */
 export async function compileCore(build: BuildName, url: URL | string): Promise<Core> {
+  try {
+    return await fetchCore(build, url);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw shibuDbError('WASM_UNAVAILABLE', `The WASM core cannot be loaded from ${url}: ${reason}`, {
+      cause,
+      details: { url: String(url) },
+    });
+  }
+}
+
+async function fetchCore(build: BuildName, url: URL | string): Promise<Core> {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`Got HTTP ${response.status} for ${url}, expected the WASM core`);
+  if (!response.ok) throw new Error(`got HTTP ${response.status}`);
   if (response.headers.get('content-type') === 'application/wasm') {
     return { build, module: await WebAssembly.compileStreaming(response) };
   }

@@ -2,6 +2,7 @@
  * The backend over one folder:
  *
  *   catalog              envelope: the catalog
+ *   catalog.copy         the same once more, in case the first is damaged
  *   lock-*               who has the folder (folder-lock.ts)
  *   space-<n>/manifest   block index and manifest (block-file.ts)
  *   space-<n>/blocks     slots of 256 KiB
@@ -29,7 +30,7 @@ import type {
   StoredBlock,
   StoredState,
 } from '../storage/backend.ts';
-import { decodeCatalog } from '../storage/catalog.ts';
+import { soundCatalog } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockFile } from './block-file.ts';
 import {
@@ -44,6 +45,7 @@ import { Lane } from './lane.ts';
 import { type Mark, SpaceLog } from './space-log.ts';
 
 const catalogName = 'catalog';
+const catalogCopyName = 'catalog.copy';
 
 interface SpaceFiles {
   readonly folder: string;
@@ -96,7 +98,11 @@ export class FileBackend implements StorageBackend {
         const manifest = await blocks.load();
         if (manifest !== undefined) manifests.set(space, manifest);
       }
-      return { catalog: await this.#files.readFile(this.#catalogPath), manifests };
+      return {
+        catalog: await this.#files.readFile(this.#catalogPath),
+        catalogCopy: await this.#files.readFile(this.#catalogCopyPath),
+        manifests,
+      };
     });
   }
 
@@ -177,9 +183,11 @@ export class FileBackend implements StorageBackend {
   }
 
   async writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {
-    await this.#write('writeCatalog', this.#logLane, () =>
-      replaceFile(this.#files, this.#catalogPath, [catalog]),
-    );
+    await this.#write('writeCatalog', this.#logLane, async () => {
+      // The copy first: the other is the one that counts.
+      await replaceFile(this.#files, this.#catalogCopyPath, [catalog]);
+      await replaceFile(this.#files, this.#catalogPath, [catalog]);
+    });
     // The spaces are gone from here on. What cannot be removed now is swept by the next open.
     for (const space of removed) await this.#removeSpace(space).catch(() => {});
   }
@@ -213,6 +221,10 @@ export class FileBackend implements StorageBackend {
 
   get #catalogPath(): string {
     return path.join(this.#folder, catalogName);
+  }
+
+  get #catalogCopyPath(): string {
+    return path.join(this.#folder, catalogCopyName);
   }
 
   #filesOf(space: number): SpaceFiles {
@@ -262,7 +274,9 @@ export class FileBackend implements StorageBackend {
         details: { path: this.#catalogPath },
       });
     }
-    const live = new Set(decodeCatalog(bytes, this.#checksum).spaces.map(({ id }) => id));
+    const copy = await this.#files.readFile(this.#catalogCopyPath);
+    const catalog = soundCatalog(bytes, copy, this.#checksum);
+    const live = new Set(catalog?.spaces.map(({ id }) => id));
     for (const space of [...this.#spaces.keys()]) if (!live.has(space)) await this.#removeSpace(space);
   }
 
@@ -317,6 +331,8 @@ export async function removeDatabase(folder: string, files: FileSystem = nodeFil
     await files.remove(path.join(folder, name));
   }
   await files.remove(path.join(folder, `${catalogName}.new`));
+  await files.remove(path.join(folder, `${catalogCopyName}.new`));
+  await files.remove(path.join(folder, catalogCopyName));
   await files.remove(path.join(folder, catalogName));
   await flushed(() => files.flushFolder(folder), folder);
 }

@@ -27,6 +27,7 @@ export interface EngineOptions {
   readonly storage?: 'files' | 'memory';
   readonly create?: boolean;
   readonly openTimeoutMs?: number;
+  readonly onCorruption?: 'fail' | 'salvage';
   readonly settings?: Partial<Settings>;
 }
 
@@ -110,6 +111,7 @@ function startEngine(
     now: () => performance.now(),
     scrypt: nativeScrypt,
     settings: { ...defaultSettings, ...options.settings },
+    onCorruption: oneOf(options.onCorruption ?? 'fail', ['fail', 'salvage'], 'onCorruption'),
   });
 }
 
@@ -158,7 +160,7 @@ export function checksumOf(core: Core): Checksum {
   return (bytes) => instance.checksum(bytes);
 }
 
-/** @throws UNSUPPORTED without the SIMD that the build needs, or when the file cannot be read */
+/** @throws UNSUPPORTED without the SIMD that the build needs, WASM_UNAVAILABLE when the file cannot be read */
 export async function loadCore({ build, wasm }: Pick<EngineOptions, 'build' | 'wasm'>): Promise<Core> {
   if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
   const supported = supportedBuild();
@@ -173,8 +175,12 @@ export async function loadCore({ build, wasm }: Pick<EngineOptions, 'build' | 'w
   try {
     return { build: name, module: await WebAssembly.compile(await readFile(file)) };
   } catch (cause) {
-    throw shibuDbError('UNSUPPORTED', `The WASM core cannot be loaded from ${file}: ${reasonOf(cause)}`, {
-      cause,
-    });
+    throw shibuDbError(
+      'WASM_UNAVAILABLE',
+      `The WASM core cannot be loaded from ${file}: ${reasonOf(cause)}`,
+      {
+        cause,
+      },
+    );
   }
 }

@@ -26,6 +26,8 @@ import {
 } from './operation.ts';
 import type { Need, Space } from './space.ts';
 
+/** Segment of the tree from key to value (wasm/kv/kv_space.h). */
+export const keyValueTreeSegment = 1;
 export const keyBytesMax = 4096;
 export const valueBytesMax: number = 64 * 1024 * 1024;
 
@@ -102,8 +104,8 @@ export class KeyValueSpace implements Space {
     checkStatus(this.instance.exports.kv_create(), 'create a key-value space');
   }
 
-  open(): void {
-    checkStatus(this.instance.exports.kv_open(0), 'open a key-value space');
+  open(deep = false): void {
+    checkStatus(this.instance.exports.kv_open(deep ? 1 : 0), 'open a key-value space');
   }
 
   count(): number {
@@ -289,7 +291,16 @@ export class KeyValueSpace implements Space {
     }
   }
 
-  #scanOnce(range: KeyRange, limit: number): ScanChunk {
+  /** Only keys, some of which may have expired: no large value is read for them. Moves the range likewise. */
+  scanKeys(range: KeyRange, limit: number): string[] {
+    for (;;) {
+      const { entries, read, lastKey } = this.#scanOnce(range, limit, false);
+      if (lastKey !== undefined) continueBehind(range, lastKey);
+      if (entries.length > 0 || read === 0) return entries.map(({ key }) => key);
+    }
+  }
+
+  #scanOnce(range: KeyRange, limit: number, withLarge = true): ScanChunk {
     const { start, end } = range;
     const endLength = end?.length ?? 0;
     const address = this.instance.scratch(start.length + endLength + 16 + scanBufferBytes);
@@ -312,10 +323,10 @@ export class KeyValueSpace implements Space {
       ),
       'scan',
     );
-    return this.#unpack(out, count);
+    return this.#unpack(out, count, withLarge);
   }
 
-  #unpack(out: number, count: number): ScanChunk {
+  #unpack(out: number, count: number, withLarge: boolean): ScanChunk {
     const entries: Entry[] = [];
     const large: { entry: Entry; length: number; flags: number }[] = [];
     const bytes = this.instance.bytes();
@@ -336,7 +347,7 @@ export class KeyValueSpace implements Space {
       const value = leftOut ? '' : toValue(bytes, valueAt + front, length - front, flags);
       const entry = { key: readUtf8(bytes, keyAt, keyLength), value };
       entries.push(entry);
-      if (leftOut) large.push({ entry, length, flags: flags & 0xff });
+      if (leftOut && withLarge) large.push({ entry, length, flags: flags & 0xff });
     }
     const lastKey = count === 0 ? undefined : bytes.slice(keyAt, keyAt + keyLength);
     // Reading a large value moves the scratch buffer, so it waits until everything else is out of it.

@@ -21,8 +21,8 @@ export interface Space {
   readonly instance: CoreInstance;
   /** Makes an empty image. */
   create(): void;
-  /** Checks the image whose blocks have been adopted, and readies it. @throws CORRUPTION */
-  open(): void;
+  /** Checks the image whose blocks have been adopted, `deep` every reference in it, and readies it. @throws CORRUPTION */
+  open(deep?: boolean): void;
   /** Upper bound of the frames that operations which need so much together may take. */
   plan(need: Need): number;
   /**
@@ -37,6 +37,9 @@ export interface Space {
   /** Makes some of it; about `most` items. Returns how many remain. */
   maintain(most: number): number;
 }
+
+/** Segments from here on hold derived data (wasm/vector/format.h): lost, they are made again from the primary data. */
+export const firstDerivedSegment = 8;
 
 /** Segments' group bits, for checkpoints (wasm/core/arena.h). */
 export const GroupMask = { Primary: 1, Derived: 2 } as const;

@@ -72,8 +72,8 @@ export class VectorSpace implements Space {
     checkStatus(this.instance.exports.vec_create(config), 'create a vector space');
   }
 
-  open(): void {
-    checkStatus(this.instance.exports.vec_open(0), 'open a vector space');
+  open(deep = false): void {
+    checkStatus(this.instance.exports.vec_open(deep ? 1 : 0), 'open a vector space');
   }
 
   count(): number {

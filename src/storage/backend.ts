@@ -27,6 +27,9 @@ export interface LogEntry {
 export interface StoredState {
   readonly catalog: Uint8Array | undefined;
   readonly manifests: ReadonlyMap<number, Uint8Array>;
+  /** Second copies, written with the first: damage to one of the two makes nothing unreachable. */
+  readonly catalogCopy?: Uint8Array | undefined;
+  readonly manifestCopies?: ReadonlyMap<number, Uint8Array>;
 }
 
 export interface StorageEstimate {

@@ -3,8 +3,8 @@
  * grows with every feature, which JSON takes more kindly than a fixed layout.
  */
 
-import type { Metric, SpaceInfo } from '../api/database.ts';
-import { shibuDbError } from '../api/errors.ts';
+import type { Metric, SpaceInfo, StorageFault } from '../api/database.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import type { Permissions, Role } from '../api/users.ts';
 import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from './envelope.ts';
 
@@ -54,6 +54,43 @@ export function encodeCatalog(catalog: Catalog, checksum: Checksum): Uint8Array 
   const buffer = new Uint8Array(envelopeHeaderBytes + text.length);
   buffer.set(text, envelopeHeaderBytes);
   return seal(buffer, EnvelopeKind.Catalog, checksum);
+}
+
+/** The catalog, or its copy where the first is damaged; `undefined` when there is neither. @throws CORRUPTION */
+export function soundCatalog(
+  first: Uint8Array | undefined,
+  copy: Uint8Array | undefined,
+  checksum: Checksum,
+): Catalog | undefined {
+  if (first === undefined) return copy === undefined ? undefined : decodeCatalog(copy, checksum);
+  try {
+    return decodeCatalog(first, checksum);
+  } catch (error) {
+    // A flipped bit may also look like another version.
+    if (copy === undefined || !isShibuDbError(error)) throw error;
+    try {
+      return decodeCatalog(copy, checksum);
+    } catch {
+      throw error;
+    }
+  }
+}
+
+/** What is wrong with the catalog and its copy. */
+export function catalogFaults(
+  state: { catalog: Uint8Array | undefined; catalogCopy?: Uint8Array | undefined },
+  checksum: Checksum,
+): StorageFault[] {
+  const faults: StorageFault[] = [];
+  for (const bytes of [state.catalog, state.catalogCopy]) {
+    if (bytes === undefined) continue;
+    try {
+      decodeCatalog(bytes, checksum);
+    } catch (error) {
+      faults.push({ kind: 'catalog', message: (error as Error).message });
+    }
+  }
+  return faults;
 }
 
 export function decodeCatalog(bytes: Uint8Array, checksum: Checksum): Catalog {

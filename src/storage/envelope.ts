@@ -10,14 +10,24 @@
 import { shibuDbError } from '../api/errors.ts';
 import { formatVersion } from '../base/build.ts';
 
-export const EnvelopeKind = { Catalog: 1, Manifest: 2, Log: 3, BlockIndex: 4 } as const;
+export const EnvelopeKind = {
+  Catalog: 1,
+  Manifest: 2,
+  Log: 3,
+  BlockIndex: 4,
+  ExportBegin: 16,
+  ExportSpace: 17,
+  ExportOperations: 18,
+  ExportSpaceEnd: 19,
+  ExportEnd: 20,
+} as const;
 type Kind = (typeof EnvelopeKind)[keyof typeof EnvelopeKind];
 
 /** XXH64, seed 0. Passed in: the core computes it. */
 export type Checksum = (bytes: Uint8Array) => bigint;
 
 export const envelopeHeaderBytes = 24;
-const magic = 0x4d424853;
+export const magic = 0x4d424853;
 
 /** Fills the header of a buffer whose payload starts at `envelopeHeaderBytes`. */
 export function seal(buffer: Uint8Array, kind: Kind, checksum: Checksum): Uint8Array {

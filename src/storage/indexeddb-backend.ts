@@ -212,16 +212,19 @@ export class IndexedDbBackend implements StorageBackend {
   readState(): Promise<StoredState> {
     return this.#run('readState', async () => {
       const tx = this.#db.transaction('state', 'readonly');
-      const [catalog, keys, values] = await Promise.all([
+      const all = async (kind: 'manifest' | 'manifest-copy'): Promise<Map<number, Uint8Array>> => {
+        const range = IDBKeyRange.bound([kind], [kind, last]);
+        const [keys, values] = await Promise.all([tx.store.getAllKeys(range), tx.store.getAll(range)]);
+        return new Map(keys.map((key, i) => [(key as [string, number])[1], values[i] as Uint8Array]));
+      };
+      const [catalog, catalogCopy, manifests, manifestCopies] = await Promise.all([
         tx.store.get('catalog'),
-        tx.store.getAllKeys(IDBKeyRange.bound(['manifest'], ['manifest', last])),
-        tx.store.getAll(IDBKeyRange.bound(['manifest'], ['manifest', last])),
+        tx.store.get('catalog-copy'),
+        all('manifest'),
+        all('manifest-copy'),
         tx.done,
       ]);
-      const manifests = new Map<number, Uint8Array>();
-      for (const [i, key] of keys.entries())
-        manifests.set((key as [string, number])[1], values[i] as Uint8Array);
-      return { catalog, manifests };
+      return { catalog, catalogCopy, manifests, manifestCopies };
     });
   }
 
@@ -277,6 +280,7 @@ export class IndexedDbBackend implements StorageBackend {
   publish(space: number, manifest: Uint8Array): Promise<void> {
     return this.#write('publish', ['state'], true, (tx) => [
       tx.objectStore('state').put(exact(manifest), ['manifest', space]),
+      tx.objectStore('state').put(exact(manifest), ['manifest-copy', space]),
     ]);
   }
 
@@ -290,11 +294,15 @@ export class IndexedDbBackend implements StorageBackend {
   async writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {
     await this.#session?.holdsData();
     await this.#write('writeCatalog', ['state', 'blocks', 'log'], true, (tx) => {
-      const requests: Promise<unknown>[] = [tx.objectStore('state').put(exact(catalog), 'catalog')];
+      const requests: Promise<unknown>[] = [
+        tx.objectStore('state').put(exact(catalog), 'catalog'),
+        tx.objectStore('state').put(exact(catalog), 'catalog-copy'),
+      ];
       for (const space of removed) {
         const all = IDBKeyRange.bound([space], [space, last]);
         requests.push(
           tx.objectStore('state').delete(['manifest', space]),
+          tx.objectStore('state').delete(['manifest-copy', space]),
           tx.objectStore('blocks').delete(all),
           tx.objectStore('log').delete(all),
         );

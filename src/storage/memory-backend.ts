@@ -12,6 +12,7 @@ import type {
 
 interface StoredSpace {
   manifest: Uint8Array | undefined;
+  manifestCopy: Uint8Array | undefined;
   blocks: Map<string, { name: BlockName; bytes: Uint8Array }>;
   log: LogEntry[];
 }
@@ -19,12 +20,13 @@ interface StoredSpace {
 /** What several backends opened one after another share: a "disk". */
 export class MemoryDisk {
   catalog: Uint8Array | undefined;
+  catalogCopy: Uint8Array | undefined;
   readonly spaces: Map<number, StoredSpace> = new Map();
 
   space(id: number): StoredSpace {
     let space = this.spaces.get(id);
     if (space === undefined) {
-      space = { manifest: undefined, blocks: new Map(), log: [] };
+      space = { manifest: undefined, manifestCopy: undefined, blocks: new Map(), log: [] };
       this.spaces.set(id, space);
     }
     return space;
@@ -45,9 +47,12 @@ export class MemoryBackend implements StorageBackend {
   async readState(): Promise<StoredState> {
     const disk = this.#open();
     const manifests = new Map<number, Uint8Array>();
-    for (const [id, space] of disk.spaces)
-      if (space.manifest !== undefined) manifests.set(id, space.manifest);
-    return { catalog: disk.catalog, manifests };
+    const manifestCopies = new Map<number, Uint8Array>();
+    for (const [id, { manifest, manifestCopy }] of disk.spaces) {
+      if (manifest !== undefined) manifests.set(id, manifest);
+      if (manifestCopy !== undefined) manifestCopies.set(id, manifestCopy);
+    }
+    return { catalog: disk.catalog, manifests, catalogCopy: disk.catalogCopy, manifestCopies };
   }
 
   async readBlocks(space: number, names: readonly BlockName[]): Promise<(Uint8Array | undefined)[]> {
@@ -83,7 +88,9 @@ export class MemoryBackend implements StorageBackend {
   }
 
   async publish(space: number, manifest: Uint8Array): Promise<void> {
-    this.#open().space(space).manifest = manifest.slice();
+    const stored = this.#open().space(space);
+    stored.manifest = manifest.slice();
+    stored.manifestCopy = manifest.slice();
   }
 
   async drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void> {
@@ -95,6 +102,7 @@ export class MemoryBackend implements StorageBackend {
   async writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {
     const disk = this.#open();
     disk.catalog = catalog.slice();
+    disk.catalogCopy = catalog.slice();
     for (const id of removed) disk.spaces.delete(id);
   }
 

@@ -10,6 +10,7 @@ import { metricCases } from './cases/metrics.ts';
 import { scanCases } from './cases/scans.ts';
 import { indexCases, searchCases } from './cases/search.ts';
 import { spaceCases } from './cases/spaces.ts';
+import { transferCases } from './cases/transfer.ts';
 import { userCases } from './cases/users.ts';
 import { idCases, vectorCases } from './cases/vectors.ts';
 
@@ -24,6 +25,7 @@ export const suite: readonly Case[] = [
   ...indexCases,
   ...metricCases,
   ...controlCases,
+  ...transferCases,
   ...userCases,
   ...eventCases,
 ];

@@ -164,17 +164,23 @@ test('files of a space that the catalog does not have are removed by the next op
   // As if the process had been stopped between writing the catalog and removing the space.
   await writeFile(catalog, catalogOf([2], checksum));
   await reopened(folder.path, async () => {});
-  assert.deepEqual(await readdir(folder.path), ['catalog']);
+  assert.deepEqual((await readdir(folder.path)).sort(), ['catalog', 'catalog.copy']);
 });
 
 test('spaces without a catalog are not taken for a new database', async () => {
   await using folder = await freshFolder();
   await writtenLog(folder.path, [true]);
-  await truncate(path.join(folder.path, 'catalog'), 3);
+  const both = ['catalog', 'catalog.copy'].map((name) => path.join(folder.path, name));
+  await truncate(both[0] as string, 3);
+  // The copy is there for that.
+  await reopened(folder.path, async (backend) => {
+    assert.equal((await backend.readLog(1, 0)).length, 1);
+  });
+  await truncate(both[1] as string, 3);
   await assert.rejects(() => FileBackend.open(folder.path, checksum), { code: 'CORRUPTION' });
-  await writeFile(path.join(folder.path, 'catalog'), '');
+  for (const file of both) await writeFile(file, '');
   await assert.rejects(() => FileBackend.open(folder.path, checksum), { code: 'CORRUPTION' });
-  assert.deepEqual((await readdir(folder.path)).sort(), ['catalog', 'space-1']);
+  assert.deepEqual((await readdir(folder.path)).sort(), ['catalog', 'catalog.copy', 'space-1']);
 });
 
 test("the format page's example of a log file is what is written", async () => {

@@ -33,11 +33,18 @@ export interface NodeDatabaseOptions extends ClientOptions {
   readonly settings?: Partial<Settings>;
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly wallClock?: () => number;
+  readonly onCorruption?: 'fail' | 'salvage';
 }
 
 export function startNodeEngine(
   name: string,
-  { backend, build = 'simd128', settings = {}, wallClock = Date.now }: NodeDatabaseOptions,
+  {
+    backend,
+    build = 'simd128',
+    settings = {},
+    wallClock = Date.now,
+    onCorruption = 'fail',
+  }: NodeDatabaseOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
@@ -45,6 +52,7 @@ export function startNodeEngine(
     backend,
     now: () => performance.now(),
     wallClock,
+    onCorruption,
     settings: { ...defaultSettings, ...cheapPasswords, ...settings },
   });
 }

@@ -217,6 +217,14 @@ Addr block_adopt(SegmentId id, u32 index) {
   return frame;
 }
 
+Status block_expect(SegmentId id, u32 index) {
+  if (id >= kSegmentsMax || index >= (1u << 24)) return kInvalid;
+  Segment& segment = segments[id];
+  if (!grow_tables(segment, index + 1)) return kOutOfMemory;
+  segment.block_count = max_of(segment.block_count, index + 1);
+  return kOk;
+}
+
 Status block_drop(SegmentId id, u32 index) {
   if (id >= kSegmentsMax || index >= segments[id].block_count) return kInvalid;
   const Segment& segment = segments[id];

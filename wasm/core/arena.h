@@ -139,6 +139,10 @@ void arena_init(u32 frames_max);
 /// the index is unreasonable. The block counts as clean.
 Addr block_adopt(SegmentId segment, u32 index);
 
+/// Says that a block exists, though it may never be adopted (it is lost): it is absent, and not out of bounds. kOk,
+/// kInvalid or kOutOfMemory.
+Status block_expect(SegmentId segment, u32 index);
+
 /// Makes a clean, present block of a droppable segment absent and frees its frame. kInvalid otherwise.
 Status block_drop(SegmentId segment, u32 index);
 

@@ -37,6 +37,9 @@ export const controlCases: Case[] = [
         () => db.listSpaces({ signal }),
         () => db.stats({ signal }),
         () => db.checkpoint({ signal }),
+        () => db.verify({ signal }),
+        () => db.exportTo(new WritableStream(), { signal }),
+        () => db.importFrom(new ReadableStream(), { signal }),
       ])
         same((await rejects(call, 'ABORTED')).cause, signal.reason);
       same([await db.get('k'), await vec.countVectors(), (await db.listSpaces()).length], [undefined, 0, 2]);

@@ -1,0 +1,153 @@
+/**
+ * Saving what is intact of a damaged space: the blocks that pass their checksum go into one instance, what can be read there
+ * is put into a fresh one, entry by entry, and what is sound of the log is applied on top. The result is read-only and says
+ * what is wrong: it may lack entries, and show an older value where the newer one was in a lost record.
+ */
+
+import type { StorageFault } from '../api/database.ts';
+import type { CoreInstance } from '../kernel/instance.ts';
+import { keyValueTreeSegment } from '../space/key-value-space.ts';
+import { OperationKind, type OperationView, operationsIn } from '../space/operation.ts';
+import { firstDerivedSegment, type Space } from '../space/space.ts';
+import { idTreeSegment, salvageVectors } from '../space/vector-salvage.ts';
+import type { CatalogEntry } from '../storage/catalog.ts';
+import type { Manifest } from '../storage/manifest.ts';
+import { makeSpace, ResidentSpace } from './resident-space.ts';
+import type { Environment } from './settings.ts';
+import { adopt, freshInstance, inFreshInstance } from './space-image.ts';
+import { blockFault, indexOf, isDamage, type StoredSpace, segmentOf } from './stored-space.ts';
+
+/** @throws OUT_OF_MEMORY, VERSION_MISMATCH */
+export async function salvageSpace(
+  environment: Environment,
+  entry: CatalogEntry,
+  stored: StoredSpace,
+): Promise<ResidentSpace> {
+  const faults: StorageFault[] = [];
+  const manifest = readManifest(stored, faults);
+  const remains = freshInstance(environment);
+  try {
+    if (manifest !== undefined) await adoptIntact(entry, stored, manifest, remains, faults);
+    const aside = new Set<number>();
+    for (;;) {
+      const result = await inFreshInstance(environment, async (instance) => {
+        const space = makeSpace(entry, instance, environment.wallClock);
+        space.create();
+        if (manifest !== undefined) {
+          const lost = copyEntries(entry, remains, space);
+          if (lost > 0)
+            faults.push({ kind: 'image', message: `${lost} entries or pages of entries are lost` });
+        }
+        const resident = new ResidentSpace(entry, space, undefined);
+        const poisoned = await applyRecords(resident, stored, manifest?.logFrom ?? 0, aside, faults);
+        if (poisoned === undefined) return resident;
+        // Memory may be half-changed: once more, without it.
+        aside.add(poisoned);
+        instance.release();
+        return undefined;
+      });
+      if (result !== undefined) {
+        result.readOnly = unique(faults);
+        result.changes = 0;
+        return result;
+      }
+    }
+  } finally {
+    remains.release();
+  }
+}
+
+function readManifest(stored: StoredSpace, faults: StorageFault[]): Manifest | undefined {
+  try {
+    return stored.manifest()?.manifest;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+    faults.push(...stored.manifestFaults());
+    return undefined;
+  }
+}
+
+async function adoptIntact(
+  entry: CatalogEntry,
+  stored: StoredSpace,
+  manifest: Manifest,
+  remains: CoreInstance,
+  faults: StorageFault[],
+): Promise<void> {
+  const primary = [...manifest.blocks.values()].filter((block) => segmentOf(block) < firstDerivedSegment);
+  // Those that are lost count as absent ones: what refers to them is not out of bounds.
+  for (const block of primary) remains.exports.block_expect(segmentOf(block), indexOf(block));
+  for await (const read of stored.blocks(primary)) {
+    if ('fault' in read) {
+      faults.push(read.fault);
+    } else if (remains.checksum(read.bytes) !== read.block.checksum) {
+      // Checked before it is adopted: a block cannot be taken out again.
+      faults.push(blockFault(read.block, 'does not match its checksum'));
+    } else {
+      adopt(entry, read.block, read.bytes, remains);
+    }
+  }
+}
+
+/** How many entries, or pages of them, could not be read. */
+function copyEntries(entry: CatalogEntry, remains: CoreInstance, space: Space): number {
+  const tree = entry.engine === 'vector' ? idTreeSegment : keyValueTreeSegment;
+  remains.exports.salvage_begin(tree);
+  const lost =
+    entry.engine === 'vector' ? salvageVectors(remains, entry, space) : salvageKeyValues(remains, space);
+  return lost + (remains.exports.salvage_lost() >>> 0);
+}
+
+function salvageKeyValues(remains: CoreInstance, space: Space): number {
+  const { exports } = remains;
+  let lost = 0;
+  for (;;) {
+    const facts = remains.scratch(16);
+    if (exports.salvage_next(facts) === 0) return lost;
+    const [keyAt = 0, keyLength = 0, valueLength = 0, flags = 0] = remains.u32(facts, 4);
+    const body = new Uint8Array(8 + keyLength + valueLength);
+    const view = new DataView(body.buffer);
+    view.setUint32(0, keyLength, true);
+    view.setUint32(4, valueLength, true);
+    body.set(remains.bytes().subarray(keyAt, keyAt + keyLength), 8);
+    const valueAt = remains.scratch(Math.max(1, valueLength));
+    if (exports.salvage_value(valueAt) !== 0) {
+      lost++;
+      continue;
+    }
+    body.set(remains.bytes().subarray(valueAt, valueAt + valueLength), 8 + keyLength);
+    const put: OperationView = { kind: OperationKind.Put, flags, body };
+    space.apply(put);
+  }
+}
+
+/** The number of a record that cannot be applied, if there is one. */
+async function applyRecords(
+  resident: ResidentSpace,
+  stored: StoredSpace,
+  from: number,
+  aside: ReadonlySet<number>,
+  faults: StorageFault[],
+): Promise<number | undefined> {
+  for await (const read of stored.records(from)) {
+    if ('fault' in read) {
+      faults.push(read.fault);
+      continue;
+    }
+    const { record, operations } = read;
+    if (aside.has(record)) continue;
+    try {
+      for (const operation of operationsIn(operations)) resident.apply(operation);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      faults.push({ kind: 'record', record, message: `log record ${record} cannot be applied (${reason})` });
+      return record;
+    }
+  }
+  return undefined;
+}
+
+/** Reading again says the same things again. */
+function unique(faults: readonly StorageFault[]): StorageFault[] {
+  return [...new Map(faults.map((fault) => [JSON.stringify(fault), fault])).values()];
+}

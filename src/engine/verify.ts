@@ -1,0 +1,119 @@
+/**
+ * Checking everything that is stored: manifests, every block, every log record, and, going deep, every reference inside the
+ * images. Nothing is changed.
+ */
+
+import type { SpaceReport, StorageFault } from '../api/database.ts';
+import { operationsIn } from '../space/operation.ts';
+import type { Space } from '../space/space.ts';
+import type { CatalogEntry } from '../storage/catalog.ts';
+import type { Checksum } from '../storage/envelope.ts';
+import type { Manifest } from '../storage/manifest.ts';
+import { makeSpace, type StoredManifests } from './resident-space.ts';
+import type { Environment } from './settings.ts';
+import { adopt, freshInstance } from './space-image.ts';
+import { blockFault, isDamage, StoredSpace } from './stored-space.ts';
+
+export interface Verification {
+  readonly checksum: Checksum;
+  /** Also every reference inside the image, and what the log does to it. */
+  readonly deep: boolean;
+  onBlock(): void;
+}
+
+/** Requires: no checkpoint of the space begins meanwhile. */
+export async function verifySpace(
+  environment: Environment,
+  entry: CatalogEntry,
+  manifests: StoredManifests,
+  verification: Verification,
+): Promise<SpaceReport> {
+  const stored = new StoredSpace(environment, entry, manifests, verification.checksum);
+  const faults = stored.manifestFaults();
+  const manifest = readManifest(stored);
+  const instance = freshInstance(environment);
+  try {
+    const space = makeSpace(entry, instance, environment.wallClock);
+    const { blocks, bytes } = await checkBlocks(entry, stored, manifest, space, verification, faults);
+    if (verification.deep && faults.length === 0) {
+      const fault = imageFault(() => {
+        if (manifest === undefined) space.create();
+        else space.open(true);
+      });
+      if (fault !== undefined) faults.push(fault);
+    }
+    const records = await checkRecords(stored, manifest?.logFrom ?? 0, space, verification, faults);
+    return { name: entry.name, blocks, bytes, records, faults };
+  } finally {
+    instance.release();
+  }
+}
+
+function readManifest(stored: StoredSpace): Manifest | undefined {
+  try {
+    return stored.manifest()?.manifest;
+  } catch (error) {
+    // Told by manifestFaults already.
+    if (!isDamage(error)) throw error;
+    return undefined;
+  }
+}
+
+async function checkBlocks(
+  entry: CatalogEntry,
+  stored: StoredSpace,
+  manifest: Manifest | undefined,
+  { instance }: Space,
+  { deep, checksum, onBlock }: Verification,
+  faults: StorageFault[],
+): Promise<{ blocks: number; bytes: number }> {
+  const blocks = [...(manifest?.blocks.values() ?? [])];
+  let bytes = 0;
+  for await (const read of stored.blocks(blocks)) {
+    onBlock();
+    let fault = 'fault' in read ? read.fault : undefined;
+    if ('bytes' in read) {
+      bytes += read.bytes.length;
+      if (deep) fault = adopt(entry, read.block, read.bytes, instance);
+      else if (checksum(read.bytes) !== read.block.checksum)
+        fault = blockFault(read.block, 'does not match its checksum');
+    }
+    if (fault !== undefined) faults.push(fault);
+  }
+  return { blocks: blocks.length, bytes };
+}
+
+/** How many records there are. What one does is tried only where it would be done: on a sound image. */
+async function checkRecords(
+  stored: StoredSpace,
+  from: number,
+  space: Space,
+  { deep }: Verification,
+  faults: StorageFault[],
+): Promise<number> {
+  let records = 0;
+  for await (const read of stored.records(from)) {
+    if ('fault' in read) {
+      faults.push(read.fault);
+      continue;
+    }
+    records++;
+    if (!deep || faults.length > 0) continue;
+    const fault = imageFault(() => {
+      for (const operation of operationsIn(read.operations)) space.apply(operation);
+    });
+    if (fault === undefined) continue;
+    const message = `log record ${read.record} cannot be applied (${fault.message})`;
+    faults.push({ kind: 'record', record: read.record, message });
+  }
+  return records;
+}
+
+function imageFault(check: () => void): StorageFault | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    return { kind: 'image', message: error instanceof Error ? error.message : String(error) };
+  }
+}
