@@ -190,6 +190,12 @@ bool TransientBuffer::ensure(u32 wanted, bool keep) {
   return true;
 }
 
+void TransientBuffer::release() {
+  if (bytes < kBlockBytes) return;
+  transient_free(address, bytes);
+  *this = TransientBuffer{};
+}
+
 void PagedArray::define(SegmentId segment_id, u32 stride_bytes, u32 header_blocks) {
   check(stride_bytes > 0 && stride_bytes % 4 == 0 && stride_bytes <= kBlockBytes);
   segment = segment_id;

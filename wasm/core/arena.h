@@ -24,7 +24,7 @@ namespace shibumi {
 
 constexpr u32 kBlockShift = 18;
 constexpr u32 kBlockBytes = 1u << kBlockShift;  // 256 KiB: the least that pays in IndexedDB, the finest dirty grain
-constexpr u32 kSegmentsMax = 16;
+constexpr u32 kSegmentsMax = 32;
 
 /// Primary data must be in every checkpoint; derived data is checkpointed when it pays.
 enum Group : u8 { kPrimary = 0, kDerived = 1 };
@@ -78,6 +78,8 @@ struct TransientBuffer {
   u32 bytes = 0;
   /// Makes room for at least `wanted` bytes; keeps the contents if `keep`. False when memory is out (unchanged then).
   bool ensure(u32 wanted, bool keep);
+  /// Gives a large buffer's frames back; a small one is kept for the next time.
+  void release();
   template <class T>
   T* as() const {
     return at<T>(address);

@@ -11,6 +11,10 @@
 //   kGraphNodes  derived  GraphNode a slot
 //   kGraphBase   derived  a list of 2M neighbours a slot: level 0
 //   kGraphUpper  derived  a list of M neighbours a level above 0, a node's lists one after another
+//   kQuantizerMeta  derived  one block: QuantizerSuperblock; there is none before training has ended
+//   kCentroids   derived  the lists' centroids in groups of 16 (kernels/centroids.h): f32[dimension][16] a group
+//   kCodebooks   derived  for each subspace 16 groups of codewords, each as long as one of the widest subspace
+//   kListEntries derived  ListEntry a slot
 //
 // A neighbour is a u32: slot + 1, and 0 ends the list, so that a zeroed block is a block of empty lists.
 // An id is its tree key: int64 as 8 bytes, most significant first, the sign bit flipped (byte order is then numeric
@@ -33,6 +37,10 @@ enum VectorSegment : SegmentId {
   kGraphNodes = 9,
   kGraphBase = 10,
   kGraphUpper = 11,
+  kQuantizerMeta = 16,
+  kCentroids = 17,
+  kCodebooks = 18,
+  kListEntries = 19,
 };
 
 enum Metric : u32 {
@@ -64,6 +72,10 @@ constexpr u64 kVectorMagic = 0x4345565542494853;  // "SHIBUVEC"
 constexpr u64 kGraphMagic = 0x4652475542494853;   // "SHIBUGRF"
 constexpr u32 kVectorVersion = 1;
 constexpr u32 kGraphVersion = 1;
+constexpr u64 kQuantizerMagic = 0x4e41555142494853;  // "SHIBQUAN"
+constexpr u32 kQuantizerVersion = 1;
+constexpr u32 kListCountMax = 16384;
+constexpr u32 kSubspacesMax = 512;
 
 struct VectorSuperblock {
   u64 magic;
@@ -115,5 +127,24 @@ struct GraphNode {
   u32 previous_copy;  // slot + 1 of the one before, 0 = this node is no copy: it has neighbours of its own
 };
 static_assert(sizeof(GraphNode) == 16 && offsetof(GraphNode, previous_copy) == 12);
+
+struct QuantizerSuperblock {
+  u64 magic;
+  u32 version;
+  u32 list_count;
+  u32 subspaces;   // of the product quantizer, 0 = none
+  u32 trained_on;  // vectors
+  u64 seed;
+  u32 reserved;
+  u32 reserved2;
+};
+static_assert(sizeof(QuantizerSuperblock) == 40);
+
+/// Which posting list a slot is in.
+struct ListEntry {
+  u32 stamp;  // the slot's stamp when it was assigned; 0 = never
+  u32 list;
+};
+static_assert(sizeof(ListEntry) == 8);
 
 }  // namespace shibumi
