@@ -4,6 +4,7 @@
 // One instance serves one space and one thread.
 #include "core/arena.h"
 #include "core/border.h"
+#include "core/memory.h"
 
 using namespace shibumi;
 
