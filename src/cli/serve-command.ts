@@ -2,11 +2,16 @@
 
 import { readFile } from 'node:fs/promises';
 import { invalid } from '../base/arguments.ts';
+import type { ListenerName } from '../server/listeners/open-listeners.ts';
 import { type ServeOptions, serve } from '../server/serve.ts';
 import type { serveOptions } from './serve-options.ts';
 import { parseInteger } from './vector-text.ts';
 
 type Values = { readonly [Name in keyof typeof serveOptions]?: string | string[] | undefined };
+
+type Writable<Type> = { -readonly [Name in keyof Type]: Type[Name] };
+
+const clientsOf = { resp: 'Redis', shibudb: 'ShibuDB', nubdb: 'NubDB' } as const;
 
 const defaultPort = 4321;
 
@@ -14,6 +19,8 @@ const defaultPort = 4321;
 export async function runServe(folder: string, values: Values, signal: AbortSignal): Promise<void> {
   await using server = await serve(folder, await optionsFrom(values));
   process.stdout.write(`Serving ${folder} at ${server.url}\n`);
+  for (const [name, port] of Object.entries(server.listeners))
+    process.stdout.write(`Listening for clients of ${clientsOf[name as ListenerName]} on port ${port}\n`);
   if (server.createdAdmin !== undefined) {
     const { username, password } = server.createdAdmin;
     process.stdout.write(`Created the user "${username}" with the password ${password} (told only now)\n`);
@@ -31,7 +38,7 @@ async function optionsFrom(values: Values): Promise<ServeOptions> {
   const [key, cert] = [text('tls-key'), text('tls-cert')];
   if ((key === undefined) !== (cert === undefined))
     throw invalid('Got one of --tls-key and --tls-cert, expected both');
-  const options: ServeOptions = {
+  const options: Writable<ServeOptions> = {
     port: number('port', 0) ?? defaultPort,
     origins: (values.origin as string[] | undefined) ?? [],
     log: (line) => process.stderr.write(`${new Date().toISOString()} ${line}\n`),
@@ -42,7 +49,27 @@ async function optionsFrom(values: Values): Promise<ServeOptions> {
     options.tls = { key: await readFile(key), cert: await readFile(cert) };
   const connections = number('connections', 1);
   if (connections !== undefined) options.connectionsMax = connections;
+  for (const name of ['resp', 'shibudb', 'nubdb'] as const) {
+    const port = number(name, 0);
+    if (port !== undefined) options[name] = port;
+  }
+  const [guest, nubdbSpace] = [text('guest'), text('nubdb-space')];
+  if (guest !== undefined) options.guest = guest;
+  if (nubdbSpace !== undefined) options.nubdbSpace = nubdbSpace;
+  if (values['resp-space'] !== undefined) options.respSpaces = respSpacesIn(values['resp-space'] as string[]);
   const calls = number('calls-per-second', 1);
   if (calls !== undefined) options.callsPerSecond = calls;
   return options;
+}
+
+/** `0=cache`, `1=sessions`. */
+function respSpacesIn(given: readonly string[]): Record<number, string> {
+  return Object.fromEntries(
+    given.map((text) => {
+      const [, number, space] = /^(\d+)=(.+)$/.exec(text) ?? [];
+      if (number === undefined || space === undefined)
+        throw invalid(`Got ${text} for --resp-space, expected a number and a space, as in 0=cache`);
+      return [Number(number), space];
+    }),
+  );
 }

@@ -8,4 +8,10 @@ export const serveOptions = {
   'tls-cert': { type: 'string' },
   connections: { type: 'string' },
   'calls-per-second': { type: 'string' },
+  resp: { type: 'string' },
+  'resp-space': { type: 'string', multiple: true },
+  shibudb: { type: 'string' },
+  nubdb: { type: 'string' },
+  'nubdb-space': { type: 'string' },
+  guest: { type: 'string' },
 } as const;

@@ -18,6 +18,10 @@ shibumi serve <folder>                  the database for others: WebSocket bridg
   --host <address> --port <n>           127.0.0.1 and 4321 unless given
   --tls-key <file> --tls-cert <file>    wss: and https: instead of ws: and http:
   --origin <origin>                     a page's that may connect; may be repeated
+  --resp <port>, --shibudb <port>, --nubdb <port>   for clients of Redis, ShibuDB, NubDB
+  --resp-space <n>=<space>              what SELECT n chooses (0=default unless given); may be repeated
+  --nubdb-space <space>                 default unless given
+  --guest <user>                        whom clients of Redis and NubDB act as before they sign in; loopback only
   --connections <n>, --calls-per-second <n>   limits
 
 Instead of a folder, the address of a bridge: ws://user@host:port/, with the password from

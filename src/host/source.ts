@@ -14,3 +14,11 @@ export interface Source {
   openSession(): Callee;
   close(): Promise<void>;
 }
+
+/** What listeners for other protocols need besides. */
+export interface ListenerSource extends Source {
+  /** What lets a session act as this user: for listeners whose clients bring no password. @throws USER_NOT_FOUND */
+  tokenOf(username: string): Promise<string>;
+  /** Makes the key-value space if there is none of that name. */
+  ensureSpace(name: string): Promise<void>;
+}

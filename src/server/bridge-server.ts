@@ -16,12 +16,13 @@ import type { Source } from '../host/source.ts';
 import { answerRequest, type Routes } from './http-routes.ts';
 import { Metrics } from './metrics.ts';
 import { addressOf } from './peer-address.ts';
+import { type Pem, pemOf } from './pem.ts';
 import { Tickets } from './tickets.ts';
 
 export interface BridgeServerOptions extends AdmissionOptions {
   readonly host: string;
   readonly port: number;
-  readonly tls: { readonly key: string | Uint8Array; readonly cert: string | Uint8Array } | undefined;
+  readonly tls: Pem | undefined;
   /** Origins of pages that may connect. Programs that are no pages send none, and may. */
   readonly origins: readonly string[];
   readonly resumeMs: number;
@@ -61,8 +62,8 @@ export class BridgeServer {
       left: (connection) => this.#connections.delete(connection),
     };
     const routes: Routes = { admission, metrics, tickets: this.#tickets, source, origins: this.#origins };
-    const { tls } = options;
-    this.#http = tls === undefined ? createServer() : createSecureServer(pemOf(tls));
+    const pem = pemOf(options.tls);
+    this.#http = pem === undefined ? createServer() : createSecureServer(pem);
     this.#http.on('request', (request, response) => {
       answerRequest(routes, request, response).catch((error: unknown) => {
         options.log(`${addressOf(request.socket)}: ${error}`);
@@ -117,6 +118,7 @@ export class BridgeServer {
 
   async #close(): Promise<void> {
     const { promise: closed, resolve } = Promise.withResolvers<void>();
+    // It may never have listened.
     this.#http.close(() => resolve());
     await this.#host.sessions.endAll();
     for (const connection of [...this.#connections]) connection.close();
@@ -179,11 +181,6 @@ export class BridgeServer {
 }
 
 const countedMethods: ReadonlySet<string> = new Set(Object.keys(partOf));
-
-/** Node takes texts and buffers. */
-function pemOf(tls: NonNullable<BridgeServerOptions['tls']>): { key: Buffer; cert: Buffer } {
-  return { key: Buffer.from(tls.key), cert: Buffer.from(tls.cert) };
-}
 
 function refuse(socket: Duplex, status: string): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);

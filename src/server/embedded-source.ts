@@ -2,8 +2,11 @@
 
 import { randomBytes } from 'node:crypto';
 import type { FirstAdmin } from '../api/database.ts';
+import { shibuDbError } from '../api/errors.ts';
+import { shown } from '../base/arguments.ts';
+import { parseNewSpace } from '../engine/new-space.ts';
 import { Session } from '../engine/session.ts';
-import type { Callee, Source } from '../host/source.ts';
+import type { Callee, ListenerSource } from '../host/source.ts';
 import { type EngineOptions, openEngine } from '../node/open-engine.ts';
 
 /**
@@ -14,14 +17,23 @@ export async function openEmbedded(
   place: string,
   options: EngineOptions,
   admin: FirstAdmin | undefined,
-): Promise<{ source: Source; made: FirstAdmin | undefined }> {
+): Promise<{ source: ListenerSource; made: FirstAdmin | undefined }> {
   const { engine, close } = await openEngine(place, options);
   try {
     const first = admin ?? { username: 'admin', password: randomBytes(15).toString('base64url') };
     const made = (await engine.users.createFirstAdmin(first)) ? first : undefined;
-    const source: Source = {
+    const source: ListenerSource = {
       kind: options.storage ?? 'files',
       openSession: (): Callee => new Session(engine),
+      tokenOf: async (username) => {
+        const user = engine.users.find(username);
+        if (user !== undefined) return engine.users.issueToken(user);
+        throw shibuDbError('USER_NOT_FOUND', `There is no user ${shown(username)} for guests to act as`);
+      },
+      ensureSpace: async (name) => {
+        if (engine.listSpaces().some((space) => space.name === name)) return;
+        await engine.createSpace(parseNewSpace(name, 'key-value', {}));
+      },
       close,
     };
     return { source, made };

@@ -4,8 +4,11 @@ import type { FirstAdmin } from '../api/database.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { BridgeServer } from './bridge-server.ts';
 import { openEmbedded } from './embedded-source.ts';
+import { type ListenerName, type ListenerOptions, openListeners } from './listeners/open-listeners.ts';
+import type { TcpListener } from './listeners/tcp-listener.ts';
+import { pemOf } from './pem.ts';
 
-export interface ServeOptions {
+export interface ServeOptions extends ListenerOptions {
   /** Address to listen on. Default `127.0.0.1`: this machine alone. Anything else should have `tls`. */
   host?: string;
   /** Default 0: a free one, told in `url`. */
@@ -36,6 +39,8 @@ export interface RunningServer extends AsyncDisposable {
   /** For `connect`: `ws://127.0.0.1:4321/`. */
   readonly url: string;
   readonly port: number;
+  /** The ports of the listeners that were asked for. */
+  readonly listeners: { readonly [Name in ListenerName]?: number };
   /** The admin that was made because there were no users: the only time its password is told. */
   readonly createdAdmin: FirstAdmin | undefined;
   /** Finishes what was accepted, and closes the database. May be called twice. */
@@ -63,17 +68,29 @@ export async function serve(path: string, options: ServeOptions = {}): Promise<R
   const resumeMs = integerIn(options.resumeMs ?? 60_000, 0, 2 ** 31 - 1, 'resumeMs');
   const { source, made } = await openEmbedded(path, { storage }, admin);
   const server = new BridgeServer(source, { ...options, host, port, tls, origins, resumeMs, log });
+  let listeners: Map<ListenerName, TcpListener>;
+  try {
+    listeners = await openListeners(source, server.host, options, { host, tls: pemOf(tls) });
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+  const close = async (): Promise<void> => {
+    await Promise.all([...listeners.values()].map((listener) => listener.close()));
+    await server.close();
+  };
   try {
     await server.listen();
   } catch (error) {
-    await source.close();
+    await close();
     throw error;
   }
   return {
     url: server.url,
     port: server.port,
+    listeners: Object.fromEntries([...listeners].map(([name, listener]) => [name, listener.port])),
     createdAdmin: made,
-    close: () => server.close(),
-    [Symbol.asyncDispose]: () => server.close(),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
