@@ -68,6 +68,12 @@ export class Chromium {
     return new Chromium(folder, child, exited, context);
   }
 
+  /** The process group of everything that belongs to it. */
+  get group(): number {
+    if (this.#process.pid === undefined) throw new Error('Chromium did not start');
+    return this.#process.pid;
+  }
+
   async newPage(): Promise<Page> {
     const page = await this.#context.newPage();
     page.setDefaultTimeout(60_000);

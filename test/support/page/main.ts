@@ -7,6 +7,7 @@
 import { deleteDatabase, open } from 'shibumi';
 import { deleteIndexedDb, IndexedDbBackend } from '../../../src/storage/indexeddb-backend.ts';
 import { runCase, suite } from '../../conformance/suite.ts';
+import { RegisterLoad } from './register-load.ts';
 import { verifiers, workloads } from './workloads.ts';
 
 const address = new URLSearchParams(location.search);
@@ -26,6 +27,7 @@ const tests = {
   deleteIndexedDb,
   workloads,
   verifiers,
+  RegisterLoad,
   /** A worker of the page's own making, as `shibumi/worker` documents it. */
   spawnWorker: () => new Worker(new URL('../../../src/worker.ts', import.meta.url), { type: 'module' }),
   /** Runs a case of the conformance suite by its name; resolves with what went wrong, if anything. */
