@@ -58,8 +58,8 @@ export interface TabWorkerEndpoint extends SessionEndpoint {
   enter(name: string, options: TabOptions, listener: (event: TabEvent) => void): Promise<void>;
   /** Gets in line again, after a failure or `withdraw`. */
   stand(known: KnownDatabase | undefined): Promise<void>;
-  /** Takes the database from an owner that gives no sign. */
-  seize(known: KnownDatabase | undefined): Promise<void>;
+  /** Takes the database from an owner that gives no sign, or has made way (`isInvited`). */
+  seize(known: KnownDatabase | undefined, isInvited: boolean): Promise<void>;
   /** Lets go of the database in an orderly way, or leaves the line. */
   withdraw(): Promise<void>;
   /** A client that came through the broker. It holds a Web Lock of the name `alive` as long as it lives, if there are any. */

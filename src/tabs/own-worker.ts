@@ -64,8 +64,8 @@ export class OwnWorker {
     this.#tab.stand(known).catch(() => {});
   }
 
-  seize(known: KnownDatabase | undefined): void {
-    this.#tab.seize(known).catch(() => {});
+  seize(known: KnownDatabase | undefined, isInvited = false): void {
+    this.#tab.seize(known, isInvited).catch(() => {});
   }
 
   withdraw(): void {

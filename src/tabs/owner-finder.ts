@@ -39,8 +39,12 @@ export interface FinderListener {
   onBlocked(): void;
 }
 
-/** Silence after which an owner is asked whether it is there. */
-const pingAfterMs = 1000;
+/** How often it is looked how long the owner has been silent: so often in the time that it may be, and not less than that. */
+const ticks = 10;
+const tickMsMax = 250;
+/** The share of its time after which an owner is asked whether it is there, and after which everybody is. */
+const pingAfter = 0.2;
+const seekAfter = 0.5;
 /** How long a new connection may take to answer before another way is tried. */
 const connectMs = 1500;
 /** A long computation may keep a worker from answering: while its page says that it lives, it gets so much longer. */
@@ -54,7 +58,7 @@ export class OwnerFinder {
   readonly #self: string = randomId();
   readonly #control: ControlChannel;
   readonly #broker: BrokerLink | undefined;
-  readonly #watch: Watch = new Watch((silentMs) => this.#tick(silentMs));
+  readonly #watch: Watch;
   /** Channels that a client waits to be connected through. */
   readonly #channels: Map<string, () => void> = new Map();
   readonly #lifetime: AbortController = new AbortController();
@@ -76,6 +80,9 @@ export class OwnerFinder {
   constructor(options: FinderOptions, listener: FinderListener) {
     this.#options = options;
     this.#listener = listener;
+    this.#watch = new Watch(Math.min(tickMsMax, options.ownerTimeoutMs / ticks), (silentMs) =>
+      this.#tick(silentMs),
+    );
     this.#control = new ControlChannel(options.name, (message) => this.#hear(message));
     if (options.broker !== undefined) {
       this.#broker = new BrokerLink(options.broker, options.name, (port, alive) =>
@@ -257,14 +264,14 @@ export class OwnerFinder {
     const limitMs = this.#isBusy ? ownerTimeoutMs * busyFactor : ownerTimeoutMs;
     if (this.#link === undefined) {
       this.#post(this.#seekMessage());
-    } else if (silentMs > pingAfterMs) {
+    } else if (silentMs > ownerTimeoutMs * pingAfter) {
       this.#ping(this.#link);
       // Whether it is the owner that is silent or only the way to it.
-      if (silentMs > limitMs / 2) this.#post(this.#seekMessage());
+      if (silentMs > ownerTimeoutMs * seekAfter) this.#post(this.#seekMessage());
     }
     if (silentMs < limitMs) return;
     this.#watch.hear();
-    if (this.#link !== undefined && this.#spokeAtMs > performance.now() - limitMs / 2) {
+    if (this.#link !== undefined && this.#spokeAtMs > performance.now() - limitMs * seekAfter) {
       // The owner speaks, but its answers do not get here: another way is needed, not another owner.
       this.#portless = this.#link.owner;
       this.#unlink('its answers do not arrive');
@@ -331,7 +338,7 @@ export class OwnerFinder {
         this.#channels.get(message.channel)?.();
         return;
       case 'yielded':
-        if (message.client === this.#self) this.#worker?.seize(this.#known);
+        if (message.client === this.#self) this.#worker?.seize(this.#known, true);
         return;
       case 'seek':
         if (this.#link?.way === 'worker') this.#post({ type: 'busy', owner: this.#link.owner });

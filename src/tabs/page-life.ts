@@ -11,7 +11,8 @@ export function watchPage(transport: TabTransport): void {
   const { signal } = transport;
   const suspend = (): void => transport.suspend();
   const resume = (): void => transport.resume();
-  addEventListener('pagehide', ({ persisted }) => persisted && suspend(), { signal });
+  // Also of a page that is going for good: what time the browser leaves it is used to end in order.
+  addEventListener('pagehide', suspend, { signal });
   addEventListener('pageshow', ({ persisted }) => persisted && resume(), { signal });
   document.addEventListener('freeze', suspend, { signal });
   document.addEventListener('resume', resume, { signal });

@@ -3,6 +3,7 @@
  * link that OwnerFinder has found. When that is lost, what was open goes on:
  *
  *   not sent, or refused    made again with the next owner: nothing of it was done
+ *   goes on with a scan     fails with SNAPSHOT_LOST: the snapshot was in the owner's memory
  *   changes nothing         likewise, a few times: a call that kills its owner must not kill every tab's worker
  *   anything else           fails with OUTCOME_UNKNOWN: it may have taken effect or not
  */
@@ -12,11 +13,13 @@ import {
   callsThatChangeNothing,
   type Method,
   type ResultOf,
+  type ScanStep,
   standingCalls,
 } from '../api/calls.ts';
 import type { Stats } from '../api/database.ts';
 import { type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { withTimeout } from '../base/with-timeout.ts';
+import { OpenScans } from '../client/open-scans.ts';
 import { callsThatChangeSession, SessionMemory } from '../client/session-state.ts';
 import type { Transport, TransportOptions } from '../client/transport.ts';
 import { Connection, type Exchange, OpenCall } from '../rpc/connection.ts';
@@ -38,6 +41,7 @@ export class TabTransport implements Transport {
   readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly #repeats: WeakMap<OpenCall['resolve'], number> = new WeakMap();
   readonly #memory: SessionMemory = new SessionMemory();
+  readonly #scans: OpenScans = new OpenScans();
   #connection: Connection | undefined;
   /** Calls that wait for an owner, in order. */
   #waiting: OpenCall[] = [];
@@ -80,12 +84,28 @@ export class TabTransport implements Transport {
     // Nobody to say it to: nothing that was accepted is left to finish.
     if (method === 'close' && this.#connection === undefined)
       return Promise.resolve(undefined as ResultOf<M>);
+    if (isScanning(method))
+      return this.#goOn(method, args as ArgumentsOf<'scanNext'>, options) as Promise<ResultOf<M>>;
     const answer = this.#make(method, args, options);
+    if (method === 'scanOpen' || method === 'scanVectorsOpen')
+      return answer.then((scan) => this.#scans.opened(scan as number) as ResultOf<M>);
     if (!callsThatChangeSession.has(method)) return answer;
     return answer.then((result) => {
       this.#memory.note(method, args, result);
       return result;
     });
+  }
+
+  async #goOn(
+    method: 'scanNext' | 'scanClose',
+    { scan }: ArgumentsOf<'scanNext'>,
+    options: TransportOptions,
+  ): Promise<ScanStep<unknown> | undefined> {
+    if (method === 'scanClose' && this.#scans.isLost(scan)) return undefined;
+    const step = await this.#make(method, { scan: this.#scans.serverNumberOf(scan) }, options);
+    if (step === undefined) this.#scans.closed(scan);
+    else this.#scans.stepped(scan, step);
+    return step;
   }
 
   #make<M extends Method>(method: M, args: ArgumentsOf<M>, options: TransportOptions): Promise<ResultOf<M>> {
@@ -127,6 +147,10 @@ export class TabTransport implements Transport {
   }
 
   #wait(call: OpenCall): void {
+    if (isScanning(call.method)) {
+      endScan(call);
+      return;
+    }
     const { signal } = call.options;
     if (signal !== undefined) {
       if (signal.aborted) {
@@ -196,6 +220,7 @@ export class TabTransport implements Transport {
   #drop(reason: string): void {
     const calls = this.#connection?.lose() ?? [];
     this.#connection = undefined;
+    this.#scans.loseAll();
     for (const call of calls) this.#repeat(call, reason);
     if (this.#waiting.length > 0) this.#finder.seek();
   }
@@ -204,7 +229,7 @@ export class TabTransport implements Transport {
     if (call.method === 'close') {
       // Whoever had it is gone: closed it is.
       call.resolve(undefined as never);
-    } else if (!call.sent) {
+    } else if (!call.sent || isScanning(call.method) || standingCalls.has(call.method)) {
       this.#wait(call);
     } else if (!callsThatChangeNothing.has(call.method)) {
       call.reject(outcomeUnknown(call, reason));
@@ -237,6 +262,16 @@ export class TabTransport implements Transport {
     };
     return { ...stats, tabs };
   }
+}
+
+/** Goes on with a scan: its number means something to one owner only. */
+function isScanning(method: Method): method is 'scanNext' | 'scanClose' {
+  return method === 'scanNext' || method === 'scanClose';
+}
+
+function endScan({ method, resolve, reject }: OpenCall): void {
+  if (method === 'scanClose') resolve(undefined as never);
+  else reject(shibuDbError('SNAPSHOT_LOST', 'The scan ended with the owner that it was made by'));
 }
 
 function abort(call: OpenCall): void {

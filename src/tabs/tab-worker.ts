@@ -67,8 +67,10 @@ export class TabWorker implements TabWorkerEndpoint {
     this.#database.prepare(options);
     this.#election = new Election(name, webLocks());
     this.#control = new ControlChannel(name, (message) => this.#hear(message));
+    const term = this.#newTerm();
     if (options.alive !== undefined) await holdForEver(options.alive);
-    this.#standInLine();
+    // Unless the page has asked for something else meanwhile.
+    if (term === this.#term) this.#standInLine();
   }
 
   async stand(known: KnownDatabase | undefined): Promise<void> {
@@ -76,7 +78,7 @@ export class TabWorker implements TabWorkerEndpoint {
     this.#standInLine();
   }
 
-  async seize(known: KnownDatabase | undefined): Promise<void> {
+  async seize(known: KnownDatabase | undefined, isInvited: boolean): Promise<void> {
     if (this.#owner !== undefined || this.#opening) return;
     this.#known = known;
     // It is in line as well: whichever comes first ends the other.
@@ -87,7 +89,13 @@ export class TabWorker implements TabWorkerEndpoint {
       await new Promise((resolve) => setTimeout(resolve, lastCallMs));
       return this.#heardAtMs < fromMs && !term.signal.aborted;
     };
-    await this.#election.seize(isMissing, (mandate) => this.#own(mandate, term));
+    // An owner that has made way says nothing more: there is nothing to listen for, and no lease of its to wait for.
+    if (isInvited)
+      await this.#election.seize(
+        async () => !term.signal.aborted,
+        (mandate) => this.#own({ ...mandate, seized: false }, term),
+      );
+    else await this.#election.seize(isMissing, (mandate) => this.#own(mandate, term));
     if (!term.signal.aborted && this.#owner === undefined) this.#standInLine();
   }
 
@@ -150,9 +158,9 @@ export class TabWorker implements TabWorkerEndpoint {
         (reason) => end(reason),
         blocked,
       );
-      this.#opening = false;
       // Whoever had it may answer from memory for so long yet.
       if (mandate.seized) await new Promise((resolve) => setTimeout(resolve, leaseMs));
+      this.#opening = false;
       this.#reign(new Owner(database), mandate, term, ended);
     } catch (error) {
       this.#opening = false;
@@ -204,7 +212,8 @@ export class TabWorker implements TabWorkerEndpoint {
 
   #hear(message: ControlMessage): void {
     const self = this.#options.owner;
-    if (message.type === 'owner' || message.type === 'opening' || message.type === 'busy') {
+    // Not `busy`: that is a page's word for its worker, which has been waited for long enough by whoever seizes.
+    if (message.type === 'owner' || message.type === 'opening') {
       if (message.owner !== self) this.#heardAtMs = performance.now();
       // A later owner: it may be known here before the fence is met.
       const { epoch, identity } = this.#owner ?? {};

@@ -5,18 +5,16 @@
  * It ticks only while somebody waits for the owner: an idle tab does nothing.
  */
 
-const tickMs = 250;
-/** A tick that comes later than this after the last one was held up by a pause of our own. */
-const tickMsMax = 2 * tickMs;
-
 export class Watch {
+  readonly #tickMs: number;
   readonly #onTick: (silentMs: number) => void;
   #timer: ReturnType<typeof setInterval> | undefined;
   #tickedAtMs = 0;
   #silentMs = 0;
 
-  /** `onTick` is called several times a second while the watch is on, with the silence so far. */
-  constructor(onTick: (silentMs: number) => void) {
+  /** `onTick` is called every `tickMs` while the watch is on, with the silence so far. */
+  constructor(tickMs: number, onTick: (silentMs: number) => void) {
+    this.#tickMs = tickMs;
     this.#onTick = onTick;
   }
 
@@ -32,10 +30,11 @@ export class Watch {
     this.#tickedAtMs = performance.now();
     this.#timer = setInterval(() => {
       const nowMs = performance.now();
-      this.#silentMs += Math.min(nowMs - this.#tickedAtMs, tickMsMax);
+      // A tick that comes later than that was held up by a pause of our own.
+      this.#silentMs += Math.min(nowMs - this.#tickedAtMs, 2 * this.#tickMs);
       this.#tickedAtMs = nowMs;
       this.#onTick(this.#silentMs);
-    }, tickMs);
+    }, this.#tickMs);
     return true;
   }
 

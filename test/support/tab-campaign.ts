@@ -80,7 +80,10 @@ export class TabCampaign {
     for (let i = 0; i < tabs; i++) await this.#open();
     for (let struck = 0; struck < this.#options.blows; ) {
       await sleep(200 + random.below(1000));
-      if (await this.#strike(firstBlows[struck])) struck++;
+      const first = firstBlows[struck];
+      // Whoever is to follow must be there.
+      if (first !== undefined) await Promise.all(this.#healing);
+      if (await this.#strike(first)) struck++;
     }
     await Promise.all(this.#healing);
     const epoch = await this.#settle();

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { build, type InlineConfig, preview } from 'vite';
+import { build, type InlineConfig, type Plugin, preview } from 'vite';
 
 const root: string = path.resolve(import.meta.dirname, '../..');
 
@@ -12,21 +12,34 @@ export interface PageServer {
   close(): Promise<void>;
 }
 
-export async function serveTestPage(): Promise<PageServer> {
+/** A build that says it is another one than it is. */
+export interface OtherBuild {
+  readonly version: string;
+  readonly protocol: number;
+  readonly format: number;
+}
+
+/** @param others further builds of the same page, each in a folder of its name */
+export async function serveTestPage(others: Record<string, OtherBuild> = {}): Promise<PageServer> {
   const outDir = await mkdtemp(path.join(tmpdir(), 'shibumi-test-page-'));
-  const config: InlineConfig = {
+  // Made anew for each build: Vite writes into what it is given.
+  const config = (folder: string, plugins: () => Plugin[]): InlineConfig => ({
     configFile: false,
     root: path.join(import.meta.dirname, 'page'),
     logLevel: 'warn',
     // A file that is not there is a 404, not the page.
     appType: 'mpa',
     resolve: { alias: [{ find: /^shibumi$/, replacement: path.join(root, 'src/index.ts') }] },
-    worker: { format: 'es' },
-    build: { outDir, emptyOutDir: true, target: 'es2022' },
+    base: `/${folder}`,
+    plugins: plugins(),
+    worker: { format: 'es', plugins },
+    build: { outDir: path.join(outDir, folder), emptyOutDir: true, target: 'es2022' },
     preview: { host: '127.0.0.1', port: 0, open: false },
-  };
-  await build(config);
-  const server = await preview(config);
+  });
+  await build(config('', () => []));
+  for (const [folder, other] of Object.entries(others))
+    await build(config(`${folder}/`, () => [pretend(other)]));
+  const server = await preview(config('', () => []));
   const address = server.httpServer.address();
   if (address === null || typeof address === 'string') throw new Error(`Expected a port, found ${address}`);
   return {
@@ -34,6 +47,23 @@ export async function serveTestPage(): Promise<PageServer> {
     async close() {
       await server.close();
       await rm(outDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Changes what src/base/build.ts says of the build, and nothing else. */
+function pretend({ version, protocol, format }: OtherBuild): Plugin {
+  return {
+    name: 'pretend-build',
+    enforce: 'pre',
+    transform(code, id) {
+      if (!id.endsWith('/src/base/build.ts')) return undefined;
+      const changed = code
+        .replace(/formatVersion(: number)? = \d+/, `formatVersion$1 = ${format}`)
+        .replace(/version: '[^']+', protocol: \d+/, `version: '${version}', protocol: ${protocol}`);
+      if (!changed.includes(`protocol: ${protocol}`) || !changed.includes(`formatVersion = ${format}`))
+        throw new Error('src/base/build.ts is not written as this test expects');
+      return changed;
     },
   };
 }

@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { Chromium, missingPart } from '../support/chromium.ts';
+import { openDatabaseTab } from '../support/database-tab.ts';
 import { type PageServer, serveTestPage } from '../support/test-page.ts';
 
 const skip = missingPart() ?? false;
@@ -26,26 +27,8 @@ after(async () => {
   await server?.close();
 });
 
-/** A page that has the database open as `window.db`. */
-async function openTab(name: string, without = '', options: object = {}): Promise<Page> {
-  const page = await browser.newPage();
-  await page.goto(`${server.url}?without=${without}`);
-  await page.waitForFunction(() => window.tests !== undefined);
-  await page.evaluate(
-    async ([name, options]) => {
-      const db = await window.tests.open(name, options);
-      Object.assign(window, { db });
-    },
-    [name, options] as const,
-  );
-  return page;
-}
-
-declare global {
-  interface Window {
-    db: Awaited<ReturnType<typeof window.tests.open>>;
-  }
-}
+const openTab = (name: string, without = ''): Promise<Page> =>
+  openDatabaseTab(browser, `${server.url}?without=${without}`, name);
 
 for (const [without, way] of [
   ['', 'port'],

@@ -21,6 +21,7 @@ import {
 } from '../../api/calls.ts';
 import type { Progress } from '../../api/database.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../../api/errors.ts';
+import { OpenScans } from '../../client/open-scans.ts';
 import { callsThatChangeSession, SessionMemory } from '../../client/session-state.ts';
 import type { Transport, TransportOptions } from '../../client/transport.ts';
 import { CallFlag, encodeFrame, type Frame, FrameType, setFlag, valuesOf } from '../protocol/frames.ts';
@@ -28,7 +29,6 @@ import { frameBytesMax, type Welcome } from '../protocol/hello.ts';
 import { malformed } from '../protocol/value-reader.ts';
 import { Backoff } from './backoff.ts';
 import { Connection, errorIn, makeHello, unavailable } from './connection.ts';
-import { OpenScans } from './open-scans.ts';
 
 /** Who is calling. Used once: sessions go on by tokens, passwords are not kept. */
 export type Credentials =

@@ -3,8 +3,8 @@
  * of a session that is gone must not go on as another one's.
  */
 
-import type { ScanStep } from '../../api/calls.ts';
-import { type ShibuDbError, shibuDbError } from '../../api/errors.ts';
+import type { ScanStep } from '../api/calls.ts';
+import { type ShibuDbError, shibuDbError } from '../api/errors.ts';
 
 interface OpenScan {
   /** The server's number; nothing: its session is gone. */
