@@ -15,19 +15,20 @@ async function converse(folder: string, pairs: readonly (readonly [string, strin
   assert.equal(stdout, pairs.map(([, reply]) => `${reply}\n`).join(''), stderr);
 }
 
-test('the worked session of docs/cli.md gives what the page shows', async (t) => {
-  const page = readFileSync(path.resolve(import.meta.dirname, '../../docs/cli.md'), 'utf8');
-  const session = /<!-- session -->\n((?: {4}.*\n|\n)+)/.exec(page)?.[1];
-  assert.ok(session, 'docs/cli.md has no worked session');
-  const lines = session.split('\n').map((line) => line.slice(4));
-  const prompt = /^shibumi[^>]*> /;
-  const typed = lines.filter((line) => prompt.test(line)).map((line) => line.replace(prompt, ''));
-  const shown = lines.filter((line) => line !== '' && !prompt.test(line));
-  assert.ok(typed.length > 8);
-  const { status, stdout } = await shibumi([folderFor(t)], typed.join('\n'));
-  assert.deepEqual(stdout.split('\n').filter(Boolean), shown);
-  assert.equal(status, 0);
-});
+for (const name of ['cli.md', 'from-nubdb.md'])
+  test(`the worked session of docs/${name} gives what the page shows`, async (t) => {
+    const page = readFileSync(path.resolve(import.meta.dirname, '../../docs', name), 'utf8');
+    const session = /<!-- session -->\n((?: {4}.*\n|\n)+)/.exec(page)?.[1];
+    assert.ok(session, `docs/${name} has no worked session`);
+    const lines = session.split('\n').map((line) => line.slice(4));
+    const prompt = /^shibumi[^>]*> /;
+    const typed = lines.filter((line) => prompt.test(line)).map((line) => line.replace(prompt, ''));
+    const shown = lines.filter((line) => line !== '' && !prompt.test(line));
+    assert.ok(typed.length > 8);
+    const { status, stdout } = await shibumi([folderFor(t)], typed.join('\n'));
+    assert.deepEqual(stdout.split('\n').filter(Boolean), shown);
+    assert.equal(status, 0);
+  });
 
 test('keys: the words of both seeds, in any case, with quotes and escapes', async (t) => {
   const folder = folderFor(t);
