@@ -1,39 +1,39 @@
 /** A database by what the command line calls it: a folder, or the address of a bridge. */
 
-import { createInterface } from 'node:readline';
-import { Writable } from 'node:stream';
 import type { Database } from '../api/database.ts';
 import { connect } from '../bridge/client/connect.ts';
 import type { Open } from './main.ts';
+import { passwordOf } from './password.ts';
 
-/** `ws://user@host:port/`: the password is asked for, or comes from the environment; never from the command line. */
+export interface AddressOptions {
+  /** Whether to make a folder's database where there is none. */
+  readonly create: boolean;
+  /** Whom to sign in, with `passwordOf`. */
+  readonly user?: string | undefined;
+}
+
+/** A folder, or `ws://user@host:port/`. */
 export async function openAddress(
   open: Open,
   place: string,
-  options: { create: boolean },
+  { create, user }: AddressOptions,
 ): Promise<Database> {
-  if (!/^wss?:\/\//i.test(place)) return open(place, options);
+  if (!/^wss?:\/\//i.test(place)) return openFolder(open, place, { create, user });
   const url = new URL(place);
-  const username = decodeURIComponent(url.username);
+  const username = user ?? decodeURIComponent(url.username);
   url.username = url.password = '';
   if (username === '') return connect(url);
-  const password = process.env.SHIBUMI_PASSWORD ?? (await askPassword(username));
-  return connect(url, { username, password });
+  return connect(url, { username, password: await passwordOf(username) });
 }
 
-/** Asks at the terminal, without an echo. Without a terminal there is nobody to ask. */
-async function askPassword(username: string): Promise<string> {
-  if (!process.stdin.isTTY) return '';
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  process.stderr.write(`Password of ${username}: `);
-  const terminal = createInterface({ input: process.stdin, output: silent, terminal: true });
+async function openFolder(open: Open, folder: string, { create, user }: AddressOptions): Promise<Database> {
+  const db = await open(folder, { create });
+  if (user === undefined) return db;
   try {
-    return await new Promise((resolve) => {
-      terminal.question('', resolve);
-      terminal.once('close', () => resolve(''));
-    });
-  } finally {
-    terminal.close();
-    process.stderr.write('\n');
+    await db.authenticate(user, await passwordOf(user));
+    return db;
+  } catch (error) {
+    await db.close();
+    throw error;
   }
 }

@@ -13,7 +13,7 @@ import type { Database } from '../api/database.ts';
 import { invalid } from '../base/arguments.ts';
 import { type BatchOutcome, linesFrom, runBatch } from './batch.ts';
 import { commands } from './commands.ts';
-import { openAddress } from './database-address.ts';
+import { type AddressOptions, openAddress } from './database-address.ts';
 import { linesOf } from './lines.ts';
 import { makePipes, NamedPipes } from './named-pipes.ts';
 import { Output, ReaderGone } from './output.ts';
@@ -23,6 +23,7 @@ import { serveOptions } from './serve-options.ts';
 import { Shell } from './shell.ts';
 import { type OptionValues, runExport, runImport } from './transfer-commands.ts';
 import { usage } from './usage.ts';
+import { parseUsers } from './users-command.ts';
 
 const done = 0;
 const someFailed = 1;
@@ -39,16 +40,21 @@ const transferOptions = {
   'ef-construction': { type: 'string' },
 } as const;
 
+/** Whom to sign in. */
+const userOption = { type: 'string' } as const;
+
 /** Where each applies; `shell` is the command without a name of its own. */
 const optionsOf = {
-  import: transferOptions,
-  export: { format: transferOptions.format },
-  stats: { json: { type: 'boolean' } },
+  import: { ...transferOptions, user: userOption },
+  export: { format: transferOptions.format, user: userOption },
+  stats: { json: { type: 'boolean' }, user: userOption },
+  users: { json: { type: 'boolean' }, user: userOption, role: { type: 'string' } },
   serve: serveOptions,
   shell: {
     command: { type: 'string', short: 'c', multiple: true },
     json: { type: 'boolean' },
     'stop-on-error': { type: 'boolean' },
+    user: userOption,
     'pipe-in': { type: 'string' },
     'pipe-out': { type: 'string' },
     help: { type: 'boolean', short: 'h' },
@@ -98,8 +104,8 @@ class Context {
     return this.#stopping.signal;
   }
 
-  async open(folder: string, { create }: { create: boolean }): Promise<Database> {
-    this.#db = await openAddress(this.#open, folder, { create });
+  async open(folder: string, options: AddressOptions): Promise<Database> {
+    this.#db = await openAddress(this.#open, folder, options);
     for (const name of stopSignals) process.once(name, () => this.#stop(name));
     return this.#db;
   }
@@ -128,13 +134,25 @@ async function run(context: Context, args: readonly string[]): Promise<number> {
       const { values, positionals } = parsed(rest, optionsOf[name]);
       const [folder, space, file] = exactly(positionals, ['folder', 'space', 'file'], name);
       const start = name === 'import' ? runImport : runExport;
-      await start((settings) => context.open(folder, settings), space, file, values as OptionValues);
+      const { user, ...options } = values;
+      const openIt = (settings: { create: boolean }): Promise<Database> =>
+        context.open(folder, { ...settings, user });
+      await start(openIt, space, file, options as OptionValues);
       return done;
     }
     case 'stats': {
       const { values, positionals } = parsed(rest, optionsOf.stats);
       const [folder] = exactly(positionals, ['folder'], name);
-      return runStats(await context.open(folder, { create: false }), values.json === true);
+      const db = await context.open(folder, { create: false, user: values.user });
+      return runStats(db, values.json === true);
+    }
+    case 'users': {
+      const { values, positionals } = parsed(rest, optionsOf.users);
+      const { user, json, ...options } = values;
+      const task = parseUsers(positionals, options);
+      const reply = await task.run(await context.open(task.folder, { create: true, user }));
+      await new Output(process.stdout).write(printed(reply, json === true));
+      return done;
     }
     case 'serve': {
       const { values, positionals } = parsed(rest, optionsOf.serve);
@@ -168,7 +186,7 @@ async function runShell(context: Context, args: readonly string[]): Promise<numb
     throw invalid('Got one of --pipe-in and --pipe-out, expected both');
   }
   if (pipeIn !== undefined && pipeOut !== undefined) preparePipes([pipeIn, pipeOut]);
-  const db = await context.open(folder, { create: true });
+  const db = await context.open(folder, { create: true, user: values.user });
   const shell = new Shell(db, commands);
   if (pipeIn !== undefined && pipeOut !== undefined) {
     await runPipes(shell, context.signal, { pipeIn, pipeOut, json, stopOnError });

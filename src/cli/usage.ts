@@ -14,6 +14,11 @@ shibumi export <folder> <space> <file>  a space into a file; - is standard outpu
   --format jsonl|csv|npy|fvecs
 shibumi stats <folder> [--json]         the database and its spaces
 
+shibumi users list|show|create|password|role|permit|delete <folder> [<name> …]
+  create <folder> <name> [--role admin|user] [<space>=read|write …]
+  permit <folder> <name> [<space>=read|write …]   in place of what was permitted before
+                                        new passwords: SHIBUMI_NEW_PASSWORD, asked for, or standard input
+
 shibumi serve <folder>                  the database for others: WebSocket bridge, users and passwords
   --host <address> --port <n>           127.0.0.1 and 4321 unless given
   --tls-key <file> --tls-cert <file>    wss: and https: instead of ws: and http:
@@ -24,8 +29,8 @@ shibumi serve <folder>                  the database for others: WebSocket bridg
   --guest <user>                        whom clients of Redis and NubDB act as before they sign in; loopback only
   --connections <n>, --calls-per-second <n>   limits
 
-Instead of a folder, the address of a bridge: ws://user@host:port/, with the password from
-SHIBUMI_PASSWORD or asked for.
+All but serve: --user <name> signs in, with the password from SHIBUMI_PASSWORD or asked for. Instead of
+a folder, the address of a bridge: ws://user@host:port/.
 
 shibumi --help, shibumi --version
 

@@ -14,14 +14,21 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-export function start(args: readonly string[]): ChildProcessWithoutNullStreams {
-  const env = { ...process.env, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' };
+export function start(
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): ChildProcessWithoutNullStreams {
+  const env = { ...process.env, ...variables, NODE_OPTIONS: '--disable-warning=ExperimentalWarning' };
   return spawn(process.execPath, [entry, ...args], { env, timeout: 30_000 });
 }
 
 /** Runs to the end with `input` on standard input. */
-export async function shibumi(args: readonly string[], input: string | Uint8Array = ''): Promise<Outcome> {
-  const child = start(args);
+export async function shibumi(
+  args: readonly string[],
+  input: string | Uint8Array = '',
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Outcome> {
+  const child = start(args, variables);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
