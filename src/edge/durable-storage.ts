@@ -28,8 +28,18 @@ export interface DurableStorage {
   deleteAlarm(): Promise<void>;
 }
 
-/** An object's state: its storage, and the way to hold back events while it is being opened. */
+/** A WebSocket of the runtime, at the object's end. It outlives the object's memory, and with it up to 2 KiB of notes. */
+export interface DurableSocket {
+  send(message: Uint8Array<ArrayBuffer>): void;
+  close(code: number, reason: string): void;
+  serializeAttachment(value: unknown): void;
+  deserializeAttachment(): unknown;
+}
+
+/** An object's state: its storage and its sockets. */
 export interface DurableState {
   readonly storage: DurableStorage;
-  blockConcurrencyWhile<Result>(body: () => Promise<Result>): Promise<Result>;
+  /** From now on the socket's events come as calls of the object's `webSocketMessage`, `webSocketClose`, `webSocketError`. */
+  acceptWebSocket(socket: DurableSocket): void;
+  getWebSockets(): DurableSocket[];
 }

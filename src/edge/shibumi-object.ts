@@ -17,12 +17,15 @@ import { DurableObject } from 'cloudflare:workers';
 import { shibuDbError } from '../api/errors.ts';
 import type { DatabaseEngine } from '../engine/database-engine.ts';
 import { Session } from '../engine/session.ts';
+import type { DurableSocket } from './durable-storage.ts';
 import { ObjectSession } from './object-session.ts';
+import { ObjectSockets } from './object-sockets.ts';
 import { type EdgeOptions, openEngine } from './open-engine.ts';
 import { answerRest } from './rest/answer.ts';
 
 export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
   #opening: Promise<DatabaseEngine> | undefined;
+  #sockets: ObjectSockets | undefined;
   /** When the alarm is set for, as far as this instance knows. */
   #alarmAtMs: number = Number.POSITIVE_INFINITY;
 
@@ -32,8 +35,9 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
    */
   protected abstract options(): Omit<EdgeOptions, 'log'>;
 
-  /** Answers a request of the REST front. Names and passwords come with each request; see docs/edge.md. */
+  /** Answers a request: a WebSocket of the bridge, or the REST front, where credentials come with each. See docs/edge.md. */
   async fetch(request: Request): Promise<Response> {
+    if (request.headers.get('upgrade')?.toLowerCase() === 'websocket') return this.#accept(request);
     return this.#use(async (engine) => {
       const session = new Session(engine);
       try {
@@ -42,6 +46,35 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
         await session.close();
       }
     });
+  }
+
+  async #accept(request: Request): Promise<Response> {
+    const engine = await this.#engine();
+    try {
+      assertUsers(engine);
+    } catch (error) {
+      return Response.json({ error: (error as Error).message, code: 'NO_USERS' }, { status: 403 });
+    }
+    return this.#socketsOver(engine).accept(request, request.headers.get('cf-connecting-ip') ?? '');
+  }
+
+  async webSocketMessage(socket: DurableSocket, message: ArrayBuffer | string): Promise<void> {
+    await this.#socketsOver(await this.#engine()).message(socket, message);
+  }
+
+  async webSocketClose(socket: DurableSocket): Promise<void> {
+    await this.#sockets?.closed(socket);
+  }
+
+  async webSocketError(socket: DurableSocket): Promise<void> {
+    await this.#sockets?.closed(socket);
+  }
+
+  #socketsOver(engine: DatabaseEngine): ObjectSockets {
+    this.#sockets ??= new ObjectSockets(this.ctx, engine, () => {
+      this.#tendLater(engine).catch(() => {});
+    });
+    return this.#sockets;
   }
 
   /** For `connectObject`: a session of its own for each caller. */

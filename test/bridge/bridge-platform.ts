@@ -6,6 +6,7 @@ import type { DatabaseClient } from '../../src/client/database-client.ts';
 import { Session } from '../../src/engine/session.ts';
 import { openEngine } from '../../src/node/open-engine.ts';
 import { BridgeServer } from '../../src/server/bridge-server.ts';
+import type { CaseOptions } from '../conformance/case.ts';
 import type { Platform } from '../conformance/suite.ts';
 
 /**
@@ -58,19 +59,18 @@ export class BridgeServers implements AsyncDisposable {
   }
 }
 
+/** `connect` with the options of a case: the other platforms' `open` makes the first admin, a server its own. */
+export async function connectForCase(url: string, { log, admin }: CaseOptions = {}): Promise<Database> {
+  const db = await connect(url, log === undefined ? {} : { log });
+  if (admin !== undefined) await (db as DatabaseClient).createFirstAdmin(admin);
+  return db;
+}
+
 export function bridgePlatform(servers: BridgeServers, build: Platform['build']): Platform {
   return {
     build,
     storage: 'memory',
-    open: async (name, options = {}): Promise<Database> => {
-      const db = await connect(
-        await servers.urlOf(name),
-        options.log === undefined ? {} : { log: options.log },
-      );
-      // The other platforms' `open` does this; a server makes its admin itself.
-      if (options.admin !== undefined) await (db as DatabaseClient).createFirstAdmin(options.admin);
-      return db;
-    },
+    open: async (name, options) => connectForCase(await servers.urlOf(name), options),
     deleteDatabase: (name) => servers.remove(name),
   };
 }

@@ -14,12 +14,15 @@ export class Notes extends ShibumiObject<Env> {
     return { wasm: relaxed, admin: { username: 'admin', password: this.env.ADMIN_PASSWORD } };
   }
 
+  readonly #instance: string = crypto.randomUUID();
+
   /** What the tests look at from below. */
-  async inspect(): Promise<{ alarmAtMs: number | null; rows: Record<string, number> }> {
+  async inspect(): Promise<object> {
     const count = (table: string): number =>
       Number(this.ctx.storage.sql.exec(`SELECT count(*) AS n FROM ${table}`).toArray()[0]?.n);
     const rows = { blocks: count('shibumi_blocks'), log: count('shibumi_log') };
-    return { alarmAtMs: await this.ctx.storage.getAlarm(), rows };
+    const alarmAtMs = await this.ctx.storage.getAlarm();
+    return { alarmAtMs, rows, instance: this.#instance, sockets: this.ctx.getWebSockets().length };
   }
 }
 

@@ -7,7 +7,9 @@ import { DurableObject } from 'cloudflare:workers';
 import relaxed from 'shibumi-relaxed.wasm';
 import simd128 from 'shibumi-simd128.wasm';
 import { openClient } from '../../src/client/open-client.ts';
+import type { DurableSocket } from '../../src/edge/durable-storage.ts';
 import { ObjectSession } from '../../src/edge/object-session.ts';
+import { ObjectSockets } from '../../src/edge/object-sockets.ts';
 import { ObjectTransport } from '../../src/edge/object-transport.ts';
 import { openEngine } from '../../src/edge/open-engine.ts';
 import { deleteDatabase, open } from '../../src/edge.ts';
@@ -80,30 +82,64 @@ export class CaseRunner extends DurableObject<Env> {
   }
 }
 
-/** Sessions for cases. It asks for no users: whether a database has any is a case of the suite. */
+/** Sessions for cases, by RPC and over WebSockets. It asks for no users: whether a database has any is a case of the suite. */
 export class SessionHost extends DurableObject<Env> {
   #engine: Promise<DatabaseEngine> | undefined;
+  #sockets: ObjectSockets | undefined;
+
+  #open(prefix: string): Promise<DatabaseEngine> {
+    this.#engine ??= openEngine(this.ctx.storage, { wasm: simd128, prefix, memoryBytesMax });
+    return this.#engine;
+  }
 
   async openSession(prefix: string): Promise<ObjectSession> {
-    this.#engine ??= openEngine(this.ctx.storage, { wasm: simd128, prefix, memoryBytesMax });
-    return new ObjectSession(new Session(await this.#engine), { admit: () => {}, after: async () => {} });
+    const engine = await this.#open(prefix);
+    return new ObjectSession(new Session(engine), { admit: () => {}, after: async () => {} });
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const name = new URL(request.url).searchParams.get('name') ?? '';
+    const engine = await this.#open(prefixOf(name));
+    this.#sockets ??= new ObjectSockets(this.ctx, engine, () => {});
+    return this.#sockets.accept(request, 'test');
+  }
+
+  async webSocketMessage(socket: DurableSocket, message: ArrayBuffer | string): Promise<void> {
+    await this.#sockets?.message(socket, message);
+  }
+
+  async webSocketClose(socket: DurableSocket): Promise<void> {
+    await this.#sockets?.closed(socket);
   }
 
   async remove(prefix: string): Promise<void> {
     await (await this.#engine)?.close();
     this.#engine = undefined;
+    this.#sockets = undefined;
     await deleteDatabase(this.ctx.storage, { prefix });
   }
 }
 
 export default {
-  async fetch(request: Request, { CASES }: Env): Promise<Response> {
-    const { name, build, over } = (await request.json()) as {
+  async fetch(request: Request, { CASES, HOSTS }: Env): Promise<Response> {
+    const url = new URL(request.url);
+    const name = url.searchParams.get('name') ?? '';
+    const host = HOSTS.get(HOSTS.idFromName(name));
+    if (url.pathname === '/bridge') return host.fetch(request);
+    if (url.pathname === '/remove') {
+      await host.remove(prefixOf(name));
+      return new Response();
+    }
+    const {
+      name: entry,
+      build,
+      over,
+    } = (await request.json()) as {
       name: string;
       build: Build;
       over: 'storage' | 'rpc';
     };
-    const failure = await CASES.get(CASES.idFromName(build)).runCase(name, build, over);
+    const failure = await CASES.get(CASES.idFromName(build)).runCase(entry, build, over);
     return Response.json({ failure });
   },
 };
