@@ -12,8 +12,8 @@ import { encodeManifest, type ManifestBlock } from '../storage/manifest.ts';
 import { blockBytes, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 
-/** Blocks stored by one transaction. */
-const blocksPerWrite = 16;
+/** Blocks stored by one transaction: few, because in a browser the log waits for it (storage/indexeddb-backend.ts). */
+const blocksPerWrite = 4;
 
 /** Buffers for whole blocks, used again and again: allocating 256 KiB a block costs more than copying it. */
 export class BlockBuffers {

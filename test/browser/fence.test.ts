@@ -31,6 +31,39 @@ async function newPage(): Promise<Page> {
   return page;
 }
 
+test('two writing transactions never run side by side: a kill would make the browser drop the store', {
+  skip,
+  timeout,
+}, async () => {
+  const page = await newPage();
+  // In a worker nobody could look: here it is the page that writes, with all there is at once.
+  const scopes = await page.evaluate(async () => {
+    const { IndexedDbBackend } = window.tests;
+    const seen: string[][] = [];
+    const { transaction } = IDBDatabase.prototype;
+    IDBDatabase.prototype.transaction = function (stores, mode, options) {
+      if (mode === 'readwrite') seen.push([stores].flat() as string[]);
+      return transaction.call(this, stores, mode, options);
+    };
+    const backend = await IndexedDbBackend.open('one writer', { timeoutMs: 10_000 });
+    const bytes = (): Uint8Array => new Uint8Array(8);
+    await Promise.all([
+      backend.append([{ space: 1, sequence: 1, bytes: bytes() }], true),
+      backend.writeBlocks(1, [{ block: 7, generation: 1, bytes: bytes() }]),
+      backend.publish(1, bytes()),
+      backend.flush(),
+      backend.drop(1, [{ block: 7, generation: 1 }], 2),
+      backend.writeCatalog(bytes(), [1]),
+    ]);
+    backend.close();
+    IDBDatabase.prototype.transaction = transaction;
+    return seen;
+  });
+  assert.ok(scopes.length >= 7, `${scopes.length} transactions`);
+  for (const scope of scopes)
+    assert.ok(scope.includes('state'), `a transaction over ${scope} shares nothing`);
+});
+
 test('every write of a former owner is refused and leaves no trace, whatever kind it is', {
   skip,
   timeout,
