@@ -106,16 +106,17 @@ SHIBUMI_EXPORT(vec_count) u32 export_vec_count() { return vector_space.ready() ?
 SHIBUMI_EXPORT(vec_slots) u32 export_vec_slots() { return vector_space.ready() ? vector_space.slot_count() : 0; }
 SHIBUMI_EXPORT(vec_pending) u32 export_vec_pending() { return vector_space.ready() ? vector_space.pending() : 0; }
 
-/// The k nearest, best first, ties by id: u32[k] slots and f32[k] distances. Returns how many.
+/// The k nearest, best first, ties by id: u32[k] slots and f32[k] distances. Returns how many. `ef` and `rerank`: see
+/// SearchEffort.
 SHIBUMI_EXPORT(vec_search)
-i32 export_vec_search(Addr query, u32 k, u32 ef, Addr out_slots, Addr out_distances) {
+i32 export_vec_search(Addr query, u32 k, u32 ef, u32 rerank, Addr out_slots, Addr out_distances) {
   if (!vector_space.ready()) return kInvalid;
   // k may pass the count; the host gives room for what there is.
   const u32 wanted = min_of(k, vector_space.live_count());
   if (!good_query(query, wanted, out_slots, out_distances)) return kInvalid;
   const Hit* hits = nullptr;
   u32 found = 0;
-  const Status status = vector_space.search(at<const u8>(query), wanted, ef, hits, found);
+  const Status status = vector_space.search(at<const u8>(query), wanted, {ef, rerank}, hits, found);
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 

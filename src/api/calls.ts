@@ -124,7 +124,14 @@ export interface Calls {
   deleteVector: [InSpace & { id: VectorId }, boolean];
   countVectors: [InSpace, number];
   searchTopK: [
-    InSpace & { query: VectorInput; k: number; efSearch?: number; includeVectors?: boolean },
+    InSpace & {
+      query: VectorInput;
+      k: number;
+      efSearch?: number;
+      rerank?: boolean;
+      oversample?: number;
+      includeVectors?: boolean;
+    },
     SearchHit<VectorData>[],
   ];
   rangeSearch: [

@@ -61,8 +61,12 @@ export type Metric =
 /** What may be passed as a metric: the names and their usual short forms. */
 export type MetricName = Metric | 'IP' | 'COS';
 
-/** `Flat` (exact scan) or `HNSW{M}` (graph with `M` links a node and level, 2 to 256). */
-export type IndexType = 'Flat' | `HNSW${number}`;
+/**
+ * How vectors are found. `Flat`: exact scan. `HNSW{M}` (or `HNSW{M},Flat`): graph with `M` links a node and level, 2 to 256.
+ * `SQ8` and `BQ`: scan of codes of 7 bits or 1 bit a component, whose best are measured again with the originals;
+ * `HNSW{M},SQ8` and `HNSW{M},BQ`: graph over such codes.
+ */
+export type IndexType = 'Flat' | 'SQ8' | 'BQ' | `HNSW${number}` | `HNSW${number},${'Flat' | 'SQ8' | 'BQ'}`;
 
 export type IdKind = 'int' | 'string';
 
@@ -224,6 +228,17 @@ export interface InsertVectorsOptions extends CallOptions, ProgressOptions {
 export interface SearchOptions extends CallOptions {
   /** HNSW: size of the candidate pool, at least k; more is slower and finds more. Default max(64, k). */
   efSearch?: number;
+  /**
+   * SQ8 and BQ: measure the best candidates again with the original vectors, so that distances are exact. Default true.
+   * Without it distances are those of the codes: estimates for SQ8, the number of differing bits for BQ (for
+   * InnerProduct its negative).
+   */
+  rerank?: boolean;
+  /**
+   * SQ8 and BQ: candidates measured again for each hit asked for, 1 to 1000. Default: SQ8 2, BQ 14500 / dimension, 45
+   * to 1000, for at least 10 hits; never more than an `efSearch` that is given.
+   */
+  oversample?: number;
   /** Return each hit's vector too. Default false. */
   includeVectors?: boolean;
 }

@@ -25,6 +25,13 @@ export function integerIn(value: unknown, least: number, most: number, what: str
   return value;
 }
 
+export function numberIn(value: unknown, least: number, most: number, what: string): number {
+  if (typeof value !== 'number' || !(value >= least && value <= most)) {
+    throw invalid(`Got ${shown(value)} for ${what}, expected a number from ${least} to ${most}`);
+  }
+  return value;
+}
+
 export function oneOf<Choice extends string>(
   value: unknown,
   choices: readonly Choice[],

@@ -248,8 +248,9 @@ class SpaceClient implements SpaceCalls {
     k = 1,
     options: SearchOptions = {},
   ): Promise<SearchHit<Vector>[]> {
-    const { efSearch, includeVectors } = options;
-    const args = { space: this.#space(options), query, k, ...defined({ efSearch, includeVectors }) };
+    const { efSearch, rerank, oversample, includeVectors } = options;
+    const effort = defined({ efSearch, rerank, oversample, includeVectors });
+    const args = { space: this.#space(options), query, k, ...effort };
     return this.caller.call('searchTopK', args, options) as Promise<SearchHit<Vector>[]>;
   }
 

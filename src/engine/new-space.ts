@@ -36,7 +36,7 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
     engine: kind,
     durability,
     dimension: integerIn(bag.dimension, 1, isOfBits(metric) ? bitsMax : dimensionMax, 'dimension'),
-    indexType: parseIndexType(bag.indexType ?? 'Flat').indexType,
+    indexType: parseIndexType(bag.indexType ?? 'Flat', metric).indexType,
     metric,
     ...(p === undefined ? {} : { p }),
     ids: oneOf(bag.ids ?? 'int', ['int', 'string'], 'ids'),

@@ -2,7 +2,7 @@
 
 import type { ArgumentsOf, CallContext, InSpace } from '../api/calls.ts';
 import type { SearchHit, VectorData } from '../api/database.ts';
-import { integerIn, invalid, shown } from '../base/arguments.ts';
+import { integerIn, invalid, numberIn, shown } from '../base/arguments.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
 import { checkId } from '../space/vector-ids.ts';
@@ -14,6 +14,9 @@ import type { HandlersOf } from './handlers.ts';
 import type { ScanCalls } from './scan-calls.ts';
 import { openVectorScan } from './scans.ts';
 import type { SpaceAccess } from './space-access.ts';
+
+/** Candidates a hit: beyond it a scan of the originals is both exact and quicker. */
+const oversampleMax = 1000;
 
 export class VectorCalls implements HandlersOf<'vectors'> {
   readonly #spaces: SpaceAccess;
@@ -70,14 +73,19 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     query,
     k,
     efSearch,
+    rerank,
+    oversample,
     includeVectors,
   }: ArgumentsOf<'searchTopK'>): SearchHit<VectorData>[] | Promise<SearchHit<VectorData>[]> {
     const entry = this.#spaces.entry(space, 'vector', 'searchTopK');
     const vector = checkVector(query, vectorKind(entry), 'query');
     integerIn(k, 1, kMax, 'k');
-    const ef = efSearch === undefined ? Math.max(64, k) : integerIn(efSearch, 1, kMax, 'efSearch');
+    if (efSearch !== undefined) integerIn(efSearch, 1, kMax, 'efSearch');
+    if (rerank !== undefined && typeof rerank !== 'boolean')
+      throw invalid(`Got ${shown(rerank)} for rerank, expected true or false`);
+    if (oversample !== undefined) numberIn(oversample, 1, oversampleMax, 'oversample');
     return this.#spaces.read(entry, (resident) =>
-      resident.vectors.searchTopK(vector, k, ef, includeVectors === true),
+      resident.vectors.searchTopK(vector, k, { efSearch, rerank, oversample }, includeVectors === true),
     );
   }
 

@@ -89,7 +89,14 @@ export interface CoreExports {
   vec_count(): number;
   vec_slots(): number;
   vec_pending(): number;
-  vec_search(query: number, k: number, ef: number, outSlots: number, outDistances: number): number;
+  vec_search(
+    query: number,
+    k: number,
+    ef: number,
+    rerank: number,
+    outSlots: number,
+    outDistances: number,
+  ): number;
   vec_range(query: number, radius: number, limit: number, outSlots: number, outDistances: number): number;
   vec_ids(slots: number, count: number, out: number): number;
   vec_id_string(slot: number): number;

@@ -10,6 +10,7 @@ export interface VectorConfig {
   readonly index: number;
   readonly m: number;
   readonly efConstruction: number;
+  readonly codes: number;
   readonly seed: number;
 }
 
@@ -23,6 +24,6 @@ export function writeVectorConfig(view: DataView, at: number, config: VectorConf
   view.setUint32(at + 16, config.index, true);
   view.setUint32(at + 20, config.m, true);
   view.setUint32(at + 24, config.efConstruction, true);
-  view.setUint32(at + 28, 0, true);
+  view.setUint32(at + 28, config.codes, true);
   view.setBigUint64(at + 32, BigInt(config.seed), true);
 }

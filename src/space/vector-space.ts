@@ -14,7 +14,13 @@ import { readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { vectorConfigBytes, writeVectorConfig } from '../kernel/vector-config.ts';
-import { parseIndexType } from './index-types.ts';
+import {
+  codeKinds,
+  defaultCandidates,
+  indexKinds,
+  type ParsedIndexType,
+  parseIndexType,
+} from './index-types.ts';
 import { isOfBits, metricCodes, vectorBytes } from './metrics.ts';
 import { bytesOf, dataView, OperationKind, type OperationView } from './operation.ts';
 import type { Need, Space } from './space.ts';
@@ -46,27 +52,40 @@ function leastF32From(value: number): number {
   return floats[0] as number;
 }
 
+/** How hard a search tries. */
+export interface SearchEffort {
+  /** HNSW: candidates looked at. Default: 64, or as many as k or re-ranking ask for. */
+  readonly efSearch?: number | undefined;
+  /** Codes: measure candidates again with the originals. Default true. */
+  readonly rerank?: boolean | undefined;
+  /** … so many for each hit asked for. Default: by the kind of code. */
+  readonly oversample?: number | undefined;
+}
+
 export class VectorSpace implements Space {
   readonly instance: CoreInstance;
   readonly shape: VectorShape;
+  readonly #index: ParsedIndexType;
 
   constructor(instance: CoreInstance, shape: VectorShape) {
     this.instance = instance;
     this.shape = shape;
+    this.#index = parseIndexType(shape.indexType, shape.metric);
   }
 
   create(): void {
-    const { dimension, metric, p, indexType, ids, efConstruction, seed } = this.shape;
-    const { m } = parseIndexType(indexType);
+    const { dimension, metric, p, ids, efConstruction, seed } = this.shape;
+    const { index, m, codes } = this.#index;
     const config = this.instance.scratch(vectorConfigBytes);
     writeVectorConfig(dataView(this.instance.bytes()), config, {
       dimension,
       metric: metricCodes[metric],
       power: p ?? 0,
       idKind: ids === 'int' ? 0 : 1,
-      index: m === 0 ? 0 : 1,
+      index: indexKinds[index],
       m,
       efConstruction,
+      codes: codeKinds[codes],
       seed,
     });
     checkStatus(this.instance.exports.vec_create(config), 'create a vector space');
@@ -147,14 +166,31 @@ export class VectorSpace implements Space {
   searchTopK(
     query: VectorData,
     k: number,
-    efSearch: number,
+    effort: SearchEffort,
     includeVectors: boolean,
   ): SearchHit<VectorData>[] {
     const most = Math.min(k, this.count());
     if (most === 0) return [];
+    const { ef, candidates } = this.#effort(most, effort);
     return this.#search(query, most, includeVectors, (queryAt, slots, distances) =>
-      this.instance.exports.vec_search(queryAt, most, Math.max(efSearch, most), slots, distances),
+      this.instance.exports.vec_search(queryAt, most, ef, candidates, slots, distances),
     );
+  }
+
+  /** An efSearch that was asked for bounds the candidates: it is what the search may cost. */
+  #effort(
+    k: number,
+    { efSearch, rerank = true, oversample }: SearchEffort,
+  ): { ef: number; candidates: number } {
+    const { codes } = this.#index;
+    const again = codes !== 'none' && rerank;
+    const wanted =
+      oversample === undefined
+        ? defaultCandidates(codes, k, this.shape.dimension)
+        : Math.ceil(k * oversample);
+    const most = Math.min(again ? wanted : 0, this.count());
+    const candidates = efSearch === undefined ? most : Math.min(most, Math.max(efSearch, k));
+    return { ef: Math.max(efSearch ?? 64, k), candidates };
   }
 
   rangeSearch(

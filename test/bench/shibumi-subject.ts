@@ -61,7 +61,8 @@ export function coreSubject(space: VectorSpace, frame: RowFrame): SearchSubject 
     frame: { ...frame, params: { ...frame.params, path: 'core' } },
     search(query, efSearch) {
       const ids: number[] = [];
-      for (const { id } of space.searchTopK(query, truthK, efSearch, false)) ids.push(id as number);
+      for (const { id } of space.searchTopK(query, truthK, efSearch === 0 ? {} : { efSearch }, false))
+        ids.push(id as number);
       return ids;
     },
   };

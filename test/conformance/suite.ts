@@ -2,6 +2,7 @@
 
 import type { Database } from '../../src/api/database.ts';
 import type { Case, CaseContext, CaseOptions } from './case.ts';
+import { codeCases } from './cases/codes.ts';
 import { controlCases } from './cases/control.ts';
 import { eventCases } from './cases/events.ts';
 import { keyValueCases } from './cases/key-value.ts';
@@ -24,6 +25,7 @@ export const suite: readonly Case[] = [
   ...searchCases,
   ...indexCases,
   ...metricCases,
+  ...codeCases,
   ...controlCases,
   ...transferCases,
   ...userCases,

@@ -5,7 +5,7 @@ import { CoreInstance, checkStatus } from '../../src/kernel/instance.ts';
 import type { Core } from '../../src/kernel/module.ts';
 import { encodeInsertInts, operationsIn } from '../../src/space/operation.ts';
 import { GroupMask } from '../../src/space/space.ts';
-import { VectorSpace } from '../../src/space/vector-space.ts';
+import { type SearchEffort, VectorSpace } from '../../src/space/vector-space.ts';
 import { type DataSet, rowAt, rowCount } from './data-set.ts';
 
 const framesMax = 14336;
@@ -64,11 +64,17 @@ export function copySpace(space: VectorSpace, core: Core): VectorSpace {
   return copy;
 }
 
-/** The ids found for the set's queries, best first. */
-export function searchAll(space: VectorSpace, set: DataSet, k: number, efSearch: number): number[][] {
+/** The ids found for the set's queries, best first. `effort`: an efSearch, or all there is to say. */
+export function searchAll(
+  space: VectorSpace,
+  set: DataSet,
+  k: number,
+  effort: number | SearchEffort,
+): number[][] {
+  const tried = typeof effort === 'number' ? { efSearch: effort } : effort;
   const found: number[][] = [];
   for (let q = 0; q * set.dimension < set.queries.length; q++) {
-    const hits = space.searchTopK(rowAt(set.queries, set.dimension, q), k, efSearch, false);
+    const hits = space.searchTopK(rowAt(set.queries, set.dimension, q), k, tried, false);
     found.push(hits.map(({ id }) => Number(id)));
   }
   return found;

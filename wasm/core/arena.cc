@@ -201,12 +201,13 @@ void PagedArray::define(SegmentId segment_id, u32 stride_bytes, u32 header_block
   segment = segment_id;
   stride = stride_bytes;
   per_block = kBlockBytes / stride_bytes;
-  reciprocal = ((1ull << 40) + per_block - 1) / per_block;
+  constexpr u64 kOne = 1ull << kReciprocalShift;
+  reciprocal = (kOne + per_block - 1) / per_block;
   first_block = header_blocks;
-  // record * reciprocal >> 40 is exact while record * (reciprocal * per_block - 2^40) < 2^40; a segment cannot hold
-  // more than 2^32 bytes in memory, so record < 2^32 / stride.
-  const u64 error = reciprocal * per_block - (1ull << 40);
-  check(error * ((1ull << 32) / stride_bytes) < (1ull << 40));
+  // record * reciprocal >> shift is exact while record * (reciprocal * per_block - 2^shift) < 2^shift; a segment cannot
+  // hold more than 2^32 bytes in memory, so record < 2^32 / stride, and the product stays below 2^59.
+  const u64 error = reciprocal * per_block - kOne;
+  check(error * ((1ull << 32) / stride_bytes) < kOne);
 }
 
 Addr block_adopt(SegmentId id, u32 index) {

@@ -86,18 +86,20 @@ struct TransientBuffer {
   }
 };
 
+constexpr u32 kReciprocalShift = 44;
+
 /// Fixed-size records numbered from 0, laid out in a segment's blocks, none crossing a block's end.
 /// Position of record r: block r / per_block, byte (r % per_block) * stride. The division is a multiplication.
 struct PagedArray {
   SegmentId segment = 0;
   u32 stride = 0;     // bytes; a multiple of 4, of 16 where SIMD reads it
   u32 per_block = 0;  // records in one block
-  u64 reciprocal = 0; // ceil(2^40 / per_block)
+  u64 reciprocal = 0; // ceil(2^kReciprocalShift / per_block)
   u32 first_block = 0; // blocks before this one hold something else (a header)
 
   void define(SegmentId segment_id, u32 stride_bytes, u32 header_blocks = 0);
 
-  u32 block_of(u32 record) const { return static_cast<u32>((record * reciprocal) >> 40); }
+  u32 block_of(u32 record) const { return static_cast<u32>((record * reciprocal) >> kReciprocalShift); }
 
   /// Blocks that must exist for `count` records.
   u32 blocks_for(u32 count) const {
@@ -129,6 +131,26 @@ struct PagedArray {
   u8* mut(u32 record) const {
     const u32 block = block_of(record);
     return block_write(segment, first_block + block) + (record - block * per_block) * stride;
+  }
+};
+
+/// Read access to an array's records for as long as one operation that appends and drops nothing: where the frames are is
+/// looked up once, not for every record. Requires: the blocks are present.
+struct PagedView {
+  const Addr* frames;
+  u32 stride;
+  u32 per_block;
+  u64 reciprocal;
+
+  explicit PagedView(const PagedArray& array)
+      : frames(at<const Addr>(segments[array.segment].frames) + array.first_block),
+        stride(array.stride),
+        per_block(array.per_block),
+        reciprocal(array.reciprocal) {}
+
+  const u8* get(u32 record) const {
+    const u32 block = static_cast<u32>((record * reciprocal) >> kReciprocalShift);
+    return at<const u8>(frames[block]) + (record - block * per_block) * stride;
   }
 };
 

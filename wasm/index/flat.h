@@ -1,15 +1,20 @@
 // Exact search: every live vector is measured. The oracle of all other indexes, and the faster one for few vectors.
 #pragma once
 
-#include "../vector/rows.h"
+#include "../codes/codes.h"
 #include "allowed.h"
 #include "top_k.h"
 
 namespace shibumi {
 
-/// Offers every live slot below `slot_count` that is allowed. Runs at memory speed: blocks are read once, front to back,
-/// and of those only the allowed rows. Requires: all blocks of the rows are present.
+/// Offers every live slot below `slot_count` that is allowed, at its exact distance. Without a filter blocks are read once,
+/// front to back, at memory speed.
+/// Requires: all blocks of the rows are present.
 void flat_scan(const Rows& rows, const Slots& slots, const Probe& probe, u32 slot_count, const Allowed& allowed,
                TopK& best);
+
+/// The same by codes: `best` gets those that are nearest to what the codes can tell.
+/// Requires: the space has codes and they are prepared for the query. kOk or kOutOfMemory.
+Status code_scan(Codes& codes, const Slots& slots, u32 slot_count, const Allowed& allowed, TopK& best);
 
 }  // namespace shibumi

@@ -32,10 +32,11 @@ u32 count_links(const u32* links, u32 width) {
 
 // --- storage --------------------------------------------------------------------------------------------------------
 
-void Hnsw::define(const HnswConfig& config, const Rows* rows, Slots* slots) {
+void Hnsw::define(const HnswConfig& config, const Rows* rows, Slots* slots, const Codes* codes) {
   *this = Hnsw{};
   rows_ = rows;
   slots_ = slots;
+  codes_ = codes;
   M_ = config.M;
   ef_construction_ = config.ef_construction;
   seed_ = config.seed;
@@ -199,18 +200,27 @@ void Hnsw::removed(u32 slot) {
   if ((mark & kChainedMark) && leads_copies(slot)) inserted(slot, 0);
 }
 
-void Hnsw::scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const {
+template <class Measure>
+void Hnsw::scan_queue(const Measure& query, const Allowed& allowed, TopK& best) const {
+  const auto offer = [&](u32 slot) { best.offer(slot, query.distance(query.at(slot))); };
   const Queued* queue = queue_.as<Queued>();
   for (u32 i = queue_head_; i < queue_tail_; i++) {
     const u32 slot = queue[i].slot;
     if (queue[i].stamp == 0) {
-      each_copy(slot, allowed, kSlotsMax, [&](u32 copy) { best.offer(copy, rows_->distance(query, rows_->row(copy))); });
-      continue;
+      each_copy(slot, allowed, kSlotsMax, offer);
+    } else if (slots_->record(slot).stamp == queue[i].stamp && allowed(slot)) {
+      // Freed since, or given away again, it would be further back in the queue once more.
+      offer(slot);
     }
-    // Freed since, or given away again: then it is further back in the queue once more.
-    if (slots_->record(slot).stamp != queue[i].stamp || !allowed(slot)) continue;
-    best.offer(slot, rows_->distance(query, rows_->row(slot)));
   }
+}
+
+void Hnsw::scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const {
+  scan_queue(RowSource(*rows_, query).query(), allowed, best);
+}
+
+void Hnsw::scan_pending_codes(const Probe& query, const Allowed& allowed, TopK& best) const {
+  with_source(*codes_, *rows_, query, [&](const auto& source) { scan_queue(source.query(), allowed, best); });
 }
 
 // --- search ---------------------------------------------------------------------------------------------------------
@@ -230,19 +240,21 @@ void Hnsw::next_epoch() {
   epoch_ = 1;
 }
 
-void Hnsw::measure(const Probe& probe, const u32* some, u32 count, Near* out) const {
+template <class Measure>
+void Hnsw::measure(const Measure& from, const u32* some, u32 count, Near* out) const {
   for (u32 i = 0; i < count; i += 4) {
     const u32 n = min_of(4u, count - i);
-    const f32* rows[4];
+    const u8* records[4];
     f32 distances[4];
-    for (u32 j = 0; j < 4; j++) rows[j] = rows_->row(some[i + min_of(j, n - 1)]);
-    rows_->distance_x4(probe, rows, distances);
+    for (u32 j = 0; j < 4; j++) records[j] = from.at(some[i + min_of(j, n - 1)]);
+    from.distance_x4(records, distances);
     for (u32 j = 0; j < n; j++) out[i + j] = {distances[j], some[i + j]};
   }
 }
 
 /// Algorithm 2 with ef 1: walks to a nearer neighbour until there is none.
-Hnsw::Near Hnsw::greedy(const Probe& query, Near from, u32 level, u32 skip) const {
+template <class Measure>
+Hnsw::Near Hnsw::greedy(const Measure& query, Near from, u32 level, u32 skip) const {
   u32 some[kMMax];
   Near measured[kMMax];
   for (bool moved = true; moved;) {
@@ -261,31 +273,21 @@ Hnsw::Near Hnsw::greedy(const Probe& query, Near from, u32 level, u32 skip) cons
 }
 
 /// From the entry point down to just above `level`. Requires: the graph is not empty.
-Hnsw::Near Hnsw::descend(const Probe& query, u32 level, u32 skip) const {
+template <class Measure>
+Hnsw::Near Hnsw::descend(const Measure& query, u32 level, u32 skip) const {
   const GraphSuperblock& graph = meta_read();
   const u32 entry = graph.entry - 1;
-  Near at_entry{rows_->distance(query, rows_->row(entry)), entry};
+  Near at_entry{query.distance(query.at(entry)), entry};
   for (u32 l = graph.entry_level; l > level; l--) at_entry = greedy(query, at_entry, l, skip);
   return at_entry;
 }
 
-/// WASM has no prefetch, but a load whose value goes nowhere in particular does the same: the first lines of each row
-/// that is about to be measured (from there on the machine sees the stream), and the list that comes next if none of
-/// these rows is nearer. At 100k x 384 16% more queries; all lines of all rows gave nothing.
-inline void Hnsw::fetch_ahead(const f32* const* rows, u32 count, u32 level) const {
-  const u32 last = rows_->words - 1, second = min_of(16u, last), third = min_of(32u, last);
-  u32 seen = pool_.cursor < pool_.size ? list(slot_of(pool_.entries[pool_.cursor]), level)[0] : 0;
-  for (u32 i = 0; i < count; i++) {
-    const u32* values = reinterpret_cast<const u32*>(rows[i]);
-    seen ^= values[0] ^ values[second] ^ values[third];
-  }
-  fetched = seen;
-}
-
 /// Algorithm 2: leaves what it found in pool_. Requires: ensure_pool(ef), a new epoch (a slot already marked with it is
 /// left out).
-void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level, const Allowed& allowed) {
-  u8* marks = slots_->marks();
+template <class Measure>
+void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, const Allowed& allowed) {
+  const Measure query = measure;
+  u8* const marks = slots_->marks();
   const u32 epoch = epoch_;
   const u32 links_max = width(level);
   // In a graph of nothing but tombstones, those are what a new node can be linked to.
@@ -303,7 +305,7 @@ void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level, const 
   visit(from.slot);
   pool_.insert(from.distance, from.slot, is_hit(from.slot));
   u32 some[2 * kMMax];
-  const f32* rows[2 * kMMax];
+  const u8* records[2 * kMMax];
   for (u32 slot; pool_.next(slot);) {
     const u32* links = list(slot, level);
     u32 count = 0;
@@ -311,14 +313,17 @@ void Hnsw::search_level(const Probe& query, Near from, u32 ef, u32 level, const 
       const u32 neighbour = links[i] - 1;
       if (!visit(neighbour) || is_copy(neighbour)) continue;
       some[count] = neighbour;
-      rows[count++] = rows_->row(neighbour);
+      records[count++] = query.at(neighbour);
     }
     if (count == 0) continue;
-    fetch_ahead(rows, count, level);
-    for (u32 i = count; i % 4 != 0; i++) rows[i] = rows[count - 1];
+    // Ahead of their use: the records, and the list that comes next if none of them is nearer.
+    u32 seen = pool_.cursor < pool_.size ? list(slot_of(pool_.entries[pool_.cursor]), level)[0] : 0;
+    for (u32 i = 0; i < count; i++) seen ^= query.touch(records[i]);
+    fetched = seen;
+    for (u32 i = count; i % 4 != 0; i++) records[i] = records[count - 1];
     for (u32 i = 0; i < count; i += 4) {
       f32 distances[4];
-      rows_->distance_x4(query, rows + i, distances);
+      query.distance_x4(records + i, distances);
       for (u32 j = 0; j < min_of(4u, count - i); j++) {
         if (distances[j] < pool_.bound) pool_.insert(distances[j], some[i + j], is_hit(some[i + j]));
       }
@@ -330,7 +335,10 @@ Status Hnsw::search(const Probe& query, u32 ef, const Allowed& allowed, TopK& be
   if (live_linked_ == 0) return kOk;
   if (!ensure_pool(ef, allowed)) return kOutOfMemory;
   next_epoch();
-  search_level(query, descend(query, 0, kNoSlot), ef, 0, allowed);
+  with_source(*codes_, *rows_, query, [&](const auto& source) {
+    const auto measure = source.query();
+    search_level(measure, descend(measure, 0, kNoSlot), ef, 0, allowed);
+  });
   const u8* marks = slots_->marks();
   for (u32 i = 0; i < pool_.size; i++) {
     const u64 entry = pool_.entries[i];
@@ -368,26 +376,27 @@ void Hnsw::sort(Near* some, u32 count) {
 /// Copies of one vector need care. A copy of the base is at the same distance from everybody as the base itself: were equal
 /// distances to count as nearer, it would keep everyone else out; were they never to count, copies would link to nothing
 /// but each other. So they count only between two that are equally near to the base, as two copies are.
-u32 Hnsw::select(const Near* candidates, u32 count, u32 most, u32* chosen) const {
-  const f32* chosen_rows[2 * kMMax];
+template <class Source>
+u32 Hnsw::select(const Source& source, const Near* candidates, u32 count, u32 most, u32* chosen) const {
+  const u8* chosen_records[2 * kMMax];
   f32 chosen_distances[2 * kMMax];
   u32 pruned[2 * kMMax];
   u32 chosen_count = 0, pruned_count = 0;
   for (u32 c = 0; c < count && chosen_count < most; c++) {
-    const Probe candidate = rows_->probe(candidates[c].slot);
+    const auto candidate = source.slot(candidates[c].slot);
     bool good = true;
     for (u32 i = 0; i < chosen_count && good; i += 4) {
       f32 distances[4];
-      const f32* rows[4];
-      for (u32 j = 0; j < 4; j++) rows[j] = chosen_rows[min_of(i + j, chosen_count - 1)];
-      rows_->distance_x4(candidate, rows, distances);
+      const u8* records[4];
+      for (u32 j = 0; j < 4; j++) records[j] = chosen_records[min_of(i + j, chosen_count - 1)];
+      candidate.distance_x4(records, distances);
       for (u32 j = 0; j < 4; j++) {
         const f32 own = candidates[c].distance, other = chosen_distances[min_of(i + j, chosen_count - 1)];
         good = good && !(distances[j] < own || (distances[j] == own && own == other));
       }
     }
     if (good) {
-      chosen_rows[chosen_count] = candidate.values;
+      chosen_records[chosen_count] = candidate.at(candidates[c].slot);
       chosen_distances[chosen_count] = candidates[c].distance;
       chosen[chosen_count++] = candidates[c].slot;
     } else if (pruned_count < most) {
@@ -441,9 +450,14 @@ Status Hnsw::link_next() {
   return kOk;
 }
 
+void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
+  with_source(*codes_, *rows_, {}, [&](const auto& source) { link_from(source, slot, stamp, may_join); });
+}
+
 /// Makes `slot` a node with links both ways or, with `may_join`, one of the copies of a vector that is there.
 /// Requires: reserve_link, ensure_pool; no node links to it.
-void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
+template <class Source>
+void Hnsw::link_from(const Source& source, u32 slot, u32 stamp, bool may_join) {
   const u32 level = level_of(slot);
   GraphSuperblock& graph = meta();
   graph.node_count = max_of(graph.node_count, slot + 1);
@@ -458,7 +472,7 @@ void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
     upper_.extend(graph.upper_count);
   }
   if (graph.entry != 0) {
-    const Probe probe = rows_->probe(slot);
+    const auto probe = source.slot(slot);
     const u32 shared = min_of(level, graph.entry_level);
     Near from = descend(probe, level, slot);
     for (u32 l = shared + 1; l-- > 0;) {
@@ -466,14 +480,14 @@ void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
       u8& mark = slots_->marks()[slot];
       mark = static_cast<u8>((mark & ((1u << kEpochShift) - 1)) | epoch_ << kEpochShift);
       search_level(probe, from, ef_construction_, l, {});
-      const u32 copy = may_join ? copy_in_pool(slot) : kNoSlot;
+      const u32 copy = may_join ? copy_in_pool(source, slot) : kNoSlot;
       if (copy != kNoSlot) {
         for (u32 above = shared; above > l; above--) __builtin_memset(list_mut(slot, above), 0, width(above) * sizeof(u32));
         join(slot, copy);
         return;
       }
       from = {distance_of(pool_.entries[0]), slot_of(pool_.entries[0])};
-      choose_neighbours(slot, l);
+      choose_neighbours(source, slot, l);
     }
     // Only now that it is known not to be a copy does anything lead to it.
     for (u32 l = shared + 1; l-- > 0;) {
@@ -483,7 +497,7 @@ void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
       const u32 count = count_links(links, width(l));
       for (u32 i = 0; i < count; i++) chosen[i] = links[i] - 1;
       measure(probe, chosen, count, measured);
-      for (u32 i = 0; i < count; i++) link_back(chosen[i], slot, measured[i].distance, l);
+      for (u32 i = 0; i < count; i++) link_back(source, chosen[i], slot, measured[i].distance, l);
     }
   }
   if (graph.entry == 0 || level > graph.entry_level) {
@@ -492,8 +506,21 @@ void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
   }
 }
 
+/// A live node in pool_ that is the same as `slot` to the measure, or kNoSlot. The pool has what was nearest to that vector;
+/// under an inner product longer vectors may be nearer than a copy, which is then linked like any other.
+template <class Source>
+u32 Hnsw::copy_in_pool(const Source& source, u32 slot) const {
+  for (u32 i = 0; i < pool_.size; i++) {
+    const u64 entry = pool_.entries[i];
+    const u32 other = slot_of(entry);
+    if ((entry & kHitBit) && slots_->live(other) && source.same(slot, other)) return other;
+  }
+  return kNoSlot;
+}
+
 /// Gives `slot` on one level the best of what search_level left in pool_.
-void Hnsw::choose_neighbours(u32 slot, u32 level) {
+template <class Source>
+void Hnsw::choose_neighbours(const Source& source, u32 slot, u32 level) {
   Near candidates[kEfConstructionMax];
   u32 count = 0;
   const bool hits_only = pool_.hits > 0;
@@ -503,13 +530,14 @@ void Hnsw::choose_neighbours(u32 slot, u32 level) {
     candidates[count++] = {distance_of(entry), slot_of(entry)};
   }
   u32 chosen[2 * kMMax];
-  const u32 chosen_count = select(candidates, count, M_, chosen);
+  const u32 chosen_count = select(source, candidates, count, M_, chosen);
   u32* links = list_mut(slot, level);
   for (u32 i = 0; i < chosen_count; i++) links[i] = chosen[i] + 1;
 }
 
 /// Adds `slot` to the neighbours of `target`; where there is no room, the heuristic decides who stays.
-void Hnsw::link_back(u32 target, u32 slot, f32 distance, u32 level) {
+template <class Source>
+void Hnsw::link_back(const Source& source, u32 target, u32 slot, f32 distance, u32 level) {
   const u32 most = width(level);
   const u32* links = list(target, level);
   const u32 count = count_links(links, most);
@@ -521,11 +549,11 @@ void Hnsw::link_back(u32 target, u32 slot, f32 distance, u32 level) {
   u32 some[2 * kMMax];
   Near candidates[2 * kMMax + 1];
   for (u32 i = 0; i < count; i++) some[i] = links[i] - 1;
-  measure(rows_->probe(target), some, count, candidates);
+  measure(source.slot(target), some, count, candidates);
   candidates[count] = {distance, slot};
   sort(candidates, count + 1);
   u32 chosen[2 * kMMax];
-  const u32 kept = select(candidates, count + 1, most, chosen);
+  const u32 kept = select(source, candidates, count + 1, most, chosen);
   u32* changed = list_mut(target, level);
   for (u32 i = 0; i < most; i++) changed[i] = i < kept ? chosen[i] + 1 : 0;
 }
@@ -535,13 +563,18 @@ void Hnsw::link_back(u32 target, u32 slot, f32 distance, u32 level) {
 /// Takes a stale node out of the lists of the neighbours it knows and empties its own. It stays counted as linked: the
 /// caller links the slot again at once.
 void Hnsw::unlink(u32 slot) {
+  with_source(*codes_, *rows_, {}, [&](const auto& source) { unlink_from(source, slot); });
+}
+
+template <class Source>
+void Hnsw::unlink_from(const Source& source, u32 slot) {
   u32 around[2 * kMMax];
   for (u32 level = 0; level <= level_of(slot); level++) {
     const u32 most = width(level);
     const u32* links = list(slot, level);
     const u32 count = count_links(links, most);
     for (u32 i = 0; i < count; i++) around[i] = links[i] - 1;
-    for (u32 i = 0; i < count; i++) mend(around[i], slot, around, count, level);
+    for (u32 i = 0; i < count; i++) mend(source, around[i], slot, around, count, level);
     __builtin_memset(list_mut(slot, level), 0, most * sizeof(u32));
   }
   if (meta_read().entry == slot + 1) replace_entry(slot);
@@ -550,7 +583,8 @@ void Hnsw::unlink(u32 slot) {
 /// Gives `target` one of the lost neighbour's other neighbours in its place: the nearest the heuristic lets in, else the
 /// nearest. The full heuristic over both lists costs several times as much, and recall after replacing every vector
 /// did not tell them apart.
-void Hnsw::mend(u32 target, u32 lost, const u32* around, u32 count, u32 level) {
+template <class Source>
+void Hnsw::mend(const Source& source, u32 target, u32 lost, const u32* around, u32 count, u32 level) {
   const u32 most = width(level);
   u32* links = list_mut(target, level);
   u32 link_count = count_links(links, most);
@@ -568,12 +602,12 @@ void Hnsw::mend(u32 target, u32 lost, const u32* around, u32 count, u32 level) {
   }
   if (some_count == 0) return;
   Near candidates[2 * kMMax], rivals[2 * kMMax];
-  measure(rows_->probe(target), some, some_count, candidates);
+  measure(source.slot(target), some, some_count, candidates);
   sort(candidates, some_count);
   for (u32 i = 0; i < kept; i++) some[i] = links[i] - 1;
   u32 best = 0;
   for (u32 c = 0; c < some_count; c++) {
-    measure(rows_->probe(candidates[c].slot), some, kept, rivals);
+    measure(source.slot(candidates[c].slot), some, kept, rivals);
     bool good = true;
     for (u32 i = 0; i < kept; i++) good = good && !(rivals[i].distance <= candidates[c].distance);
     if (!good) continue;

@@ -20,11 +20,12 @@
 //    links, which searches pass over.
 //  * The same seed, order of operations and build give the same bytes.
 //
-// Requires throughout: all rows present.
+// Where the space has codes, the graph measures these, in building as in searching; else the originals.
+//
+// Requires throughout: what is measured is present.
 #pragma once
 
-#include "../vector/rows.h"
-#include "../vector/slots.h"
+#include "../codes/codes.h"
 #include "allowed.h"
 #include "pool.h"
 #include "top_k.h"
@@ -43,7 +44,7 @@ struct HnswConfig {
 class Hnsw {
  public:
   /// Names the segments and forgets all transient state. Call before `create` or `open`.
-  void define(const HnswConfig& config, const Rows* rows, Slots* slots);
+  void define(const HnswConfig& config, const Rows* rows, Slots* slots, const Codes* codes);
 
   /// Makes an empty graph. Requires: no graph block exists. kOk or kOutOfMemory.
   Status create();
@@ -63,10 +64,13 @@ class Hnsw {
   /// Links the oldest pending slot. kOk, kNotFound when none is pending, or kOutOfMemory (then nothing changed).
   Status link_next();
 
-  /// Offers the `ef` live linked slots that a search of the graph finds, of those allowed. kOk or kOutOfMemory.
+  /// Offers the `ef` live linked slots that a search of the graph finds, of those allowed, at the distances it measured.
+  /// Requires: the codes are prepared for the query. kOk or kOutOfMemory.
   Status search(const Probe& query, u32 ef, const Allowed& allowed, TopK& best);
   /// Offers every pending slot that is allowed.
   void scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const;
+  /// The same by what the graph measures. Requires: the codes are prepared for the query.
+  void scan_pending_codes(const Probe& query, const Allowed& allowed, TopK& best) const;
 
   /// The level of a slot's node.
   u32 level_of(u32 slot) const;
@@ -91,27 +95,40 @@ class Hnsw {
 
   bool ensure_pool(u32 ef, const Allowed& allowed);
   void next_epoch();
-  Near greedy(const Probe& query, Near from, u32 level, u32 skip) const;
-  Near descend(const Probe& query, u32 level, u32 skip) const;
-  void fetch_ahead(const f32* const* rows, u32 count, u32 level) const;
-  void search_level(const Probe& query, Near from, u32 ef, u32 level, const Allowed& allowed);
+  template <class Measure>
+  Near greedy(const Measure& query, Near from, u32 level, u32 skip) const;
+  template <class Measure>
+  Near descend(const Measure& query, u32 level, u32 skip) const;
+  template <class Measure>
+  void search_level(const Measure& query, Near from, u32 ef, u32 level, const Allowed& allowed);
+  template <class Measure>
+  void scan_queue(const Measure& query, const Allowed& allowed, TopK& best) const;
 
-  u32 select(const Near* candidates, u32 count, u32 most, u32* chosen) const;
-  void measure(const Probe& probe, const u32* some, u32 count, Near* out) const;
+  template <class Source>
+  u32 select(const Source& source, const Near* candidates, u32 count, u32 most, u32* chosen) const;
+  template <class Measure>
+  void measure(const Measure& from, const u32* some, u32 count, Near* out) const;
   static void sort(Near* some, u32 count);
   void link_node(u32 slot, u32 stamp, bool may_join);
-  void choose_neighbours(u32 slot, u32 level);
-  void link_back(u32 target, u32 slot, f32 distance, u32 level);
+  template <class Source>
+  void link_from(const Source& source, u32 slot, u32 stamp, bool may_join);
+  template <class Source>
+  void choose_neighbours(const Source& source, u32 slot, u32 level);
+  template <class Source>
+  void link_back(const Source& source, u32 target, u32 slot, f32 distance, u32 level);
   void unlink(u32 slot);
-  void mend(u32 target, u32 lost, const u32* around, u32 count, u32 level);
+  template <class Source>
+  void unlink_from(const Source& source, u32 slot);
+  template <class Source>
+  void mend(const Source& source, u32 target, u32 lost, const u32* around, u32 count, u32 level);
   void replace_entry(u32 without);
   Status reserve_link(u32 slot, u32 gone);
   Status check_node(u32 slot, u32 node_count, u32 next_stamp) const;
   bool queue_pending(u32 slot_count);
 
   // hnsw_copies.cc
-  u32 copy_in_pool(u32 slot) const;
-  bool same_vector(u32 a, u32 b) const;
+  template <class Source>
+  u32 copy_in_pool(const Source& source, u32 slot) const;
   void join(u32 slot, u32 head);
   void leave(u32 slot);
   u32 heir_of(u32 head) const;
@@ -137,6 +154,7 @@ class Hnsw {
 
   const Rows* rows_ = nullptr;
   Slots* slots_ = nullptr;
+  const Codes* codes_ = nullptr;
   PagedArray nodes_, base_, upper_;
   u32 M_ = 0;
   u32 ef_construction_ = 0;

@@ -15,21 +15,6 @@
 
 namespace shibumi {
 
-bool Hnsw::same_vector(u32 a, u32 b) const {
-  return __builtin_memcmp(rows_->row(a), rows_->row(b), rows_->words * sizeof(f32)) == 0;
-}
-
-/// A live node in pool_ with the vector of `slot`, or kNoSlot. The pool has what was nearest to that vector; under an inner
-/// product longer vectors may be nearer than a copy, which is then linked like any other.
-u32 Hnsw::copy_in_pool(u32 slot) const {
-  for (u32 i = 0; i < pool_.size; i++) {
-    const u64 entry = pool_.entries[i];
-    const u32 other = slot_of(entry);
-    if (slots_->live(other) && (entry & kHitBit) && same_vector(slot, other)) return other;
-  }
-  return kNoSlot;
-}
-
 /// Chains `slot` behind `head`. Requires: it is in no chain.
 void Hnsw::join(u32 slot, u32 head) {
   const u32 next = node(head).next_copy;

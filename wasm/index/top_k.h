@@ -21,6 +21,7 @@ class TopK {
   /// What is further away than this need not be offered.
   f32 bound() const { return bound_; }
   u32 count() const { return count_; }
+  u32 capacity() const { return capacity_; }
 
   /// Requires: the slot is live and was not offered before.
   void offer(u32 slot, f32 distance) {

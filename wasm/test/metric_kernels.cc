@@ -203,7 +203,7 @@ TEST(metric_bit_space, "a space of bits keeps them, searches them by graph and s
       EXPECT(store.get({key, 8}, out.data()) == kOk && out == rows[i]);
       const Hit* hits = nullptr;
       u32 found = 0;
-      EXPECT(store.search(rows[i].data(), 1, 16, hits, found) == kOk && found == 1 && hits[0].distance == 0);
+      EXPECT(store.search(rows[i].data(), 1, {16, 0}, hits, found) == kOk && found == 1 && hits[0].distance == 0);
     }
     if (unused != 0) EXPECT(put_bits(store, 999, std::vector<u8>(bytes, 0xff)) == kInvalid);
     EXPECT(store.live_count() == rows.size());

@@ -33,7 +33,7 @@ f64 filtered_recall(VectorStore& store, const VectorModel& model, const f32* que
   EXPECT(some.rows.size() == bits.allowed.count);
   const Hit* hits = nullptr;
   u32 found = 0;
-  EXPECT(store.search(raw(query), k, ef, hits, found, bits.allowed) == kOk);
+  EXPECT(store.search(raw(query), k, {ef, 0}, hits, found, bits.allowed) == kOk);
   EXPECT(found == std::min<size_t>(k, some.rows.size()));
   const std::vector<Answer> got = answers(store, hits, found);
   for (u32 i = 1; i < found; i++) EXPECT(got[i - 1].distance <= got[i].distance && got[i - 1].id != got[i].id);

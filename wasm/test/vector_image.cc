@@ -137,7 +137,7 @@ TEST(image_absent, "vectors whose blocks were dropped are reported absent, and a
   EXPECT(get_int(store, 4999, out) == kAbsent && fault_segment() == kVectors && fault_index() == 1);
   const Hit* hits;
   u32 found;
-  EXPECT(store.search(raw(rows.data()), 3, 0, hits, found) == kAbsent && fault_index() == 1);
+  EXPECT(store.search(raw(rows.data()), 3, {0, 0}, hits, found) == kAbsent && fault_index() == 1);
   EXPECT(store.range(raw(rows.data()), 1, 3, hits, found) == kAbsent);
   EXPECT(insert_one(store, 1, rows.data()) == kAbsent && store.live_count() == 5000);
   const std::string& bytes = image.blocks[{kVectors, 1}];
@@ -152,7 +152,7 @@ void exercise(const Vector& queries, IdKind ids) {
   for (u32 i = 0; i < dimension && i < queries.size(); i++) query[i] = queries[i];
   const Hit* hits;
   u32 found;
-  EXPECT(store.search(raw(query.data()), 10, 32, hits, found) == kOk);
+  EXPECT(store.search(raw(query.data()), 10, {32, 0}, hits, found) == kOk);
   EXPECT(store.range(raw(query.data()), 1.0f, 50, hits, found) == kOk);
   std::vector<u32> slots(64);
   store.scan(nullptr, 64, slots.data());
@@ -169,7 +169,7 @@ void exercise(const Vector& queries, IdKind ids) {
     }
   }
   EXPECT(store.link(20) == kOk);
-  EXPECT(store.search(raw(query.data()), 10, 32, hits, found) == kOk);
+  EXPECT(store.search(raw(query.data()), 10, {32, 0}, hits, found) == kOk);
 }
 
 TEST(image_mangled, "a mangled image is refused, or is still safe to use") {

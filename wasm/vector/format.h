@@ -11,6 +11,9 @@
 //   kGraphNodes  derived  GraphNode a slot
 //   kGraphBase   derived  a list of 2M neighbours a slot: level 0
 //   kGraphUpper  derived  a list of M neighbours a level above 0, a node's lists one after another
+//   kCodeMeta    derived  one block: CodeSuperblock, for BQ then the centre, f32[dimension]
+//   kCodes       derived  a record a slot, as its kind has it (codes/sq8.h, codes/bits.h)
+//   kCodeStamps  derived  u32 a slot: the stamp of the vector that was coded
 //   kQuantizerMeta  derived  one block: QuantizerSuperblock; there is none before training has ended
 //   kCentroids   derived  the lists' centroids in groups of 16 (kernels/centroids.h): f32[dimension][16] a group
 //   kCodebooks   derived  for each subspace 16 groups of codewords, each as long as one of the widest subspace
@@ -37,6 +40,9 @@ enum VectorSegment : SegmentId {
   kGraphNodes = 9,
   kGraphBase = 10,
   kGraphUpper = 11,
+  kCodeMeta = 12,
+  kCodes = 13,
+  kCodeStamps = 14,
   kQuantizerMeta = 16,
   kCentroids = 17,
   kCodebooks = 18,
@@ -60,6 +66,7 @@ enum Metric : u32 {
 /// Whether vectors are packed bits; else f32s.
 inline bool is_of_bits(u32 metric) { return metric == kHamming || metric == kJaccard; }
 enum IndexKind : u32 { kFlat = 0, kHnsw = 1 };
+enum CodeKind : u32 { kNoCodes = 0, kSq8 = 1, kBits = 2 };
 enum IdKind : u32 { kIntIds = 0, kStringIdKind = 1 };
 
 constexpr u32 kDimensionMax = 4096;
@@ -70,8 +77,10 @@ constexpr u32 kMMin = 2, kMMax = 256;
 constexpr u32 kEfConstructionMax = 4096;
 constexpr u64 kVectorMagic = 0x4345565542494853;  // "SHIBUVEC"
 constexpr u64 kGraphMagic = 0x4652475542494853;   // "SHIBUGRF"
+constexpr u64 kCodeMagic = 0x444f435542494853;    // "SHIBUCOD"
 constexpr u32 kVectorVersion = 1;
 constexpr u32 kGraphVersion = 1;
+constexpr u32 kCodeVersion = 1;
 constexpr u64 kQuantizerMagic = 0x4e41555142494853;  // "SHIBQUAN"
 constexpr u32 kQuantizerVersion = 1;
 constexpr u32 kListCountMax = 16384;
@@ -93,8 +102,10 @@ struct VectorSuperblock {
   f32 power;       // p of Lp; 0 for other metrics
   u64 seed;        // of the levels
   u64 string_end;  // where the next string id goes: block << kBlockShift | byte
+  u32 codes;       // CodeKind
+  u32 reserved;
 };
-static_assert(sizeof(VectorSuperblock) == 72 && offsetof(VectorSuperblock, slot_count) == 36 &&
+static_assert(sizeof(VectorSuperblock) == 80 && offsetof(VectorSuperblock, slot_count) == 36 &&
               offsetof(VectorSuperblock, seed) == 56 && offsetof(VectorSuperblock, string_end) == 64);
 
 /// A slot is live when its stamp is not 0. A free one keeps its vector and its place in the graph until it is used again.
@@ -104,6 +115,16 @@ struct SlotRecord {
   u32 reserved;
 };
 static_assert(sizeof(SlotRecord) == 16 && offsetof(SlotRecord, stamp) == 8);
+
+struct CodeSuperblock {
+  u64 magic;
+  u32 version;
+  u32 kind;        // CodeKind
+  u32 slot_count;  // kCodes and kCodeStamps have records for slots below this
+  u32 trained_on;  // vectors the centre of BQ was made from; 0 = none yet, the centre is zero
+  u64 reserved;
+};
+static_assert(sizeof(CodeSuperblock) == 32);
 
 struct GraphSuperblock {
   u64 magic;

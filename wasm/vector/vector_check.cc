@@ -8,7 +8,8 @@ bool VectorStore::good_config(const VectorConfig& config) {
   const u32 dimension_max = is_of_bits(config.metric) ? kBitsMax : kDimensionMax;
   if (config.dimension == 0 || config.dimension > dimension_max || config.metric > kMetricMost) return false;
   const bool good_power = config.metric == kLp ? config.power > 0 && config.power <= kPowerMax : config.power == 0;
-  if (!good_power || config.id_kind > kStringIdKind || config.index > kHnsw) return false;
+  if (!good_power || config.id_kind > kStringIdKind || config.index > kHnsw || config.codes > kBits) return false;
+  if (config.codes != kNoCodes && config.metric > kCosine) return false;
   return config.index != kHnsw || (config.M >= kMMin && config.M <= kMMax && config.ef_construction > 0 &&
                                    config.ef_construction <= kEfConstructionMax);
 }
@@ -25,7 +26,8 @@ Status VectorStore::check_superblock() {
   const VectorSuperblock& super = meta_read();
   if (super.magic != kVectorMagic || super.version != kVectorVersion) return kCorrupt;
   if (!good_config({super.dimension, super.metric, super.power, super.id_kind, super.index, super.M, super.ef_construction,
-                    0, super.seed})) {
+                    super.codes, super.seed}) ||
+      super.reserved != 0) {
     return kCorrupt;
   }
   const bool counts = super.slot_count <= kSlotsMax && super.live_count <= super.slot_count &&

@@ -27,7 +27,8 @@ void VectorStore::define(const VectorSuperblock& super) {
   index_ = static_cast<IndexKind>(super.index);
   rows_.define(super.dimension, static_cast<Metric>(super.metric), super.power);
   slots_.define(static_cast<IdKind>(super.id_kind));
-  if (index_ == kHnsw) graph_.define({super.M, super.ef_construction, super.seed}, &rows_, &slots_);
+  codes_.define(static_cast<CodeKind>(super.codes), &rows_, &slots_);
+  if (index_ == kHnsw) graph_.define({super.M, super.ef_construction, super.seed}, &rows_, &slots_, &codes_);
 }
 
 namespace {
@@ -42,6 +43,9 @@ void define_vector_segments() {
   segment_define(kGraphNodes, kDerived, false);
   segment_define(kGraphBase, kDerived, false);
   segment_define(kGraphUpper, kDerived, false);
+  segment_define(kCodeMeta, kDerived, false);
+  segment_define(kCodes, kDerived, false);
+  segment_define(kCodeStamps, kDerived, false);
 }
 
 }  // namespace
@@ -62,12 +66,14 @@ Status VectorStore::create(const VectorConfig& config) {
   super.power = config.power;
   super.index = config.index;
   super.id_kind = config.id_kind;
+  super.codes = config.codes;
   super.M = hnsw ? config.M : 0;
   super.ef_construction = hnsw ? config.ef_construction : 0;
   super.next_stamp = 1;
   super.seed = config.seed;
   define(super);
   Status status = tree_.create();
+  if (status == kOk) status = codes_.create();
   if (status == kOk && hnsw) status = graph_.create();
   if (status == kOk && hnsw) status = graph_.open(0, 1, false);
   ready_ = status == kOk;
@@ -86,6 +92,7 @@ Status VectorStore::open(bool deep) {
   if (status == kOk) status = mark_live();
   if (status == kOk && deep) status = check_free_list();
   if (status == kOk && deep) status = check_ids();
+  if (status == kOk) status = codes_.open(slot_count(), live_count());
   if (status == kOk && index_ == kHnsw) status = graph_.open(slot_count(), meta_read().next_stamp, deep);
   ready_ = status == kOk;
   return status;
@@ -161,10 +168,11 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
   if (index_ == kHnsw && !graph_.reserve_queue(2 * count)) return kOutOfMemory;
   const TreeNeed tree = tree_.bound_total(count, all_bytes + 4ull * count);
   const u32 strings = slots_.id_kind == kStringIdKind ? string_blocks(count, all_bytes) : 0;
-  const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) + strings;
+  const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) +
+                       codes_.missing_blocks(slots_after) + strings;
   // The superblock; the records of reused and of freed slots; the block where strings go on.
   const u32 touched = 2 + min_of(2 * count + 1, segments[kSlots].block_count) +
-                      min_of(count + 1, segments[kVectors].block_count);
+                      min_of(count + 1, segments[kVectors].block_count) + codes_.touched_blocks(count);
   return reserve(appended + tree.new_blocks, touched + tree.touched_blocks);
 }
 
@@ -175,6 +183,7 @@ Status VectorStore::insert(const IdBatch& ids, const u8* vectors, u32 count) {
   if (ready != kOk) return ready;
   u8 storage[8];
   for (u32 i = 0; i < count; i++) insert_one(ids.key(i, storage), vectors + static_cast<size_t>(i) * rows_.vector_bytes);
+  codes_.grown(slot_count(), live_count());
   return kOk;
 }
 
@@ -184,8 +193,9 @@ void VectorStore::insert_one(Bytes key, const u8* vector) {
   // What was reserved for the batch is enough for a tree as it was then; what this id needs of it as it is now costs
   // nothing to make sure of.
   const u32 slots_after = meta_read().slot_count + 1;
-  const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) + 1;
-  check(reserve(appended + plan.need.new_blocks, plan.need.touched_blocks + 5) == kOk);
+  const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) +
+                       codes_.missing_blocks(slots_after) + 1;
+  check(reserve(appended + plan.need.new_blocks, plan.need.touched_blocks + 8) == kOk);
   u32 old_slot = 0;
   if (plan.found) {
     ValueView view;
@@ -207,6 +217,7 @@ void VectorStore::insert_one(Bytes key, const u8* vector) {
   u8& mark = slots_.marks()[slot];
   mark = static_cast<u8>(kLiveMark | (mark & kChainedMark));
   super.live_count++;
+  if (codes_.any()) codes_.write(slot, stamp);
   u8 value[sizeof slot];
   __builtin_memcpy(value, &slot, sizeof slot);
   tree_.apply_put(plan, key, {value, sizeof value}, 0);
@@ -251,7 +262,10 @@ u32 VectorStore::plan(u32 count, u32 id_bytes) const {
   const u32 row_blocks = count / rows_.records.per_block + 2;
   const u32 touched = 2 + min_of(2 * count + 1, unsaved_blocks(kSlots) + slot_blocks) +
                       min_of(count + 1, unsaved_blocks(kVectors) + row_blocks);
-  return slot_blocks + row_blocks + strings + touched + tree.new_blocks + tree.touched_blocks;
+  const u32 code_blocks = codes_.blocks_bound(count);
+  // Training touches them all.
+  const u32 coded = code_blocks == 0 ? 0 : 2 * code_blocks + unsaved_blocks(kCodes) + unsaved_blocks(kCodeStamps) + 1;
+  return slot_blocks + row_blocks + strings + touched + coded + tree.new_blocks + tree.touched_blocks;
 }
 
 Status VectorStore::link(u32 most) {
@@ -306,11 +320,58 @@ bool VectorStore::prepare_query(const u8* query, u32 hits, Probe& probe) {
 
 /// A graph search measures some ten vectors a candidate, scattered in memory; a scan as many in a row costs less. And
 /// where most slots are pending they are scanned anyway.
-bool VectorStore::exact_is_faster(u32 candidates, u32 allowed) const {
+bool VectorStore::scan_is_faster(u32 candidates, u32 allowed) const {
   return index_ == kFlat || allowed / 8 <= candidates || graph_.pending() > live_count() / 2;
 }
 
-Status VectorStore::search(const u8* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed) {
+/// Whether the originals are scanned: where nothing else knows more, and where codes would leave most of them to be
+/// measured again.
+bool VectorStore::exact_is_faster(u32 candidates, u32 allowed) const {
+  return codes_.any() ? allowed / 8 <= candidates : scan_is_faster(candidates, allowed);
+}
+
+/// The nearest by the codes, then by the originals of those.
+Status VectorStore::search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed,
+                                    TopK& best) {
+  if (!codes_.prepare(probe)) return kOutOfMemory;
+  const bool scan = scan_is_faster(effort.ef, matches);
+  const auto find = [&](TopK& into) {
+    return scan ? code_scan(codes_, slots_, slot_count(), allowed, into) : graph_.search(probe, effort.ef, allowed, into);
+  };
+  if (effort.rerank == 0) {
+    const Status status = find(best);
+    if (status == kOk && !scan) graph_.scan_pending_codes(probe, allowed, best);
+    return status;
+  }
+  const u32 count = min_of(max_of(effort.rerank, best.capacity()), matches);
+  if (!candidate_buffer_.ensure(count * sizeof(Hit), false)) return kOutOfMemory;
+  TopK nearest(slots_, candidate_buffer_.as<Hit>(), count, __builtin_inff());
+  const Status status = find(nearest);
+  if (status != kOk) return status;
+  rerank(probe, candidate_buffer_.as<Hit>(), nearest.count(), best);
+  if (!scan) graph_.scan_pending(probe, allowed, best);
+  return kOk;
+}
+
+Status VectorStore::search_graph(const Probe& probe, u32 ef, const Allowed& allowed, TopK& best) {
+  const Status status = graph_.search(probe, ef, allowed, best);
+  if (status == kOk) graph_.scan_pending(probe, allowed, best);
+  return status;
+}
+
+void VectorStore::rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best) const {
+  for (u32 i = 0; i < count; i += 4) {
+    const u32 n = min_of(4u, count - i);
+    const f32* some[4];
+    f32 distances[4];
+    for (u32 j = 0; j < 4; j++) some[j] = rows_.row(candidates[i + min_of(j, n - 1)].slot);
+    rows_.distance_x4(probe, some, distances);
+    for (u32 j = 0; j < n; j++) best.offer(candidates[i + j].slot, distances[j]);
+  }
+}
+
+Status VectorStore::search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found,
+                           const Allowed& allowed) {
   found = 0;
   const u32 matches = allowed.all() ? live_count() : allowed.count;
   const u32 wanted = min_of(k, matches);
@@ -320,11 +381,12 @@ Status VectorStore::search(const u8* query, u32 k, u32 ef, const Hit*& hits, u32
   if (!prepare_query(query, wanted, probe)) return kOutOfMemory;
   Hit* storage = hit_buffer_.as<Hit>();
   hits = storage;
-  const u32 candidates = max_of(ef, wanted);
-  if (!exact_is_faster(candidates, matches)) {
+  effort.ef = max_of(effort.ef, max_of(wanted, effort.rerank));
+  if (!exact_is_faster(codes_.any() ? max_of(wanted, effort.rerank) : effort.ef, matches)) {
     TopK best(slots_, storage, wanted, __builtin_inff());
-    if (graph_.search(probe, candidates, allowed, best) != kOk) return kOutOfMemory;
-    graph_.scan_pending(probe, allowed, best);
+    const Status status = codes_.any() ? search_by_codes(probe, effort, matches, allowed, best)
+                                       : search_graph(probe, effort.ef, allowed, best);
+    if (status != kOk) return status;
     found = best.finish();
     // Fewer than there are: part of the graph cannot be reached, or too much that is no hit lies between.
     if (found == wanted) return kOk;

@@ -27,10 +27,16 @@ struct VectorConfig {
   u32 index;      // IndexKind
   u32 M;                // HNSW: kMMin..kMMax; Flat: ignored
   u32 ef_construction;  // HNSW: 1..kEfConstructionMax; Flat: ignored
-  u32 reserved;
+  u32 codes;            // CodeKind; of metrics beside L2, inner product and cosine there are none
   u64 seed;
 };
 static_assert(sizeof(VectorConfig) == 40 && offsetof(VectorConfig, index) == 16 && offsetof(VectorConfig, seed) == 32);
+
+/// How hard a search tries.
+struct SearchEffort {
+  u32 ef;      // HNSW: candidates looked at, at least k
+  u32 rerank;  // codes: so many of the nearest, at least k, are measured again with the originals; 0: none is
+};
 
 /// The ids of a batch, of the space's kind.
 struct IdBatch {
@@ -66,7 +72,7 @@ class VectorStore {
   /// The k nearest of those allowed; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are
   /// live and allowed, however few those are among all.
   /// The hits lie in memory of the store and are good until its next call. kOk, kAbsent or kOutOfMemory.
-  Status search(const u8* query, u32 k, u32 ef, const Hit*& hits, u32& found, const Allowed& allowed = {});
+  Status search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found, const Allowed& allowed = {});
   /// The nearest of all allowed that are nearer than `radius`, `limit` at most; always exact.
   Status range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {});
   /// Up to `limit` live slots in id order, after the id `after` if there is one. Returns how many.
@@ -98,6 +104,10 @@ class VectorStore {
   u64 append_string(VectorSuperblock& super, Bytes id);
   bool prepare_query(const u8* query, u32 hits, Probe& probe);
   bool exact_is_faster(u32 candidates, u32 allowed) const;
+  bool scan_is_faster(u32 candidates, u32 allowed) const;
+  Status search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed, TopK& best);
+  Status search_graph(const Probe& probe, u32 ef, const Allowed& allowed, TopK& best);
+  void rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best) const;
 
   // vector_check.cc
   static bool good_config(const VectorConfig& config);
@@ -112,10 +122,12 @@ class VectorStore {
   IndexKind index_ = kFlat;
   Rows rows_;
   Slots slots_;
+  Codes codes_;
   Btree tree_{kIdTree};
   Hnsw graph_;
   TransientBuffer query_buffer_;  // the query at unit length, for cosine; in whole words, for bits
   TransientBuffer hit_buffer_;
+  TransientBuffer candidate_buffer_;
 };
 
 }  // namespace shibumi
