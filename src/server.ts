@@ -14,3 +14,4 @@ export {
   ShibuDbError,
 } from './api/errors.ts';
 export { type RunningServer, type ServeOptions, serve } from './server/serve.ts';
+export type { RoutingConfig } from './server/upstreams/config.ts';

@@ -170,6 +170,23 @@ export interface SpaceDescription extends SpaceInfo {
   index?: { linked: number; pending: number };
   /** There when the space is damaged and only what is intact can be read: what is wrong. Writes fail with `READ_ONLY`. */
   readOnly?: StorageFault[];
+  /** There when the space lies in another database behind the server: what that one keeps, and what it does not. */
+  upstream?: UpstreamInfo;
+}
+
+/** What a database behind a server really does; docs/bridge.md has the table. What it cannot do is refused with `UNSUPPORTED`. */
+export interface UpstreamInfo {
+  /** `redis`, `redis-cluster`, `postgres`, `shibudb`, `nubdb`. */
+  name: string;
+  /** Which of `Durability`'s promises it can keep. */
+  durability: string;
+  atomicity: string;
+  /** The order of scans, and whether they see one moment. */
+  order: string;
+  ids: string;
+  metrics: string;
+  /** What becomes of a call whose answer was lost. */
+  retries: string;
 }
 
 export type Value = string | Uint8Array;

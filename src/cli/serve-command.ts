@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { invalid } from '../base/arguments.ts';
 import type { ListenerName } from '../server/listeners/open-listeners.ts';
 import { type ServeOptions, serve } from '../server/serve.ts';
+import { parseConfig } from '../server/upstreams/config.ts';
 import type { serveOptions } from './serve-options.ts';
 import { parseInteger } from './vector-text.ts';
 
@@ -57,6 +58,11 @@ async function optionsFrom(values: Values): Promise<ServeOptions> {
   if (guest !== undefined) options.guest = guest;
   if (nubdbSpace !== undefined) options.nubdbSpace = nubdbSpace;
   if (values['resp-space'] !== undefined) options.respSpaces = respSpacesIn(values['resp-space'] as string[]);
+  const [upstream, config] = [text('upstream'), text('config')];
+  if (upstream !== undefined && config !== undefined)
+    throw invalid('Got --upstream and --config, expected one of them');
+  if (upstream !== undefined) options.routing = { upstreams: { upstream }, spaces: { '*': 'upstream' } };
+  if (config !== undefined) options.routing = parseConfig(await readFile(config, 'utf8'), process.env);
   const calls = number('calls-per-second', 1);
   if (calls !== undefined) options.callsPerSecond = calls;
   return options;

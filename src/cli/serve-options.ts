@@ -13,5 +13,7 @@ export const serveOptions = {
   shibudb: { type: 'string' },
   nubdb: { type: 'string' },
   'nubdb-space': { type: 'string' },
+  upstream: { type: 'string' },
+  config: { type: 'string' },
   guest: { type: 'string' },
 } as const;

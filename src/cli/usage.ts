@@ -26,6 +26,8 @@ shibumi serve <folder>                  the database for others: WebSocket bridg
   --resp <port>, --shibudb <port>, --nubdb <port>   for clients of Redis, ShibuDB, NubDB
   --resp-space <n>=<space>              what SELECT n chooses (0=default unless given); may be repeated
   --nubdb-space <space>                 default unless given
+  --upstream <url>                      all spaces lie there: redis: rediss: redis-cluster: postgres: shibudb: nubdb:
+  --config <file>                       which spaces lie in which upstream (docs/bridge.md)
   --guest <user>                        whom clients of Redis and NubDB act as before they sign in; loopback only
   --connections <n>, --calls-per-second <n>   limits
 

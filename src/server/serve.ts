@@ -7,6 +7,7 @@ import { openEmbedded } from './embedded-source.ts';
 import { type ListenerName, type ListenerOptions, openListeners } from './listeners/open-listeners.ts';
 import type { TcpListener } from './listeners/tcp-listener.ts';
 import { pemOf } from './pem.ts';
+import { openRoutes, type RoutingConfig } from './upstreams/config.ts';
 
 export interface ServeOptions extends ListenerOptions {
   /** Address to listen on. Default `127.0.0.1`: this machine alone. Anything else should have `tls`. */
@@ -19,6 +20,8 @@ export interface ServeOptions extends ListenerOptions {
   origins?: readonly string[];
   /** The admin to create where the database has no users. Default: `admin` with a random password, told in `createdAdmin`. */
   admin?: FirstAdmin;
+  /** Spaces that lie in other databases: Redis, Postgres, ShibuDB, NubDB. Default: none. docs/bridge.md */
+  routing?: RoutingConfig;
   /** Where the data is kept; `memory` forgets it. Default `files`. */
   storage?: 'files' | 'memory';
   /** Connections there may be at a time. Default 1000; changed while it runs by `PUT /limit`. */
@@ -66,7 +69,13 @@ export async function serve(path: string, options: ServeOptions = {}): Promise<R
   } = options;
   integerIn(port, 0, 65_535, 'port');
   const resumeMs = integerIn(options.resumeMs ?? 60_000, 0, 2 ** 31 - 1, 'resumeMs');
-  const { source, made } = await openEmbedded(path, { storage }, admin);
+  const routes = options.routing === undefined ? undefined : await openRoutes(options.routing);
+  const { source, made } = await openEmbedded(path, { storage }, admin, routes).catch(
+    async (error: unknown) => {
+      await routes?.close();
+      throw error;
+    },
+  );
   const server = new BridgeServer(source, { ...options, host, port, tls, origins, resumeMs, log });
   let listeners: Map<ListenerName, TcpListener>;
   try {

@@ -46,7 +46,7 @@ const packages: Record<string, string[]> = {
   node: ['node:'],
   edge: ['cloudflare:workers'],
   cli: ['node:'],
-  server: ['node:', 'ws'],
+  server: ['node:', 'ws', 'ioredis', 'pg'],
 };
 
 const files = globSync('**/*.ts', { cwd: source }).map((file) => path.join(source, file));
