@@ -19,6 +19,7 @@ import { reportMessages } from './report.ts';
 import { Results } from './results.ts';
 import { SearchBox } from './search-box.ts';
 import type { EmbedderChoice, Settings } from './settings.ts';
+import { StartView } from './start-view.ts';
 
 /** Lists and status follow an import at this pace; the progress bar follows every chunk. */
 const REFRESH_EVERY_MS = 250;
@@ -88,9 +89,21 @@ export class App {
         matching.active && library.passageCount > 0
           ? { library, embedder: matching.active.embedder, space: matching.active.space.name }
           : undefined,
-      onAnswer: (answer) => this.#results.show(answer, library.passageCount),
-      onCleared: () => this.#results.clear(this.#searchHint(library, matching)),
+      onAnswer: (answer) => {
+        startView.hide();
+        this.#results.show(answer, library.passageCount);
+      },
+      onCleared: () => {
+        this.#results.clear(this.#searchHint(library, matching));
+        // A database that is being closed has nothing to show; whoever closes it tells the person.
+        startView.show().catch(() => {});
+      },
       onError: (error) => this.#showError(error),
+    });
+    const startView = new StartView(byId('start', HTMLElement), library, (question) => {
+      this.#query.value = question;
+      this.#query.focus();
+      search.refresh();
     });
     this.#search = search;
     library.onChange = refresh;

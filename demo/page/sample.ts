@@ -13,3 +13,12 @@ export async function* sampleFiles(): AsyncGenerator<TextFile> {
     yield { name, text: await load(), format: formatOf(name) ?? 'plain' };
   }
 }
+
+/** By a sample document's name: what it answers. */
+export const sampleQuestions: Readonly<Record<string, string>> = {
+  'notes/write-ahead-log.md': 'what happens to the log after a crash',
+  'notes/tomatoes.md': 'how large a pot does a tomato need',
+  'notes/sourdough.md': 'when is the dough ready',
+  'notes/bicycle-care.md': 'when does a chain have to be changed',
+  'notes/backups.md': 'is a synced folder a backup',
+};

@@ -127,6 +127,52 @@ test('the sample can be searched as one types, and a reload keeps it without ind
   assert.equal(await sawProgress(page), false, 'nothing was imported or embedded after the reload');
 });
 
+test('while nothing is asked there are things to ask and the newest documents to read', {
+  skip,
+}, async () => {
+  const { browser } = await launch();
+  const page = await openDemo(browser, `${server.url}?embedder=words`);
+  await page.getByText('Nothing to search yet').waitFor();
+  assert.equal(await page.locator('#start').isVisible(), false);
+  await page.getByRole('button', { name: 'Use the sample' }).click();
+  await message(page, /passages indexed/).waitFor();
+  await page.reload();
+  await page.locator('main:not([inert])').waitFor();
+
+  const questions = page.locator('#start .questions button');
+  await questions.first().waitFor();
+  const asked = await questions.allTextContents();
+  const answers: Record<string, string> = {
+    'what happens to the log after a crash': 'notes/write-ahead-log.md',
+    'how large a pot does a tomato need': 'notes/tomatoes.md',
+    'when is the dough ready': 'notes/sourdough.md',
+    'when does a chain have to be changed': 'notes/bicycle-care.md',
+    'is a synced folder a backup': 'notes/backups.md',
+  };
+  assert.deepEqual([...asked].sort(), Object.keys(answers).sort());
+  for (const question of asked) {
+    await questions.getByText(question).click();
+    const best = firstResult(page)
+      .locator('.document-name')
+      .getByText(answers[question] ?? '');
+    await best.waitFor();
+    assert.equal(await page.locator('#start').isVisible(), false, 'it makes way for the answer');
+    await page.getByRole('searchbox').fill('');
+    await questions.first().waitFor();
+  }
+
+  // One's own document: it is asked about what its headings say, and read where it stands.
+  await drop(page, [
+    await makeFile('lichens.md', '# Lichens\n\nFirst a word.\n\n## On slate roofs\n\nThey like slate.\n'),
+  ]);
+  const own = page.locator('#start details').filter({ hasText: 'lichens.md' });
+  await own.locator('summary').click();
+  await own.locator('.passage').getByText('They like slate.').waitFor();
+  await page.getByRole('button', { name: 'Delete lichens.md' }).click();
+  await page.getByRole('button', { name: 'Delete', exact: true }).click();
+  await own.waitFor({ state: 'detached' });
+});
+
 test('dropped files and folders are read; a changed file replaces, an unchanged one is left alone', {
   skip,
 }, async () => {
