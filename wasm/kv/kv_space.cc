@@ -297,7 +297,8 @@ u32 KvSpace::get_columns(const u8* keys, u32 keys_bytes, u32 count, u64 now, u32
       at += 4 + padded(length);
     }
     if (size == 0) {
-      status = kInvalid;
+      // What was answered before it counts; the next call begins with it.
+      if (done == 0) status = kInvalid;
       break;
     }
     tree_.get_group(group, size, values, statuses);
