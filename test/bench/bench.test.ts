@@ -51,7 +51,7 @@ test('every row has what a reader needs', () => {
   }
 });
 
-test('Flat and HNSW have speed, recall, build, size and latency, in Node and in Chromium', (t) => {
+test('every index type has speed, recall, build, size and latency, in Node and in Chromium', (t) => {
   const wanted = [
     'recall',
     'qps',
@@ -64,7 +64,7 @@ test('Flat and HNSW have speed, recall, build, size and latency, in Node and in 
     'openMs',
   ];
   for (const runtime of findBrowser() === undefined ? ['node'] : ['node', 'chromium']) {
-    for (const scenario of ['Flat', 'HNSW16']) {
+    for (const scenario of ['Flat', 'SQ8', 'BQ', 'HNSW16', 'HNSW16,SQ8', 'HNSW16,BQ']) {
       for (const build of ['simd128', 'relaxed']) {
         const found = new Set(
           rows
@@ -87,6 +87,7 @@ const peers: readonly [subject: string, suite: string, runtime: string, packaged
   ['js-loop', 'vectors', 'node'],
   ['js-loop', 'vectors', 'chromium'],
   ['hnswlib-node', 'vectors', 'node', 'hnswlib-node'],
+  ['usearch', 'vectors', 'node', 'usearch'],
   ['hnswlib-wasm', 'vectors', 'chromium', 'hnswlib-wasm'],
   ['indexeddb', 'storage', 'chromium'],
   ['indexeddb-read', 'storage', 'chromium'],

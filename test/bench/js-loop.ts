@@ -16,6 +16,7 @@ export function jsLoop(data: DataSet, frame: Omit<RowFrame, 'subject' | 'params'
   const distanceOf = metric === 'L2' ? squaredDistance : negativeProduct;
   return {
     frame: { ...frame, subject: 'js-loop', params: {} },
+    exact: true,
     search(query) {
       best.fill(Number.POSITIVE_INFINITY);
       ids.fill(-1);

@@ -8,7 +8,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 
-export type PeerName = 'hnswlib-node' | 'hnswlib-wasm' | 'idb-keyval';
+export type PeerName = 'hnswlib-node' | 'hnswlib-wasm' | 'idb-keyval' | 'usearch';
 
 export interface Peers {
   /** Folder of an installed peer. */
@@ -20,7 +20,7 @@ export interface Peers {
 
 const npmTimeoutMs = 2 * 60_000;
 const here = import.meta.dirname;
-const names: readonly PeerName[] = ['hnswlib-node', 'hnswlib-wasm', 'idb-keyval'];
+const names: readonly PeerName[] = ['hnswlib-node', 'hnswlib-wasm', 'idb-keyval', 'usearch'];
 
 let installed: Peers | undefined;
 
@@ -54,6 +54,8 @@ function installPeers(): Peers {
 
 /** hnswlib-node is native: it is compiled here, where there is a compiler. */
 function unusable(name: PeerName): string | undefined {
+  // usearch brings binaries for the usual platforms; elsewhere it is left out.
+  if (name === 'usearch') return loads(name) ? undefined : 'it has no binary for this platform';
   if (name !== 'hnswlib-node' || loads(name)) return undefined;
   const failure = npm('rebuild', name);
   if (loads(name)) return undefined;

@@ -11,6 +11,10 @@ import { type Metric, makeRow, median, percentile, type Row, type RowFrame } fro
 
 export interface SearchSubject {
   readonly frame: RowFrame;
+  /** Nothing can be asked of it but the exact answer. Default false. */
+  readonly exact?: boolean;
+  /** `efSearch` 0 means the subject's own choice, which is measured too. Default false. */
+  readonly chooses?: boolean;
   /** The ids of the nearest `truthK`, best first. `efSearch` 0 where the search is exact. */
   search(query: Float32Array, efSearch: number): number[] | Promise<number[]>;
   /** Calls kept open at the same time. Default 1. */
@@ -61,13 +65,18 @@ export async function measureCurves(
     queries: Array.from({ length: queryCount(data) }, (_, q) => rowAt(data.queries, data.dimension, q)),
   };
   const curves: Curve[] = [];
-  for (const subject of subjects) curves.push(await findPoints(run, subject, plan.grid));
+  for (const subject of subjects) curves.push(await findPoints(run, subject, gridOf(subject, plan)));
   for (let round = 0; round < plan.rounds; round++) {
     for (const curve of curves) {
       for (const point of curve.points.values()) await timeRound(run, curve.subject, point, plan.roundMs);
     }
   }
   return curves.flatMap(rowsOf);
+}
+
+function gridOf({ exact, chooses }: SearchSubject, { grid }: CurvePlan): readonly number[] {
+  if (exact === true || grid.length === 0) return [];
+  return chooses === true ? [0, ...grid] : grid;
 }
 
 async function findPoints(run: Run, subject: SearchSubject, grid: readonly number[]): Promise<Curve> {

@@ -37,7 +37,7 @@ export async function fillDatabase(
   await db.checkpoint();
   const { memoryBytes, storedBytes } = await db.describeSpace(spaceName);
   return [
-    makeRow(frame, 'buildPerSecond', count / seconds, indexType === 'Flat' ? {} : { efConstruction }),
+    makeRow(frame, 'buildPerSecond', count / seconds, indexType.startsWith('HNSW') ? { efConstruction } : {}),
     makeRow(frame, 'bytesPerVector', memoryBytes / count, { where: 'memory' }),
     makeRow(frame, 'bytesPerVector', storedBytes / count, { where: 'stored' }),
   ];
@@ -47,6 +47,7 @@ export async function fillDatabase(
 export function apiSubject(db: Database, frame: RowFrame, callers = 1): SearchSubject {
   return {
     frame: { ...frame, params: { ...frame.params, path: 'api' } },
+    chooses: true,
     callers,
     async search(query, efSearch) {
       const hits = await db.searchTopK(query, truthK, efSearch === 0 ? {} : { efSearch });
@@ -59,6 +60,7 @@ export function apiSubject(db: Database, frame: RowFrame, callers = 1): SearchSu
 export function coreSubject(space: VectorSpace, frame: RowFrame): SearchSubject {
   return {
     frame: { ...frame, params: { ...frame.params, path: 'core' } },
+    chooses: true,
     search(query, efSearch) {
       const ids: number[] = [];
       for (const { id } of space.searchTopK(query, truthK, efSearch === 0 ? {} : { efSearch }, false))

@@ -3,6 +3,19 @@
 import type { IndexType } from '../../src/api/database.ts';
 import type { CurvePlan } from './search-curve.ts';
 
+/** Neighbours of a node, in every graph. */
+export const m = 16;
+
+/** What is measured on every data set; a graph beside graphs, a scan beside the JavaScript loop. */
+export const scenarios: readonly { readonly indexType: IndexType; readonly graph: boolean }[] = [
+  { indexType: 'Flat', graph: false },
+  { indexType: 'SQ8', graph: false },
+  { indexType: 'BQ', graph: false },
+  { indexType: `HNSW${m}`, graph: true },
+  { indexType: `HNSW${m},SQ8`, graph: true },
+  { indexType: `HNSW${m},BQ`, graph: true },
+];
+
 export interface VectorsPlan {
   curve(indexType: IndexType): CurvePlan;
   /** Times a database is opened again; the median counts. */

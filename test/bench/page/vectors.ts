@@ -13,22 +13,25 @@ import { jsLoop } from '../js-loop.ts';
 import { makeRow, median, type Row, type RowFrame } from '../row.ts';
 import { measureCurves, type SearchSubject } from '../search-curve.ts';
 import { apiSubject, coreSubject, efConstruction, fillDatabase, timeOpen } from '../shibumi-subject.ts';
-import { type VectorsPlan, vectorsPlan } from '../vectors-plan.ts';
+import { m, scenarios, type VectorsPlan, vectorsPlan } from '../vectors-plan.ts';
 import type { PagePeers } from './jobs.ts';
 
 const builds: readonly BuildName[] = ['simd128', 'relaxed'];
-const m = 16;
 /** Above it only the API is measured: a second graph in the page, and hnswlib-wasm's without SIMD, take minutes each. */
 const coreRowsMost = 25_000;
 
 export async function vectorsInPage(data: DataSet, quick: boolean, peers: PagePeers): Promise<Row[]> {
   const plan = vectorsPlan(quick);
-  const rows = await measureIndex(data, 'Flat', plan, [jsLoop(data, frameOf(data, 'Flat'))]);
   const url = peers.hnswlibWasm;
   const peer =
     url !== undefined && rowCount(data) <= coreRowsMost ? await buildHnswlib(data, url) : undefined;
-  rows.push(...(peer?.rows ?? []));
-  rows.push(...(await measureIndex(data, `HNSW${m}`, plan, peer === undefined ? [] : [peer.subject])));
+  const rows: Row[] = [];
+  for (const { indexType, graph } of scenarios) {
+    const frame = frameOf(data, indexType);
+    const beside = graph ? peer?.at(frame) : { rows: [], subject: jsLoop(data, frame) };
+    rows.push(...(beside?.rows ?? []));
+    rows.push(...(await measureIndex(data, indexType, plan, beside === undefined ? [] : [beside.subject])));
+  }
   return rows;
 }
 
@@ -58,7 +61,7 @@ async function measureIndex(
     databases.push(db);
     // One caller shows the way through the worker and back, eight what the worker can do.
     subjects.push(apiSubject(db, frame), apiSubject(db, frame, 8));
-    if (indexType !== 'Flat' && rowCount(data) > coreRowsMost) continue;
+    if (indexType.startsWith('HNSW') && rowCount(data) > coreRowsMost) continue;
     const core = await compileCore(build, wasmFile(build));
     subjects.push(coreSubject(makeSpace(core, data, indexType, efConstruction), frame));
   }
@@ -99,7 +102,12 @@ interface Hnswlib {
 
 const hnswlibSpaces: Record<SetMetric, string> = { L2: 'l2', InnerProduct: 'ip', Cosine: 'cosine' };
 
-async function buildHnswlib(data: DataSet, url: string): Promise<{ subject: SearchSubject; rows: Row[] }> {
+/** A peer as it is shown in a scenario. */
+interface Peer {
+  at(frame: Omit<RowFrame, 'subject' | 'params'>): { subject: SearchSubject; rows: Row[] };
+}
+
+async function buildHnswlib(data: DataSet, url: string): Promise<Peer> {
   console.log(`${data.name} hnswlib-wasm`);
   const module = (await import(/* @vite-ignore */ url)) as {
     __tla: Promise<void>;
@@ -109,20 +117,24 @@ async function buildHnswlib(data: DataSet, url: string): Promise<{ subject: Sear
   await module.__tla;
   const { HierarchicalNSW } = await module.loadHnswlib();
   const count = rowCount(data);
-  const frame: RowFrame = { ...frameOf(data, `HNSW${m}`), subject: 'hnswlib-wasm', params: {} };
   const index = new HierarchicalNSW(hnswlibSpaces[data.metric], data.dimension, '');
   index.initIndex(count, m, efConstruction, 42);
   const started = performance.now();
   for (let row = 0; row < count; row++) index.addPoint(rowAt(data.base, data.dimension, row), row, false);
   const seconds = (performance.now() - started) / 1000;
   return {
-    subject: {
-      frame,
-      search(query, efSearch) {
-        index.setEfSearch(efSearch);
-        return index.searchKnn(query, truthK, undefined).neighbors;
-      },
+    at(scenario) {
+      const frame: RowFrame = { ...scenario, subject: 'hnswlib-wasm', params: {} };
+      return {
+        subject: {
+          frame,
+          search(query, efSearch) {
+            index.setEfSearch(efSearch);
+            return index.searchKnn(query, truthK, undefined).neighbors;
+          },
+        },
+        rows: [makeRow(frame, 'buildPerSecond', count / seconds, { efConstruction })],
+      };
     },
-    rows: [makeRow(frame, 'buildPerSecond', count / seconds, { efConstruction })],
   };
 }
