@@ -15,7 +15,7 @@ import { SessionHost } from './rpc/session-host.ts';
 import type { StorageBackend } from './storage/backend.ts';
 import { deleteIndexedDb, IndexedDbBackend } from './storage/indexeddb-backend.ts';
 import { MemoryBackend } from './storage/memory-backend.ts';
-import type { KnownDatabase, TabOptions } from './tabs/messages.ts';
+import type { Ending, KnownDatabase, TabOptions } from './tabs/messages.ts';
 import { holdForEver, ownerLock } from './tabs/names.ts';
 import type { OwnedDatabase } from './tabs/owner.ts';
 import { type OwnableDatabase, TabWorker } from './tabs/tab-worker.ts';
@@ -81,7 +81,7 @@ class StoredDatabase implements OwnableDatabase {
     name: string,
     options: TabOptions,
     known: KnownDatabase | undefined,
-    onEnd: (reason: string) => void,
+    onEnd: (why: Ending) => void,
     onBlocked: () => void,
   ): Promise<OwnedDatabase> {
     if (this.#core === undefined) this.prepare(options);
@@ -92,7 +92,8 @@ class StoredDatabase implements OwnableDatabase {
       known,
       onBlocked,
     });
-    storage.onEnd = ({ reason }) => onEnd(reason);
+    storage.onEnd = ({ kind, reason }) =>
+      onEnd({ state: kind === 'fenced' ? 'taken' : kind, message: reason });
     try {
       return { storage, engine: await openEngine(name, await compiling, storage, options) };
     } catch (error) {

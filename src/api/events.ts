@@ -11,6 +11,12 @@ export interface DatabaseEvents {
     /** Whether the owner is the worker of this page. */
     here: boolean;
   };
+  /**
+   * Something befell this tab's connection to the browser's storage; calls go on by themselves wherever they can.
+   * `blocked`: an older tab keeps it from being opened. `versionchange`: another page deletes the database or changes its
+   * layout. `closed`: the browser closed it. `taken`: another tab owns the database, which was silent for too long here.
+   */
+  connection: { state: 'blocked' | 'versionchange' | 'closed' | 'taken'; message: string };
   /** Everything written to the space until shortly before is in blocks, and the log before them is gone. */
   checkpoint: { space: string; storedBytes: number; durationMs: number };
   /** The storage had no room for a write, which has failed. Sizes are the browser's own estimates, where it gives any. */

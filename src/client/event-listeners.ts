@@ -18,7 +18,14 @@ export interface ReceivedEvent {
   readonly detail: unknown;
 }
 
-const types: readonly DatabaseEventType[] = ['ownerchange', 'checkpoint', 'quota', 'corruption', 'expired'];
+const types: readonly DatabaseEventType[] = [
+  'ownerchange',
+  'connection',
+  'checkpoint',
+  'quota',
+  'corruption',
+  'expired',
+];
 /** After a failure: the connection is being made again, or somebody has to sign in. */
 const retryMs = 1000;
 

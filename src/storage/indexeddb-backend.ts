@@ -59,6 +59,9 @@ export function indexedDbName(name: string): string {
   return `shibumi:${name}`;
 }
 
+/** How long after its first sign the event that a connection was closed may come. */
+const closeEventMs = 200;
+
 /** Why a connection ended by itself, and what the engine above can still count on. */
 export interface ConnectionEnd {
   /**
@@ -86,6 +89,7 @@ export class IndexedDbBackend implements StorageBackend {
   #owned: Epoch = { epoch: 0, identity: '' };
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #end: ConnectionEnd | undefined;
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   #closed = false;
   /** Called once, when the connection ends by itself. */
   onEnd: ((end: ConnectionEnd) => void) | undefined;
@@ -333,7 +337,15 @@ export class IndexedDbBackend implements StorageBackend {
     if (this.#end !== undefined || this.#closed) return;
     this.#end = { kind, reason };
     this.#db.close();
+    this.#ended.resolve();
     this.onEnd?.(this.#end);
+  }
+
+  /** A connection that the browser closes aborts its transactions first, and says why only then. */
+  async #endBehind(error: unknown): Promise<ConnectionEnd | undefined> {
+    if (this.#end === undefined && ['AbortError', 'UnknownError'].includes(nameOf(error)))
+      await Promise.race([this.#ended.promise, new Promise((resolve) => setTimeout(resolve, closeEventMs))]);
+    return this.#end;
   }
 
   async #run<Result>(action: string, body: () => Promise<Result>): Promise<Result> {
@@ -348,7 +360,8 @@ export class IndexedDbBackend implements StorageBackend {
         this.#endBy('closed', 'the connection to it is gone');
         throw notOwner(this.#end);
       }
-      throw storageError(error, action, 'STORAGE_FAILED');
+      const end = await this.#endBehind(error);
+      throw end === undefined ? storageError(error, action, 'STORAGE_FAILED') : notOwner(end);
     }
   }
 
@@ -381,8 +394,9 @@ export class IndexedDbBackend implements StorageBackend {
         await tx.done;
       } catch (error) {
         if (fenced !== undefined) throw fenced;
+        const end = await this.#endBehind(error);
         // Cut off in the middle: the browser may have committed it before.
-        if (this.#end?.kind === 'closed') throw outcomeUnknown(action, this.#end, error);
+        if (end?.kind === 'closed') throw outcomeUnknown(action, end, error);
         throw error;
       }
       this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);

@@ -40,12 +40,18 @@ export interface KnownDatabase {
   readonly epoch: number;
 }
 
+/** Why a worker lost the database. */
+export interface Ending {
+  readonly state: 'versionchange' | 'closed' | 'taken';
+  readonly message: string;
+}
+
 /** What a worker tells its page. */
 export type TabEvent =
   /** It owns the database: the page's calls may come straight to it. */
   | { readonly type: 'owning'; readonly identity: string; readonly epoch: number; readonly build: Build }
-  /** It does not any more; why, if something went wrong. */
-  | { readonly type: 'ended'; readonly error: ErrorEnvelope | undefined }
+  /** It does not any more; why, if it was not its own doing. */
+  | { readonly type: 'ended'; readonly why: Ending | undefined }
   /** It could not open the database, and waits no more until it is told to stand again. */
   | { readonly type: 'failed'; readonly error: ErrorEnvelope }
   /** Another tab looks for the owner: it will ask the broker for a port. */
@@ -56,10 +62,12 @@ export type TabEvent =
 export interface TabWorkerEndpoint extends SessionEndpoint {
   /** Gets in line for the database; what becomes of it is told to `listener`. */
   enter(name: string, options: TabOptions, listener: (event: TabEvent) => void): Promise<void>;
+  /** The page has got to know the database, as another tab's or its own: the worker must not make a new one in its place. */
+  know(database: KnownDatabase): Promise<void>;
   /** Gets in line again, after a failure or `withdraw`. */
-  stand(known: KnownDatabase | undefined): Promise<void>;
+  stand(): Promise<void>;
   /** Takes the database from an owner that gives no sign, or has made way (`isInvited`). */
-  seize(known: KnownDatabase | undefined, isInvited: boolean): Promise<void>;
+  seize(isInvited: boolean): Promise<void>;
   /** Lets go of the database in an orderly way, or leaves the line. */
   withdraw(): Promise<void>;
   /** A client that came through the broker. It holds a Web Lock of the name `alive` as long as it lives, if there are any. */

@@ -36,6 +36,23 @@ export function webLocks(): LockManager | undefined {
   return globalThis.navigator?.locks;
 }
 
+/** How long somebody who lives may take to answer, when there is reason to think that it does not. */
+const answerMs = 500;
+
+/**
+ * Whether somebody answers whose lock was let go. Chromium gives pages new locks when their site's data is cleared, and forgets
+ * who held the former ones: then a lock that is free proves nothing.
+ */
+export async function answers(ping: Promise<unknown>): Promise<boolean> {
+  return Promise.race([
+    ping.then(
+      () => true,
+      () => false,
+    ),
+    new Promise<boolean>((resolve) => setTimeout(() => resolve(false), answerMs)),
+  ]);
+}
+
 /** Resolves when the lock is held; only the end of this page or worker lets it go. */
 export function holdForEver(lock: string): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@
 import * as Comlink from 'comlink';
 import type { WorkerOpenOptions } from '../rpc/messages.ts';
 import type { KnownDatabase, TabEvent, TabWorkerEndpoint } from './messages.ts';
-import { aliveLock, randomId, webLocks } from './names.ts';
+import { aliveLock, answers, randomId, webLocks } from './names.ts';
 
 /** The worker's endpoint from outside: what its script exposes under `tab`. */
 export type RemoteTab = Comlink.Remote<TabWorkerEndpoint>;
@@ -56,16 +56,22 @@ export class OwnWorker {
   /** Notices when the worker ends without an event, terminated or killed: it holds this lock as long as it lives. */
   #watch(alive: string): void {
     navigator.locks
-      .request(alive, { signal: this.#watching.signal }, () => this.#lose('it was ended'))
+      .request(alive, { signal: this.#watching.signal }, async () => {
+        if (!(await answers(this.#tab.ping()))) this.#lose('it was ended');
+      })
       .catch(() => {});
   }
 
-  stand(known: KnownDatabase | undefined): void {
-    this.#tab.stand(known).catch(() => {});
+  know(database: KnownDatabase): void {
+    this.#tab.know(database).catch(() => {});
   }
 
-  seize(known: KnownDatabase | undefined, isInvited = false): void {
-    this.#tab.seize(known, isInvited).catch(() => {});
+  stand(): void {
+    this.#tab.stand().catch(() => {});
+  }
+
+  seize(isInvited = false): void {
+    this.#tab.seize(isInvited).catch(() => {});
   }
 
   withdraw(): void {

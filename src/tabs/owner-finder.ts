@@ -14,8 +14,8 @@ import type { WorkerOpenOptions } from '../rpc/messages.ts';
 import { type Broker, BrokerLink } from './broker-link.ts';
 import { ControlChannel, type ControlMessage, type OwnerSign } from './control.ts';
 import { Link } from './link.ts';
-import type { KnownDatabase, TabEvent } from './messages.ts';
-import { aliveLock, ownerLock, randomId, webLocks } from './names.ts';
+import type { Ending, KnownDatabase, TabEvent } from './messages.ts';
+import { aliveLock, answers, ownerLock, randomId, webLocks } from './names.ts';
 import { OwnWorker } from './own-worker.ts';
 import { Watch } from './watch.ts';
 
@@ -36,7 +36,8 @@ export interface FinderListener {
   onUnlink(link: Link, reason: string): void;
   /** Looking for the owner has failed; finally, or until it is tried again. */
   onFailed(error: ShibuDbError, isFinal: boolean): void;
-  onBlocked(): void;
+  /** Something befell this page's own connection to the storage. */
+  onConnection(state: 'blocked' | Ending['state'], message: string): void;
 }
 
 /** How often it is looked how long the owner has been silent: so often in the time that it may be, and not less than that. */
@@ -159,7 +160,7 @@ export class OwnerFinder {
 
   #standInLine(): void {
     if (this.#worker === undefined) this.#spawn();
-    else if (!this.#isStanding) this.#worker.stand(this.#known);
+    else if (!this.#isStanding) this.#worker.stand();
     this.#isStanding = true;
   }
 
@@ -172,6 +173,7 @@ export class OwnerFinder {
       onLost: (reason) => this.#onWorkerLost(worker, reason),
     });
     this.#worker = worker;
+    if (this.#known !== undefined) worker.know(this.#known);
     worker.enter(name, options, this.#broker?.address).catch((error: unknown) => {
       const reason = error instanceof Error ? error.message : String(error);
       if (worker === this.#worker)
@@ -185,7 +187,8 @@ export class OwnerFinder {
       this.#know(event);
       this.#use(new Link(worker.id, event.epoch, 'worker', worker.endpoint));
     } else if (event.type === 'ended') {
-      if (this.#link?.owner === worker.id) this.#unlink(event.error?.message ?? 'it let the database go');
+      if (this.#link?.owner === worker.id) this.#unlink(event.why?.message ?? 'it let the database go');
+      if (event.why !== undefined) this.#listener.onConnection(event.why.state, event.why.message);
     } else if (event.type === 'failed') {
       this.#isStanding = false;
       const error = fromEnvelope(event.error);
@@ -193,7 +196,7 @@ export class OwnerFinder {
     } else if (event.type === 'wanted') {
       this.#broker?.register(worker.id);
     } else {
-      this.#listener.onBlocked();
+      this.#listener.onConnection('blocked', 'an older connection keeps the storage from being opened');
     }
   }
 
@@ -226,8 +229,9 @@ export class OwnerFinder {
   #watchLife(link: Link): void {
     const options: LockOptions = { mode: 'shared', signal: link.closed };
     webLocks()
-      ?.request(aliveLock(link.owner), options, () => {
-        if (link === this.#link) this.#unlink('it has ended');
+      ?.request(aliveLock(link.owner), options, async () => {
+        const isAlive = await answers(link.ping());
+        if (link === this.#link && !isAlive) this.#unlink('it has ended');
       })
       .catch(() => {});
   }
@@ -244,11 +248,14 @@ export class OwnerFinder {
 
   #fail(error: ShibuDbError, isFinal: boolean): void {
     this.#watch.stop();
+    // Who can do nothing with the database any more must not stand in the way of others.
+    if (isFinal) this.leave();
     this.#listener.onFailed(error, isFinal);
   }
 
   #know({ identity, epoch }: KnownDatabase): void {
     this.#known = { identity, epoch: Math.max(epoch, this.#known?.epoch ?? 0) };
+    this.#worker?.know(this.#known);
   }
 
   #post(message: ControlMessage): void {
@@ -302,7 +309,7 @@ export class OwnerFinder {
       this.#failIfAlone();
     } else {
       this.#isStanding = true;
-      this.#worker.seize(this.#known);
+      this.#worker.seize();
     }
   }
 
@@ -338,7 +345,7 @@ export class OwnerFinder {
         this.#channels.get(message.channel)?.();
         return;
       case 'yielded':
-        if (message.client === this.#self) this.#worker?.seize(this.#known, true);
+        if (message.client === this.#self) this.#worker?.seize(true);
         return;
       case 'seek':
         if (this.#link?.way === 'worker') this.#post({ type: 'busy', owner: this.#link.owner });

@@ -31,13 +31,12 @@ import { type FinderOptions, OwnerFinder } from './owner-finder.ts';
 /** How often a call that was sent is made again. */
 const repeatsMax = 2;
 
-/** Told of a new owner, or of what went wrong for good. */
-export type TabListener = (type: 'ownerchange', detail: { epoch: number; here: boolean }) => void;
+type EventListener = Parameters<NonNullable<Transport['listen']>>[0];
 
 export class TabTransport implements Transport {
   readonly #finder: OwnerFinder;
   readonly #name: string;
-  #listener: TabListener | undefined;
+  #listener: EventListener | undefined;
   readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   readonly #repeats: WeakMap<OpenCall['resolve'], number> = new WeakMap();
   readonly #memory: SessionMemory = new SessionMemory();
@@ -58,7 +57,7 @@ export class TabTransport implements Transport {
       onLink: (link) => this.#use(link),
       onUnlink: (_link, reason) => this.#drop(reason),
       onFailed: (error, isFinal) => this.#fail(error, isFinal),
-      onBlocked: () => {},
+      onConnection: (state, message) => this.#listener?.('connection', { state, message }),
     });
   }
 
@@ -74,8 +73,8 @@ export class TabTransport implements Transport {
     );
   }
 
-  /** Whom to tell of new owners. */
-  listen(listener: TabListener): void {
+  /** Whom to tell of new owners, and of what befalls this page's own connection. */
+  listen(listener: EventListener): void {
     this.#listener = listener;
   }
 

@@ -9,13 +9,12 @@
 
 import * as Comlink from 'comlink';
 import { toEnvelope } from '../api/error-envelope.ts';
-import { shibuDbError } from '../api/errors.ts';
 import { compareBuilds, thisBuild } from '../base/build.ts';
 import type { Message } from '../rpc/messages.ts';
 import { ChannelEndpoint } from './channel-endpoint.ts';
 import { ControlChannel, type ControlMessage, type OwnerSign } from './control.ts';
 import { Election, type Mandate } from './election.ts';
-import type { Answer, KnownDatabase, TabEvent, TabOptions, TabWorkerEndpoint } from './messages.ts';
+import type { Answer, Ending, KnownDatabase, TabEvent, TabOptions, TabWorkerEndpoint } from './messages.ts';
 import { aliveLock, holdForEver, pairChannel, webLocks } from './names.ts';
 import { leaseMs, type OwnedDatabase, type OwnedSession, Owner } from './owner.ts';
 
@@ -28,7 +27,7 @@ export interface OwnableDatabase {
     name: string,
     options: TabOptions,
     known: KnownDatabase | undefined,
-    onEnd: (reason: string) => void,
+    onEnd: (why: Ending) => void,
     onBlocked: () => void,
   ): Promise<OwnedDatabase>;
 }
@@ -73,14 +72,16 @@ export class TabWorker implements TabWorkerEndpoint {
     if (term === this.#term) this.#standInLine();
   }
 
-  async stand(known: KnownDatabase | undefined): Promise<void> {
-    this.#known = known;
+  async know(database: KnownDatabase): Promise<void> {
+    this.#known = database;
+  }
+
+  async stand(): Promise<void> {
     this.#standInLine();
   }
 
-  async seize(known: KnownDatabase | undefined, isInvited: boolean): Promise<void> {
+  async seize(isInvited: boolean): Promise<void> {
     if (this.#owner !== undefined || this.#opening) return;
-    this.#known = known;
     // It is in line as well: whichever comes first ends the other.
     const term = this.#newTerm();
     const isMissing = async (): Promise<boolean> => {
@@ -143,21 +144,12 @@ export class TabWorker implements TabWorkerEndpoint {
   async #own(mandate: Mandate, term: AbortController): Promise<void> {
     if (term.signal.aborted || this.#opening || this.#owner !== undefined) return mandate.release();
     this.#opening = true;
-    let end = (_reason: string): void => {};
-    const ended = new Promise<string>((resolve) => {
-      end = resolve;
-    });
-    mandate.taken.then(() => end('another tab took the database over'));
+    const { promise: ended, resolve: end } = Promise.withResolvers<Ending>();
+    mandate.taken.then(() => end({ state: 'taken', message: 'another tab took the database over' }));
     try {
       const known = this.#known;
       const blocked = (): void => this.#tell({ type: 'blocked' });
-      const database = await this.#database.open(
-        this.#name,
-        this.#options,
-        known,
-        (reason) => end(reason),
-        blocked,
-      );
+      const database = await this.#database.open(this.#name, this.#options, known, end, blocked);
       // Whoever had it may answer from memory for so long yet.
       if (mandate.seized) await new Promise((resolve) => setTimeout(resolve, leaseMs));
       this.#opening = false;
@@ -169,18 +161,17 @@ export class TabWorker implements TabWorkerEndpoint {
     }
   }
 
-  #reign(owner: Owner, mandate: Mandate, term: AbortController, ended: Promise<string>): void {
+  #reign(owner: Owner, mandate: Mandate, term: AbortController, ended: Promise<Ending>): void {
     const { epoch, identity } = owner;
     this.#owner = owner;
-    this.#known = { epoch, identity };
     // The page closes its database: others go on with it.
     this.#ownSession = owner.session(() => this.withdraw());
     this.#tell({ type: 'owning', epoch, identity, build: thisBuild });
     this.#post(this.#sign(owner));
-    ended.then((reason) => {
+    ended.then((why) => {
       if (this.#owner !== owner) return;
       owner.abandon();
-      this.#leave(owner, mandate, shibuDbError('NOT_OWNER', `The worker lost the database: ${reason}`));
+      this.#leave(owner, mandate, why);
     });
     const letGo = async (): Promise<void> => {
       await owner.handOver().catch(() => owner.abandon());
@@ -192,10 +183,10 @@ export class TabWorker implements TabWorkerEndpoint {
     else term.signal.addEventListener('abort', letGo, { once: true });
   }
 
-  #leave(owner: Owner, mandate: Mandate, error: unknown): void {
+  #leave(owner: Owner, mandate: Mandate, why: Ending | undefined): void {
     if (this.#owner === owner) this.#owner = undefined;
     mandate.release();
-    this.#tell({ type: 'ended', error: error === undefined ? undefined : toEnvelope(error) });
+    this.#tell({ type: 'ended', why });
     if (this.#term !== undefined) this.#standInLine();
   }
 
