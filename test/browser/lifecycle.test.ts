@@ -191,7 +191,7 @@ test('open refuses what it does not know, and says what is wrong with a core tha
   }, server.url);
   for (const outcome of outcomes.slice(0, 8)) assert.match(outcome, /^QueryError INVALID_ARGUMENT/);
   assert.match(outcomes[8] ?? '', /^ShibuDbError|^ConnectionError/);
-  assert.match(outcomes[8] ?? '', /404.*missing\.wasm/);
+  assert.match(outcomes[8] ?? '', /WASM_UNAVAILABLE.*missing\.wasm.*404/);
   assert.match(outcomes[9] ?? '', /^ShibuDbError|^ConnectionError/);
   // What failed to open holds nothing: the same names open now.
   for (const name of ['bad', 'missing', 'page'])
