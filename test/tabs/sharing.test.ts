@@ -69,3 +69,41 @@ for (const [without, way] of [
     );
     await Promise.all([second.close(), third.close()]);
   });
+
+test('a page that only listens hears of the next owner, and what happens there', {
+  skip,
+  timeout,
+}, async () => {
+  const name = 'listened to';
+  const owner = await openTab(name);
+  const [listener, writer] = [await openTab(name), await openTab(name)];
+  await owner.evaluate(() => window.db.createSpace('kv', 'key-value'));
+  await listener.evaluate(() => {
+    const heard: string[] = [];
+    Object.assign(window, { heard });
+    window.db.addEventListener('ownerchange', ({ detail }) => heard.push(`owner ${detail.epoch}`));
+    window.db.addEventListener('checkpoint', ({ detail }) => heard.push(`checkpoint of ${detail.space}`));
+  });
+  const heard = (what: string): Promise<unknown> =>
+    listener.waitForFunction(
+      (text) => (window as unknown as { heard: string[] }).heard.includes(text),
+      what,
+      { timeout: 60_000 },
+    );
+  const checkpoint = async (value: string): Promise<void> => {
+    await writer.evaluate((text) => window.db.put('k', text, { space: 'kv' }), value);
+    await writer.evaluate(() => window.db.checkpoint());
+  };
+  await checkpoint('by the first owner');
+  await heard('checkpoint of kv');
+  await listener.evaluate(() => {
+    (window as unknown as { heard: string[] }).heard.length = 0;
+  });
+  await owner.close();
+  // The listener calls nothing: it follows by itself.
+  await writer.evaluate(() => window.db.put('k', 'by the next one', { space: 'kv' }));
+  await heard('owner 2');
+  await checkpoint('once more');
+  await heard('checkpoint of kv');
+  await Promise.all([listener.close(), writer.close()]);
+});
