@@ -10,6 +10,7 @@ using namespace shibumi;
 namespace {
 
 constexpr i32 kCountAbsent = -100;
+constexpr i32 kNoSuchId = -101;
 VectorStore vector_space;
 
 i32 count_status(Status status) { return status == kAbsent ? kCountAbsent : static_cast<i32>(status); }
@@ -37,6 +38,21 @@ bool good_string(Addr bytes, u32 length) {
   return vector_space.ready() && vector_space.id_kind() == kStringIdKind && in_memory(bytes, length);
 }
 
+bool good_metadata(Addr ends, Addr bytes, u32 count, MetadataBatch& batch) {
+  if (ends == 0 || count == 0) return true;
+  if (!in_memory(ends, static_cast<u64>(count) * 4)) return false;
+  batch.ends = at<const u32>(ends);
+  if (!in_memory(bytes, batch.ends[count - 1])) return false;
+  batch.bytes = at<const u8>(bytes);
+  return true;
+}
+
+/// Evaluates the filter program at an address; without bytes everything is allowed.
+Status filter_at(Addr program, u32 length, Allowed& allowed) {
+  if (length == 0) return kOk;
+  return in_memory(program, length) ? vector_space.filter({at<const u8>(program), length}, allowed) : kInvalid;
+}
+
 bool takes_ints() { return vector_space.ready() && vector_space.id_kind() == kIntIds; }
 
 }  // namespace
@@ -52,29 +68,43 @@ SHIBUMI_EXPORT(vec_create) i32 export_vec_create(Addr config_at) {
 /// After the host adopted all blocks. `deep` = 1 checks every reference.
 SHIBUMI_EXPORT(vec_open) i32 export_vec_open(u32 deep) { return vector_space.open(deep != 0); }
 
-/// Frames an insert of `count` vectors, whose string ids have `id_bytes` together, may need: for arena_hold.
-SHIBUMI_EXPORT(vec_plan) u32 export_vec_plan(u32 count, u32 id_bytes) {
-  return vector_space.ready() ? vector_space.plan(count, id_bytes) : 0;
+/// Frames an insert of `count` vectors, whose string ids have `id_bytes` together, and `updates` updates of metadata may
+/// need, for arena_hold. The records and patches have `metadata_bytes` together and `values` indexed values.
+SHIBUMI_EXPORT(vec_plan)
+u32 export_vec_plan(u32 count, u32 id_bytes, u32 updates, u32 values, u32 metadata_bytes) {
+  return vector_space.ready() ? vector_space.plan(count, id_bytes, {updates, values, metadata_bytes}) : 0;
 }
 
-/// i64[count] and count vectors: f32[dimension] each, or of bits u8[dimension / 8 rounded up].
-SHIBUMI_EXPORT(vec_insert) i32 export_vec_insert(Addr ids, Addr vectors, u32 count) {
+/// Frames `count` removals may need.
+SHIBUMI_EXPORT(vec_plan_removals) u32 export_vec_plan_removals(u32 count) {
+  return vector_space.ready() ? vector_space.plan_removals(count) : 0;
+}
+
+/// i64[count] and count vectors: f32[dimension] each, or of bits u8[dimension / 8 rounded up]; u32[count] cumulative ends
+/// and the bytes of metadata records, or 0 and 0.
+SHIBUMI_EXPORT(vec_insert)
+i32 export_vec_insert(Addr ids, Addr vectors, Addr metadata_ends, Addr metadata_bytes, u32 count) {
   if (!takes_ints() || !in_memory(ids, static_cast<u64>(count) * 8) || !good_vectors(vectors, count)) return kInvalid;
+  MetadataBatch metadata;
+  if (!good_metadata(metadata_ends, metadata_bytes, count, metadata)) return kInvalid;
   IdBatch batch;
   batch.ints = at<const i64>(ids);
-  return vector_space.insert(batch, at<const u8>(vectors), count);
+  return vector_space.insert(batch, at<const u8>(vectors), count, metadata);
 }
 
-/// u32[count] cumulative ends, the ids' bytes one after another, the vectors.
+/// u32[count] cumulative ends, the ids' bytes one after another, the vectors; metadata as above.
 SHIBUMI_EXPORT(vec_insert_strings)
-i32 export_vec_insert_strings(Addr id_ends, Addr id_bytes, Addr vectors, u32 count) {
+i32 export_vec_insert_strings(Addr id_ends, Addr id_bytes, Addr vectors, Addr metadata_ends, Addr metadata_bytes,
+                              u32 count) {
   if (!good_string(id_ends, 0) || !in_memory(id_ends, static_cast<u64>(count) * 4)) return kInvalid;
   IdBatch batch;
   batch.string_ends = at<const u32>(id_ends);
   const u32 all = count == 0 ? 0 : batch.string_ends[count - 1];
   if (!in_memory(id_bytes, all) || !good_vectors(vectors, count)) return kInvalid;
   batch.string_bytes = at<const u8>(id_bytes);
-  return vector_space.insert(batch, at<const u8>(vectors), count);
+  MetadataBatch metadata;
+  if (!good_metadata(metadata_ends, metadata_bytes, count, metadata)) return kInvalid;
+  return vector_space.insert(batch, at<const u8>(vectors), count, metadata);
 }
 
 SHIBUMI_EXPORT(vec_delete) i32 export_vec_delete(i64 id) {
@@ -102,33 +132,90 @@ SHIBUMI_EXPORT(vec_get_string) i32 export_vec_get_string(Addr bytes, u32 length,
   return vector_space.get({at<const u8>(bytes), length}, at<u8>(out));
 }
 
+/// Applies a patch of metadata to a vector's, or puts it in its place. kOk, kNotFound, or kFull when it would be too long.
+SHIBUMI_EXPORT(vec_update) i32 export_vec_update(i64 id, Addr patch, u32 length, u32 replace) {
+  if (!takes_ints() || !in_memory(patch, length)) return kInvalid;
+  u8 key[8];
+  int_key(id, key);
+  return vector_space.update_metadata({key, sizeof key}, {at<const u8>(patch), length}, replace != 0);
+}
+
+SHIBUMI_EXPORT(vec_update_string)
+i32 export_vec_update_string(Addr id, u32 id_length, Addr patch, u32 length, u32 replace) {
+  if (!good_string(id, id_length) || !in_memory(patch, length)) return kInvalid;
+  return vector_space.update_metadata({at<const u8>(id), id_length}, {at<const u8>(patch), length}, replace != 0);
+}
+
+/// The slot of an id, or kNoSuchId.
+SHIBUMI_EXPORT(vec_slot) i32 export_vec_slot(i64 id) {
+  if (!takes_ints()) return kInvalid;
+  u8 key[8];
+  int_key(id, key);
+  u32 slot = 0;
+  const Status status = vector_space.find({key, sizeof key}, slot);
+  return status == kOk ? static_cast<i32>(slot) : kNoSuchId;
+}
+
+SHIBUMI_EXPORT(vec_slot_string) i32 export_vec_slot_string(Addr bytes, u32 length) {
+  if (!good_string(bytes, length)) return kInvalid;
+  u32 slot = 0;
+  const Status status = vector_space.find({at<const u8>(bytes), length}, slot);
+  return status == kOk ? static_cast<i32>(slot) : kNoSuchId;
+}
+
+/// Where a live slot's metadata record is: u32 address and u32 length to `out`, 0 and 0 when it has none. Good until the
+/// next call.
+SHIBUMI_EXPORT(vec_metadata) i32 export_vec_metadata(u32 slot, Addr out) {
+  if (!vector_space.ready() || !vector_space.live(slot) || !in_memory(out, 8)) return kInvalid;
+  const Bytes record = vector_space.metadata(slot);
+  const u32 place[2] = {record.length == 0 ? 0 : addr_of(record.data), record.length};
+  __builtin_memcpy(at<u8>(out), place, sizeof place);
+  return kOk;
+}
+
+/// How many vectors the filter program allows.
+SHIBUMI_EXPORT(vec_count_where) i32 export_vec_count_where(Addr filter, u32 filter_length) {
+  if (!vector_space.ready()) return kInvalid;
+  Allowed allowed;
+  const Status status = filter_at(filter, filter_length, allowed);
+  if (status != kOk) return count_status(status);
+  return static_cast<i32>(allowed.all() ? vector_space.live_count() : allowed.count);
+}
+
 SHIBUMI_EXPORT(vec_count) u32 export_vec_count() { return vector_space.ready() ? vector_space.live_count() : 0; }
 SHIBUMI_EXPORT(vec_slots) u32 export_vec_slots() { return vector_space.ready() ? vector_space.slot_count() : 0; }
 SHIBUMI_EXPORT(vec_pending) u32 export_vec_pending() { return vector_space.ready() ? vector_space.pending() : 0; }
 
-/// The k nearest, best first, ties by id: u32[k] slots and f32[k] distances. Returns how many. `ef` and `rerank`: see
-/// SearchEffort.
+/// The k nearest that the filter program allows, best first, ties by id: u32[k] slots and f32[k] distances. Returns how
+/// many. `ef` and `rerank`: see SearchEffort.
 SHIBUMI_EXPORT(vec_search)
-i32 export_vec_search(Addr query, u32 k, u32 ef, u32 rerank, Addr out_slots, Addr out_distances) {
+i32 export_vec_search(Addr query, u32 k, u32 ef, u32 rerank, Addr filter, u32 filter_length, Addr out_slots,
+                      Addr out_distances) {
   if (!vector_space.ready()) return kInvalid;
   // k may pass the count; the host gives room for what there is.
   const u32 wanted = min_of(k, vector_space.live_count());
   if (!good_query(query, wanted, out_slots, out_distances)) return kInvalid;
+  Allowed allowed;
+  Status status = filter_at(filter, filter_length, allowed);
   const Hit* hits = nullptr;
   u32 found = 0;
-  const Status status = vector_space.search(at<const u8>(query), wanted, {ef, rerank}, hits, found);
+  if (status == kOk) status = vector_space.search(at<const u8>(query), wanted, {ef, rerank}, hits, found, allowed);
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 
-/// Everything nearer than `radius` (kernel scale), best first, `limit` at most; exact whatever the index.
+/// Everything nearer than `radius` (kernel scale) that the filter program allows, best first, `limit` at most; exact
+/// whatever the index.
 SHIBUMI_EXPORT(vec_range)
-i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr out_slots, Addr out_distances) {
+i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr filter, u32 filter_length, Addr out_slots,
+                     Addr out_distances) {
   if (!vector_space.ready()) return kInvalid;
   const u32 most = min_of(limit, vector_space.live_count());
   if (!good_query(query, most, out_slots, out_distances)) return kInvalid;
+  Allowed allowed;
+  Status status = filter_at(filter, filter_length, allowed);
   const Hit* hits = nullptr;
   u32 found = 0;
-  const Status status = vector_space.range(at<const u8>(query), radius, most, hits, found);
+  if (status == kOk) status = vector_space.range(at<const u8>(query), radius, most, hits, found, allowed);
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 
@@ -151,22 +238,31 @@ SHIBUMI_EXPORT(vec_id_string) Addr export_vec_id_string(u32 slot) {
   return addr_of(Slots::string_at(vector_space.slot(slot).id).data - 4);
 }
 
-/// Up to `limit` live slots in id order, from the first or after the id `after`. Returns how many.
-SHIBUMI_EXPORT(vec_scan) i32 export_vec_scan(u32 has_cursor, i64 after, u32 limit, Addr out_slots) {
+/// Up to `limit` live slots in id order that the filter program allows, from the first or after the id `after`. Returns how
+/// many.
+SHIBUMI_EXPORT(vec_scan)
+i32 export_vec_scan(u32 has_cursor, i64 after, Addr filter, u32 filter_length, u32 limit, Addr out_slots) {
   if (!takes_ints() || !in_memory(out_slots, static_cast<u64>(limit) * 4)) return kInvalid;
+  Allowed allowed;
+  const Status status = filter_at(filter, filter_length, allowed);
+  if (status != kOk) return count_status(status);
   u8 key[8];
   int_key(after, key);
   const Bytes cursor{key, sizeof key};
-  return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots)));
+  return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots), allowed));
 }
 
 SHIBUMI_EXPORT(vec_scan_string)
-i32 export_vec_scan_string(u32 has_cursor, Addr after, u32 after_length, u32 limit, Addr out_slots) {
+i32 export_vec_scan_string(u32 has_cursor, Addr after, u32 after_length, Addr filter, u32 filter_length, u32 limit,
+                           Addr out_slots) {
   if (!vector_space.ready() || vector_space.id_kind() != kStringIdKind) return kInvalid;
   if (has_cursor && !in_memory(after, after_length)) return kInvalid;
   if (!in_memory(out_slots, static_cast<u64>(limit) * 4)) return kInvalid;
+  Allowed allowed;
+  const Status status = filter_at(filter, filter_length, allowed);
+  if (status != kOk) return count_status(status);
   const Bytes cursor{has_cursor ? at<const u8>(after) : nullptr, has_cursor ? after_length : 0};
-  return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots)));
+  return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots), allowed));
 }
 
 /// Where a live slot's vector is, to copy them out at once; 0 when it is not live or its block is absent (the

@@ -23,6 +23,7 @@ import type {
   VerifyReport,
 } from './database.ts';
 import type { LogLevel } from './events.ts';
+import type { Metadata, Where } from './metadata.ts';
 import type { FirstAdmin, NewUser, Permissions, Role, User } from './users.ts';
 
 /** Every data call names its space; `undefined` means the session's current one. */
@@ -37,6 +38,26 @@ export interface ScanArguments {
   limit?: number;
   reverse?: boolean;
   cursor?: string;
+}
+
+export interface VectorScanArguments {
+  where?: Where;
+  limit?: number;
+  cursor?: string;
+}
+
+/** How hard a search tries: SearchOptions. */
+export interface EffortArguments {
+  efSearch?: number;
+  rerank?: boolean;
+  oversample?: number;
+}
+
+/** Which vectors a search may answer with, and what of them. */
+export interface HitArguments {
+  where?: Where;
+  includeVectors?: boolean;
+  includeMetadata?: boolean;
 }
 
 /** A step of a scan. `cursor` stands behind the last item of `items`. */
@@ -115,27 +136,26 @@ export interface Calls {
   putEach: [InSpace & PackedEntries, undefined];
   deleteMany: [InSpace & { keys: readonly string[] }, number];
   scanOpen: [InSpace & ScanArguments, number];
-  scanVectorsOpen: [InSpace & { limit?: number; cursor?: string }, number];
+  scanVectorsOpen: [InSpace & VectorScanArguments, number];
   scanNext: [{ scan: number }, ScanStep<Entry | VectorEntry<VectorData>>];
   scanClose: [{ scan: number }, undefined];
-  insertVector: [InSpace & { id: VectorId; vector: VectorInput }, undefined];
-  insertVectors: [InSpace & { ids: VectorIds; vectors: VectorData }, undefined];
+  insertVector: [InSpace & { id: VectorId; vector: VectorInput; metadata?: Metadata }, undefined];
+  insertVectors: [
+    InSpace & { ids: VectorIds; vectors: VectorData; metadata?: readonly (Metadata | null | undefined)[] },
+    undefined,
+  ];
   getVector: [InSpace & { id: VectorId }, VectorData | undefined];
   deleteVector: [InSpace & { id: VectorId }, boolean];
-  countVectors: [InSpace, number];
+  deleteVectors: [InSpace & { which: VectorIds | { where: Where } }, number];
+  getMetadata: [InSpace & { id: VectorId }, Metadata | undefined];
+  updateMetadata: [InSpace & { id: VectorId; metadata: Metadata; replace?: boolean }, boolean];
+  countVectors: [InSpace & { where?: Where }, number];
   searchTopK: [
-    InSpace & {
-      query: VectorInput;
-      k: number;
-      efSearch?: number;
-      rerank?: boolean;
-      oversample?: number;
-      includeVectors?: boolean;
-    },
+    InSpace & { query: VectorInput; k: number } & EffortArguments & HitArguments,
     SearchHit<VectorData>[],
   ];
   rangeSearch: [
-    InSpace & { query: VectorInput; radius: number; limit?: number; includeVectors?: boolean },
+    InSpace & { query: VectorInput; radius: number; limit?: number } & HitArguments,
     SearchHit<VectorData>[],
   ];
   waitForIndex: [InSpace, undefined];
@@ -208,6 +228,7 @@ export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
   'useSpace',
   'authenticate',
   'getVector',
+  'getMetadata',
   'countVectors',
   'searchTopK',
   'rangeSearch',

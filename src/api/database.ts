@@ -6,9 +6,11 @@
  */
 
 import type { EventCalls } from './events.ts';
+import type { Metadata, MetadataField, Where, WhereOptions } from './metadata.ts';
 import type { UserCalls } from './users.ts';
 
 export type * from './events.ts';
+export type * from './metadata.ts';
 export type * from './users.ts';
 
 /** What every call takes. */
@@ -97,6 +99,8 @@ export interface VectorSpaceOptions {
   efConstruction?: number;
   /** Seed of the level generator: same seed, order and build give the same bytes. Default 42. */
   seed?: number;
+  /** The fields of metadata that `where` may ask for, at most 64. Default: none. */
+  metadataFields?: readonly MetadataField[];
   /** Default `'strict'`. */
   durability?: Durability;
 }
@@ -110,6 +114,8 @@ export interface SpaceInfo {
   /** Of metric `Lp`. */
   p?: number;
   ids?: IdKind;
+  /** Where there are any. */
+  metadataFields?: readonly MetadataField[];
   durability: Durability;
 }
 
@@ -237,12 +243,24 @@ export type VectorInput = Float32Array | readonly number[] | Uint8Array;
 export type VectorData = Float32Array | Uint8Array;
 export type VectorIds = readonly VectorId[] | BigInt64Array;
 
+export interface InsertVectorOptions extends CallOptions {
+  /** Default: none. That of a vector which is replaced is gone in any case. */
+  metadata?: Metadata;
+}
+
 export interface InsertVectorsOptions extends CallOptions, ProgressOptions {
+  /** One for each vector, in their order; `undefined` or `null` for a vector without. Default: none has any. */
+  metadata?: readonly (Metadata | null | undefined)[];
   /** Hand the buffer of the packed vectors over instead of copying it: it is detached afterwards. Default false. */
   transfer?: boolean;
 }
 
-export interface SearchOptions extends CallOptions {
+export interface UpdateMetadataOptions extends CallOptions {
+  /** The new metadata takes the place of what was there. Default false: its fields are set, the others stay. */
+  replace?: boolean;
+}
+
+export interface SearchOptions extends CallOptions, WhereOptions {
   /** HNSW: size of the candidate pool, at least k; more is slower and finds more. Default max(64, k). */
   efSearch?: number;
   /**
@@ -258,12 +276,15 @@ export interface SearchOptions extends CallOptions {
   oversample?: number;
   /** Return each hit's vector too. Default false. */
   includeVectors?: boolean;
+  /** Return each hit's metadata too, `{}` where it has none. Default false. */
+  includeMetadata?: boolean;
 }
 
-export interface RangeSearchOptions extends CallOptions {
+export interface RangeSearchOptions extends CallOptions, WhereOptions {
   /** At most so many hits, the best ones. Default 10000. */
   limit?: number;
   includeVectors?: boolean;
+  includeMetadata?: boolean;
 }
 
 /** One result, best first; ties by id. `distance` is what `Metric` says. */
@@ -271,9 +292,10 @@ export interface SearchHit<Vector extends VectorData = Float32Array> {
   id: VectorId;
   distance: number;
   vector?: Vector;
+  metadata?: Metadata;
 }
 
-export interface VectorScanOptions extends CallOptions {
+export interface VectorScanOptions extends CallOptions, WhereOptions {
   /** At most so many. Default: no limit. */
   limit?: number;
   /** Goes on behind the last item of an earlier scan. */
@@ -283,6 +305,8 @@ export interface VectorScanOptions extends CallOptions {
 export interface VectorEntry<Vector extends VectorData = Float32Array> {
   id: VectorId;
   vector: Vector;
+  /** Where the vector has any. */
+  metadata?: Metadata;
 }
 
 /** How a page of several on one database reaches the worker that owns it. */
@@ -366,11 +390,12 @@ export interface SpaceCalls {
   scan(options?: ScanOptions): Scan<Entry>;
 
   /**
-   * Stores one vector; an existing id is replaced. Searchable when it resolves; HNSW links it in the background and
-   * searches it exactly until then.
-   * @throws INVALID_ARGUMENT for a wrong dimension, NaN or infinity, or an id of the other kind
+   * Stores one vector; an existing id is replaced, its metadata included. Searchable when it resolves; HNSW links it in the
+   * background and searches it exactly until then.
+   * @throws INVALID_ARGUMENT for a wrong dimension, NaN or infinity, an id of the other kind, or metadata whose value is not
+   * of its field's type
    */
-  insertVector(id: VectorId, vector: VectorInput, options?: CallOptions): Promise<void>;
+  insertVector(id: VectorId, vector: VectorInput, options?: InsertVectorOptions): Promise<void>;
   /**
    * Stores many: `vectors` holds `ids.length * dimension` components (or the packed bits), row after row. Atomic per chunk; `onProgress` and
    * `details.acknowledged` of a failure tell the acknowledged prefix. The buffer stays the caller's unless `transfer`.
@@ -383,12 +408,31 @@ export interface SpaceCalls {
   ): Promise<Vector | undefined>;
   /** Whether there was one to delete. It is never returned again. */
   deleteVector(id: VectorId, options?: CallOptions): Promise<boolean>;
-  countVectors(options?: CallOptions): Promise<number>;
+  /**
+   * Deletes all or none of these ids, or every vector that `where` holds for; resolves with how many there were. With `where`
+   * vectors are deleted in batches of 100,000, each atomic; what is written meanwhile is seen as a whole or not at all.
+   * @throws INVALID_ARGUMENT when ids take more than 16 MiB
+   */
+  deleteVectors(which: VectorIds | { where: Where }, options?: CallOptions): Promise<number>;
+  /** The vector's metadata, `{}` when it has none; `undefined` if there is no such vector. */
+  getMetadata(id: VectorId, options?: CallOptions): Promise<Metadata | undefined>;
+  /**
+   * Sets fields of a vector's metadata and leaves the others as they are; `null` takes a field away. With `replace` the new
+   * metadata takes the place of the old. Atomic. Resolves with whether there is such a vector.
+   * @throws INVALID_ARGUMENT when a value is not of its field's type, or all of it together is over 64 KiB
+   */
+  updateMetadata(id: VectorId, metadata: Metadata, options?: UpdateMetadataOptions): Promise<boolean>;
+  /** How many vectors there are, or for how many `where` holds. */
+  countVectors(options?: CallOptions & WhereOptions): Promise<number>;
   /** All vectors in the order of their ids (numbers by value, strings by bytes); a stable snapshot as in `scan`. */
   scanVectors<Vector extends VectorData = Float32Array>(
     options?: VectorScanOptions,
   ): Scan<VectorEntry<Vector>>;
-  /** The `k` nearest, fewer when the space holds fewer. Default k = 1. */
+  /**
+   * The `k` nearest, or the nearest of those that `where` holds for; fewer only when there are fewer. Default k = 1.
+   * @throws INVALID_ARGUMENT for a `where` that does not parse (`details.position` says where), whose field is not one of
+   * `metadataFields`, or whose value is not of the field's type
+   */
   searchTopK<Vector extends VectorData = Float32Array>(
     query: VectorInput,
     k?: number,

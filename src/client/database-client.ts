@@ -21,8 +21,10 @@ import type {
   ExportOptions,
   FirstAdmin,
   ImportResult,
+  InsertVectorOptions,
   InsertVectorsOptions,
   KeyValueSpaceOptions,
+  Metadata,
   NewUser,
   Permissions,
   ProgressOptions,
@@ -38,6 +40,7 @@ import type {
   SpaceDescription,
   SpaceInfo,
   Stats,
+  UpdateMetadataOptions,
   User,
   Value,
   VectorData,
@@ -49,6 +52,8 @@ import type {
   VectorSpaceOptions,
   VerifyOptions,
   VerifyReport,
+  Where,
+  WhereOptions,
 } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { cursorAt } from '../base/cursor.ts';
@@ -214,13 +219,15 @@ class SpaceClient implements SpaceCalls {
     return new ScanClient<Entry>(this.caller, open, pick(signal, timeoutMs), options.cursor);
   }
 
-  insertVector(id: VectorId, vector: VectorInput, options?: CallOptions): Promise<void> {
-    return this.caller.call('insertVector', { space: this.#space(options), id, vector }, options);
+  insertVector(id: VectorId, vector: VectorInput, options?: InsertVectorOptions): Promise<void> {
+    const args = { space: this.#space(options), id, vector, ...defined({ metadata: options?.metadata }) };
+    return this.caller.call('insertVector', args, options);
   }
 
   insertVectors(ids: VectorIds, vectors: VectorData, options?: InsertVectorsOptions): Promise<void> {
     const buffer = options?.transfer && vectors?.buffer instanceof ArrayBuffer ? [vectors.buffer] : undefined;
-    return this.caller.call('insertVectors', { space: this.#space(options), ids, vectors }, options, buffer);
+    const args = { space: this.#space(options), ids, vectors, ...defined({ metadata: options?.metadata }) };
+    return this.caller.call('insertVectors', args, options, buffer);
   }
 
   getVector<Vector extends VectorData>(id: VectorId, options?: CallOptions): Promise<Vector | undefined> {
@@ -232,8 +239,23 @@ class SpaceClient implements SpaceCalls {
     return this.caller.call('deleteVector', { space: this.#space(options), id }, options);
   }
 
-  countVectors(options?: CallOptions): Promise<number> {
-    return this.caller.call('countVectors', { space: this.#space(options) }, options);
+  deleteVectors(which: VectorIds | { where: Where }, options?: CallOptions): Promise<number> {
+    return this.caller.call('deleteVectors', { space: this.#space(options), which }, options);
+  }
+
+  getMetadata(id: VectorId, options?: CallOptions): Promise<Metadata | undefined> {
+    return this.caller.call('getMetadata', { space: this.#space(options), id }, options);
+  }
+
+  updateMetadata(id: VectorId, metadata: Metadata, options?: UpdateMetadataOptions): Promise<boolean> {
+    const { replace } = options ?? {};
+    const args = { space: this.#space(options), id, metadata, ...defined({ replace }) };
+    return this.caller.call('updateMetadata', args, options);
+  }
+
+  countVectors(options?: CallOptions & WhereOptions): Promise<number> {
+    const args = { space: this.#space(options), ...defined({ where: options?.where }) };
+    return this.caller.call('countVectors', args, options);
   }
 
   scanVectors<Vector extends VectorData>(options: VectorScanOptions = {}): Scan<VectorEntry<Vector>> {
@@ -248,9 +270,9 @@ class SpaceClient implements SpaceCalls {
     k = 1,
     options: SearchOptions = {},
   ): Promise<SearchHit<Vector>[]> {
-    const { efSearch, rerank, oversample, includeVectors } = options;
-    const effort = defined({ efSearch, rerank, oversample, includeVectors });
-    const args = { space: this.#space(options), query, k, ...effort };
+    const { efSearch, rerank, oversample, where, includeVectors, includeMetadata } = options;
+    const chosen = defined({ efSearch, rerank, oversample, where, includeVectors, includeMetadata });
+    const args = { space: this.#space(options), query, k, ...chosen };
     return this.caller.call('searchTopK', args, options) as Promise<SearchHit<Vector>[]>;
   }
 
@@ -259,8 +281,9 @@ class SpaceClient implements SpaceCalls {
     radius: number,
     options: RangeSearchOptions = {},
   ): Promise<SearchHit<Vector>[]> {
-    const { limit, includeVectors } = options;
-    const args = { space: this.#space(options), query, radius, ...defined({ limit, includeVectors }) };
+    const { limit, where, includeVectors, includeMetadata } = options;
+    const chosen = defined({ limit, where, includeVectors, includeMetadata });
+    const args = { space: this.#space(options), query, radius, ...chosen };
     return this.caller.call('rangeSearch', args, options) as Promise<SearchHit<Vector>[]>;
   }
 

@@ -6,8 +6,10 @@ import type { VectorData, VectorIds } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import { nextTask } from '../base/next-task.ts';
 import { encodeUtf8 } from '../base/text.ts';
+import { PackedMetadata } from '../space/metadata/packed.ts';
 import { vectorBytes, vectorItems } from '../space/metrics.ts';
 import { encodeInsertInts, encodeInsertStrings } from '../space/operation.ts';
+import type { Need } from '../space/space.ts';
 import { checkInts, checkStrings } from '../space/vector-ids.ts';
 import { checkPacked } from '../space/vector-input.ts';
 import { type CatalogEntry, vectorKind } from '../storage/catalog.ts';
@@ -21,15 +23,20 @@ const chunksInFlight = 8;
 /** An insert that passed every check. */
 export interface PreparedInsert {
   readonly count: number;
-  readonly chunkRows: number;
+  /** Where the chunk ends that begins with row `from`. */
+  chunkEnd(from: number): number;
   /** The rows `from` to `to` as an operation. */
   operation(from: number, to: number): Uint8Array;
-  /** Bytes of their ids, 0 for integers. */
-  idBytes(from: number, to: number): number;
+  need(from: number, to: number): Need;
 }
 
 /** @throws INVALID_ARGUMENT: everything is checked before anything is written */
-export function prepareInsert(entry: CatalogEntry, ids: VectorIds, vectors: VectorData): PreparedInsert {
+export function prepareInsert(
+  entry: CatalogEntry,
+  ids: VectorIds,
+  vectors: VectorData,
+  metadata?: unknown,
+): PreparedInsert {
   const kind = vectorKind(entry);
   if (!Array.isArray(ids) && !(ids instanceof BigInt64Array)) {
     throw invalid(`Got ${shown(ids)} for ids, expected an array or a BigInt64Array`);
@@ -37,23 +44,41 @@ export function prepareInsert(entry: CatalogEntry, ids: VectorIds, vectors: Vect
   const packed = checkPacked(vectors, ids.length, kind);
   const items = vectorItems(kind.dimension, kind.metric);
   const rows = (from: number, to: number): VectorData => packed.subarray(from * items, to * items);
-  const chunkRows = Math.max(1, Math.floor(chunkBytes / vectorBytes(kind.dimension, kind.metric)));
+  const records = PackedMetadata.of(metadata, ids.length, entry.metadataFields ?? []);
+  const rowBytes = vectorBytes(kind.dimension, kind.metric);
+  const chunkEnd = (from: number): number => {
+    let to = Math.min(ids.length, from + Math.max(1, Math.floor(chunkBytes / rowBytes)));
+    // Metadata may be longer than the vectors: halved until it fits, so that a chunk stays one of a few MiB at most.
+    while (to - from > 1 && (records?.bytesOf(from, to) ?? 0) > chunkBytes) to = from + ((to - from) >> 1);
+    return to;
+  };
   if (entry.ids === 'string') {
     const texts = checkStrings(ids);
+    const bytes = (from: number, to: number): number =>
+      texts.slice(from, to).reduce((sum, id) => sum + encodeUtf8(id).length, 0);
     return {
       count: texts.length,
-      chunkRows,
-      operation: (from, to) => encodeInsertStrings(texts.slice(from, to), rows(from, to)),
-      idBytes: (from, to) => texts.slice(from, to).reduce((bytes, id) => bytes + encodeUtf8(id).length, 0),
+      chunkEnd,
+      operation: (from, to) =>
+        encodeInsertStrings(texts.slice(from, to), rows(from, to), records?.rows(from, to)),
+      need: (from, to) => needOf(bytes(from, to), from, to, records),
     };
   }
   const integers = checkInts(ids);
   return {
     count: integers.length,
-    chunkRows,
-    operation: (from, to) => encodeInsertInts(integers.subarray(from, to), rows(from, to)),
-    idBytes: () => 0,
+    chunkEnd,
+    operation: (from, to) =>
+      encodeInsertInts(integers.subarray(from, to), rows(from, to), records?.rows(from, to)),
+    need: (from, to) => needOf(0, from, to, records),
   };
+}
+
+function needOf(idBytes: number, from: number, to: number, records: PackedMetadata | undefined): Need {
+  const written = records?.rows(from, to);
+  const need = { count: to - from, bytes: idBytes };
+  if (written === undefined) return need;
+  return { ...need, metadata: { updates: 0, values: written.values, bytes: written.bytes.length } };
 }
 
 /** Writes chunk after chunk, some at a time. @throws with `details.acknowledged`: how many, from the first, are stored */
@@ -63,7 +88,7 @@ export async function insertVectors(
   insert: PreparedInsert,
   { signal, onProgress, allow }: CallContext,
 ): Promise<void> {
-  const { count, chunkRows } = insert;
+  const { count } = insert;
   const inFlight: { to: number; written: Promise<number> }[] = [];
   let acknowledged = 0;
   const settleOldest = async (): Promise<void> => {
@@ -74,7 +99,7 @@ export async function insertVectors(
     onProgress?.({ done: acknowledged, total: count });
   };
   try {
-    for (let from = 0; from < count; from += chunkRows) {
+    for (let from = 0, to = 0; from < count; from = to) {
       if (inFlight.length >= chunksInFlight) {
         await settleOldest();
         // Without a disk to wait for, nobody else (an abort, another call) would get a turn until the end.
@@ -82,9 +107,8 @@ export async function insertVectors(
       }
       if (signal?.aborted) throw signal.reason;
       allow?.();
-      const to = Math.min(count, from + chunkRows);
-      const need = { count: to - from, bytes: insert.idBytes(from, to) };
-      const written = engine.submit(entry, insert.operation(from, to), need);
+      to = insert.chunkEnd(from);
+      const written = engine.submit(entry, insert.operation(from, to), insert.need(from, to));
       // Observed below; until then a failure must not count as unhandled.
       written.catch(() => {});
       inFlight.push({ to, written });

@@ -16,12 +16,17 @@ import { encodeLogRecord } from './log-record.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 
+/** A write that is made of what is there: called when everything submitted before it has been applied. */
+export type Compose = () => { operations: Uint8Array; need: Need };
+
 interface Waiting {
   readonly resident: ResidentSpace;
+  /** Such a write begins a group of its own making. */
+  readonly compose?: Compose;
   /** One or more operations; of a conditional write, none until it is decided. */
   operations: Uint8Array;
   readonly decide: Decide<unknown> | undefined;
-  readonly need: Need;
+  need: Need;
   /** What the caller gets instead of the number of keys and ids that were there. */
   answer: unknown;
   readonly resolve: (answer: never) => void;
@@ -61,6 +66,23 @@ export class CommitQueue {
     return this.#push(resident, noOperations, decide, need);
   }
 
+  /** The same for operations that are made of what is there when their turn comes, with everything before them applied. */
+  submitComposed(resident: ResidentSpace, compose: Compose): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const need = { count: 0, bytes: 0 };
+      const waiting = {
+        resident,
+        compose,
+        operations: noOperations,
+        decide: undefined,
+        need,
+        answer: undefined,
+      };
+      this.#waiting.push({ ...waiting, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
   #push<Answer>(
     resident: ResidentSpace,
     operations: Uint8Array,
@@ -89,7 +111,8 @@ export class CommitQueue {
     let bytes = 0;
     let count = 0;
     const { groupBytesMax, groupOperationsMax } = this.#environment.settings;
-    for (const { operations } of this.#waiting) {
+    for (const { operations, compose } of this.#waiting) {
+      if (compose !== undefined && count > 0) break;
       bytes += operations.length;
       if (count > 0 && (bytes > groupBytesMax || count === groupOperationsMax)) break;
       count++;
@@ -98,7 +121,7 @@ export class CommitQueue {
   }
 
   async #commit(taken: Waiting[]): Promise<void> {
-    const bySpace = Map.groupBy(taken, ({ resident }) => resident);
+    const bySpace = Map.groupBy(composed(taken), ({ resident }) => resident);
     for (const [resident, waiting] of bySpace) {
       const held = decideInOrder(resident, this.#hold(resident, waiting));
       if (held.length === 0) bySpace.delete(resident);
@@ -208,6 +231,20 @@ export class CommitQueue {
   }
 }
 
+/** Lets the first of a group be made. What cannot be is refused and left out. */
+function composed(taken: Waiting[]): Waiting[] {
+  const first = taken[0];
+  if (first?.compose === undefined) return taken;
+  try {
+    // One whose memory failed is refused later, with the others.
+    if (!first.resident.broken) Object.assign(first, first.compose());
+    return taken;
+  } catch (error) {
+    first.reject(error);
+    return taken.slice(1);
+  }
+}
+
 /** Decides what is conditional, each with all before it counted in. What cannot be is refused and left out. */
 function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
   if (waiting.every(({ decide }) => decide === undefined)) return waiting;
@@ -233,6 +270,10 @@ function sumOf(waiting: readonly Waiting[]): Need {
   let bytes = 0;
   let largest = 0;
   let deadlines = false;
+  let removals = 0;
+  let updates = 0;
+  let values = 0;
+  let metadataBytes = 0;
   for (const { need, operations } of waiting) {
     count += need.count;
     bytes += need.bytes;
@@ -240,8 +281,13 @@ function sumOf(waiting: readonly Waiting[]): Need {
     if (operations.length === 0) largest = Math.max(largest, need.bytes);
     else if (operations.length > largest) largest = Math.max(largest, largestOperation(operations));
     deadlines ||= need.deadlines === true;
+    removals += need.removals ?? 0;
+    updates += need.metadata?.updates ?? 0;
+    values += need.metadata?.values ?? 0;
+    metadataBytes += need.metadata?.bytes ?? 0;
   }
-  return { count, bytes, largest, deadlines };
+  const metadata = { updates, values, bytes: metadataBytes };
+  return { count, bytes, largest, deadlines, removals, metadata };
 }
 
 function outOfMemory(resident: ResidentSpace): Error {

@@ -32,7 +32,7 @@ import {
 } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
-import { CommitQueue } from './commit-queue.ts';
+import { CommitQueue, type Compose } from './commit-queue.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
 import { dropOrphans, openResidentSpace } from './open-space.ts';
@@ -309,6 +309,17 @@ export class DatabaseEngine {
     return this.#withResident(entry, (resident) => {
       assertWritable(resident);
       return this.#queue.submitConditional(resident, decide, need);
+    });
+  }
+
+  /** The same for operations that are made of what is there when their turn comes. */
+  submitComposed(
+    entry: CatalogEntry,
+    compose: (resident: ResidentSpace) => ReturnType<Compose>,
+  ): Promise<number> {
+    return this.#withResident(entry, (resident) => {
+      assertWritable(resident);
+      return this.#queue.submitComposed(resident, () => compose(resident));
     });
   }
 

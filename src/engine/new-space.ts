@@ -3,6 +3,7 @@
 import type { Durability } from '../api/database.ts';
 import { integerIn, invalid, oneOf, shown, wellFormedText } from '../base/arguments.ts';
 import { parseIndexType } from '../space/index-types.ts';
+import { parseMetadataFields } from '../space/metadata/fields.ts';
 import { bitsMax, dimensionMax, isOfBits, parseMetric, parsePower } from '../space/metrics.ts';
 import type { NewSpace } from './database-engine.ts';
 
@@ -16,6 +17,7 @@ const vectorOptions = [
   'ids',
   'efConstruction',
   'seed',
+  'metadataFields',
   'durability',
 ] as const;
 
@@ -31,6 +33,7 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
   if (kind === 'key-value') return { name: text, engine: kind, durability };
   const metric = parseMetric(bag.metric ?? 'L2');
   const p = parsePower(bag.p, metric);
+  const metadataFields = parseMetadataFields(bag.metadataFields ?? []);
   return {
     name: text,
     engine: kind,
@@ -42,6 +45,7 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
     ids: oneOf(bag.ids ?? 'int', ['int', 'string'], 'ids'),
     efConstruction: integerIn(bag.efConstruction ?? 128, 8, 4096, 'efConstruction'),
     seed: integerIn(bag.seed ?? 42, 0, Number.MAX_SAFE_INTEGER, 'seed'),
+    ...(metadataFields.length === 0 ? {} : { metadataFields }),
   };
 }
 

@@ -134,5 +134,6 @@ export function makeSpace(entry: CatalogEntry, instance: CoreInstance, wallClock
     ids: entry.ids ?? 'int',
     efConstruction: entry.efConstruction ?? 128,
     seed: entry.seed ?? 42,
+    metadataFields: entry.metadataFields ?? [],
   });
 }

@@ -1,6 +1,6 @@
 /** The two scans: what their options mean, and how they read a space chunk by chunk. */
 
-import type { ScanArguments } from '../api/calls.ts';
+import type { ScanArguments, VectorScanArguments } from '../api/calls.ts';
 import type { Entry, VectorData, VectorEntry } from '../api/database.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { cursorAt } from '../base/cursor.ts';
@@ -8,9 +8,12 @@ import { encodeUtf8 } from '../base/text.ts';
 import { continueBehind, type KeyRange, type KeyValueSpace } from '../space/key-value-space.ts';
 import { checkInt, checkString } from '../space/vector-ids.ts';
 import type { VectorSpace } from '../space/vector-space.ts';
+import { compileOptional } from '../space/where/compile.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import { type ScanSource, SnapshotScan } from './snapshot-scan.ts';
 
+/** What a vector's metadata is taken to need while it is read ahead. */
+const metadataBytes = 256;
 const noLimit = Number.POSITIVE_INFINITY;
 
 /** @throws INVALID_ARGUMENT */
@@ -64,21 +67,22 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
 
 /** @throws INVALID_ARGUMENT */
 export function openVectorScan(
-  options: { limit?: number; cursor?: string },
+  options: VectorScanArguments,
   entry: CatalogEntry,
   budgetBytes: number,
 ): (space: VectorSpace) => SnapshotScan<VectorEntry<VectorData>> {
   const limit = parseLimit(options.limit);
   let after = options.cursor === undefined ? undefined : parseIdCursor(options.cursor, entry);
+  const filter = compileOptional(options.where, entry.metadataFields);
   return (space) => {
     const source: ScanSource<VectorEntry<VectorData>> = {
       read(most) {
-        const entries = space.scan(after, most);
+        const entries = space.scan(after, most, filter);
         const last = entries.at(-1);
         if (last !== undefined) after = typeof last.id === 'number' ? BigInt(last.id) : last.id;
         return entries;
       },
-      bytesOf: ({ vector }) => vector.byteLength,
+      bytesOf: ({ vector, metadata }) => vector.byteLength + (metadata === undefined ? 0 : metadataBytes),
       cursorAt,
     };
     return new SnapshotScan(source, limit, budgetBytes);

@@ -79,9 +79,23 @@ export interface CoreExports {
 
   vec_create(config: number): number;
   vec_open(deep: number): number;
-  vec_plan(count: number, idBytes: number): number;
-  vec_insert(ids: number, vectors: number, count: number): number;
-  vec_insert_strings(idEnds: number, idBytes: number, vectors: number, count: number): number;
+  vec_plan(count: number, idBytes: number, updates: number, values: number, metadataBytes: number): number;
+  vec_plan_removals(count: number): number;
+  vec_insert(ids: number, vectors: number, metadataEnds: number, metadata: number, count: number): number;
+  vec_insert_strings(
+    idEnds: number,
+    idBytes: number,
+    vectors: number,
+    metadataEnds: number,
+    metadata: number,
+    count: number,
+  ): number;
+  vec_update(id: bigint, patch: number, length: number, replace: number): number;
+  vec_update_string(id: number, idLength: number, patch: number, length: number, replace: number): number;
+  vec_slot(id: bigint): number;
+  vec_slot_string(id: number, length: number): number;
+  vec_metadata(slot: number, out: number): number;
+  vec_count_where(filter: number, filterLength: number): number;
   vec_delete(id: bigint): number;
   vec_delete_string(id: number, length: number): number;
   vec_get(id: bigint, out: number): number;
@@ -94,14 +108,39 @@ export interface CoreExports {
     k: number,
     ef: number,
     rerank: number,
+    filter: number,
+    filterLength: number,
     outSlots: number,
     outDistances: number,
   ): number;
-  vec_range(query: number, radius: number, limit: number, outSlots: number, outDistances: number): number;
+  vec_range(
+    query: number,
+    radius: number,
+    limit: number,
+    filter: number,
+    filterLength: number,
+    outSlots: number,
+    outDistances: number,
+  ): number;
   vec_ids(slots: number, count: number, out: number): number;
   vec_id_string(slot: number): number;
-  vec_scan(hasCursor: number, after: bigint, limit: number, outSlots: number): number;
-  vec_scan_string(hasCursor: number, after: number, length: number, limit: number, outSlots: number): number;
+  vec_scan(
+    hasCursor: number,
+    after: bigint,
+    filter: number,
+    filterLength: number,
+    limit: number,
+    outSlots: number,
+  ): number;
+  vec_scan_string(
+    hasCursor: number,
+    after: number,
+    length: number,
+    filter: number,
+    filterLength: number,
+    limit: number,
+    outSlots: number,
+  ): number;
   vec_vector(slot: number): number;
   vec_link(max: number): number;
   vec_all_finite(address: number, count: number): number;

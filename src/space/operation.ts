@@ -11,6 +11,10 @@
  *   4 insert vectors  body := count u32, id_bytes u32, id_ends u32[count], ids, vectors   (string ids)
  *   5 delete vector   body := id i64
  *   6 delete vector   body := id_length u32, id
+ *   7 update metadata body := id i64, patch                          flags: 1 the patch takes the place of what was there
+ *   8 update metadata body := id_length u32, id, patch               patch: wasm/metadata/record.h
+ *
+ * An insert with metadata has, behind the vectors: ends u32[count] (cumulative), the records (wasm/metadata/record.h).
  *
  * Operations hold outcomes, not conditions, and were checked before they were written: applying cannot be refused.
  */
@@ -18,6 +22,7 @@
 import type { VectorData } from '../api/database.ts';
 import { PackedKind, packedKindShift, packedLengthMask } from '../base/packed-values.ts';
 import { writeUtf8 } from '../base/text.ts';
+import type { MetadataRows } from './metadata/packed.ts';
 
 export const OperationKind = {
   Put: 1,
@@ -26,7 +31,11 @@ export const OperationKind = {
   InsertStrings: 4,
   DeleteInt: 5,
   DeleteString: 6,
+  UpdateInt: 7,
+  UpdateString: 8,
 } as const;
+
+export const UpdateFlags = { Merge: 0, Replace: 1 } as const;
 
 /** `Deadline`: the value begins with it, u64 milliseconds since 1970. */
 export const ValueFlags = { Text: 0, Bytes: 1, Deadline: 2 } as const;
@@ -141,15 +150,38 @@ export function encodeDelete(key: string): Uint8Array {
 }
 
 /** `vectors`: floats or packed bits, row after row. */
-export function encodeInsertInts(ids: BigInt64Array, vectors: VectorData): Uint8Array {
-  const { bytes, view } = operation(OperationKind.InsertInts, 0, 8 + ids.byteLength + vectors.byteLength);
+export function encodeInsertInts(
+  ids: BigInt64Array,
+  vectors: VectorData,
+  metadata?: MetadataRows,
+): Uint8Array {
+  const metadataAt = 16 + ids.byteLength + vectors.byteLength;
+  const bodyBytes = metadataAt - operationHeaderBytes + metadataBytes(metadata);
+  const { bytes, view } = operation(OperationKind.InsertInts, 0, bodyBytes);
   view.setUint32(8, ids.length, true);
   new BigInt64Array(bytes.buffer, 16, ids.length).set(ids);
   bytes.set(bytesOf(vectors), 16 + ids.byteLength);
+  writeMetadata(bytes, metadataAt, metadata);
   return bytes;
 }
 
-export function encodeInsertStrings(ids: readonly string[], vectors: VectorData): Uint8Array {
+function metadataBytes(metadata: MetadataRows | undefined): number {
+  return metadata === undefined ? 0 : metadata.ends.byteLength + metadata.bytes.length;
+}
+
+/** As bytes: what lies before it ends anywhere. */
+function writeMetadata(bytes: Uint8Array, at: number, metadata: MetadataRows | undefined): void {
+  if (metadata === undefined) return;
+  const { ends } = metadata;
+  bytes.set(new Uint8Array(ends.buffer, ends.byteOffset, ends.byteLength), at);
+  bytes.set(metadata.bytes, at + ends.byteLength);
+}
+
+export function encodeInsertStrings(
+  ids: readonly string[],
+  vectors: VectorData,
+  metadata?: MetadataRows,
+): Uint8Array {
   let idRoom = 0;
   for (const id of ids) idRoom += id.length * 3;
   const packed = new Uint8Array(idRoom);
@@ -159,11 +191,9 @@ export function encodeInsertStrings(ids: readonly string[], vectors: VectorData)
     end += writeUtf8(ids[i] as string, packed, end);
     ends[i] = end;
   }
-  const { bytes, view } = operation(
-    OperationKind.InsertStrings,
-    0,
-    8 + ends.byteLength + end + vectors.byteLength,
-  );
+  const metadataAt = 16 + ends.byteLength + end + vectors.byteLength;
+  const bodyBytes = metadataAt - operationHeaderBytes + metadataBytes(metadata);
+  const { bytes, view } = operation(OperationKind.InsertStrings, 0, bodyBytes);
   view.setUint32(8, ids.length, true);
   view.setUint32(12, end, true);
   new Uint32Array(bytes.buffer, 16, ids.length).set(ends);
@@ -171,6 +201,7 @@ export function encodeInsertStrings(ids: readonly string[], vectors: VectorData)
   // The ids end anywhere, so the floats are copied as bytes.
   const raw = new Uint8Array(vectors.buffer, vectors.byteOffset, vectors.byteLength);
   bytes.set(raw, 16 + ends.byteLength + end);
+  writeMetadata(bytes, metadataAt, metadata);
   return bytes;
 }
 
@@ -184,6 +215,22 @@ export function encodeDeleteString(id: Uint8Array): Uint8Array {
   const { bytes, view } = operation(OperationKind.DeleteString, 0, 4 + id.length);
   view.setUint32(8, id.length, true);
   bytes.set(id, 12);
+  return bytes;
+}
+
+/** `patch`: a record of wasm/metadata/record.h, in which fields may be cleared. */
+export function encodeUpdate(id: bigint | Uint8Array, patch: Uint8Array, replace: boolean): Uint8Array {
+  const flags = replace ? UpdateFlags.Replace : UpdateFlags.Merge;
+  if (typeof id === 'bigint') {
+    const { bytes, view } = operation(OperationKind.UpdateInt, flags, 8 + patch.length);
+    view.setBigInt64(8, id, true);
+    bytes.set(patch, 16);
+    return bytes;
+  }
+  const { bytes, view } = operation(OperationKind.UpdateString, flags, 4 + id.length + patch.length);
+  view.setUint32(8, id.length, true);
+  bytes.set(id, 12);
+  bytes.set(patch, 12 + id.length);
   return bytes;
 }
 

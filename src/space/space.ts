@@ -15,6 +15,10 @@ export interface Need {
   readonly largest?: number;
   /** Some of the keys get a deadline. */
   readonly deadlines?: boolean;
+  /** Vectors that are removed and not replaced; `count` does not have them. */
+  readonly removals?: number;
+  /** Metadata that is written: `updates` to vectors that are there; indexed values and bytes of all records and patches. */
+  readonly metadata?: { readonly updates: number; readonly values: number; readonly bytes: number };
 }
 
 export interface Space {

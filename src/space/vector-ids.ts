@@ -9,10 +9,16 @@ export const idBytesMax = 1024;
 const int64Least = -(2n ** 63n);
 const int64Most = 2n ** 63n - 1n;
 
+/** A safe integer or a bigint of 64 bits as a bigint; `undefined` for anything else. */
+export function asInt64(value: unknown): bigint | undefined {
+  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value);
+  return typeof value === 'bigint' && value >= int64Least && value <= int64Most ? value : undefined;
+}
+
 /** A caller's id as the integer it names. 7 and 7n are one id. */
 export function checkInt(id: unknown): bigint {
-  if (typeof id === 'number' && Number.isSafeInteger(id)) return BigInt(id);
-  if (typeof id === 'bigint' && id >= int64Least && id <= int64Most) return id;
+  const integer = asInt64(id);
+  if (integer !== undefined) return integer;
   if (typeof id === 'string') {
     throw invalid(
       `Got the string ${shown(id)} for id, expected an integer; for string ids create the space with { ids: 'string' }`,

@@ -3,6 +3,8 @@
 import type {
   IdKind,
   IndexType,
+  Metadata,
+  MetadataField,
   Metric,
   SearchHit,
   VectorData,
@@ -21,10 +23,13 @@ import {
   type ParsedIndexType,
   parseIndexType,
 } from './index-types.ts';
+import { readRecord } from './metadata/record.ts';
 import { isOfBits, metricCodes, vectorBytes } from './metrics.ts';
-import { bytesOf, dataView, OperationKind, type OperationView } from './operation.ts';
+import { bytesOf, dataView, type OperationView } from './operation.ts';
 import type { Need, Space } from './space.ts';
 import { toPublicId } from './vector-ids.ts';
+import { applyVectorOperation } from './vector-operations.ts';
+import type { FilterProgram } from './where/compile.ts';
 
 /** Most hits of one search: bounds the memory a query may ask for. */
 export const kMax = 1_048_576;
@@ -38,6 +43,15 @@ export interface VectorShape {
   readonly ids: IdKind;
   readonly efConstruction: number;
   readonly seed: number;
+  /** Default: none is indexed. */
+  readonly metadataFields?: readonly MetadataField[];
+}
+
+/** What hits and scans give besides ids, and of which vectors. */
+export interface ReadOptions {
+  readonly includeVectors?: boolean;
+  readonly includeMetadata?: boolean;
+  readonly filter?: FilterProgram | undefined;
 }
 
 /** The least f32 that is not below `value`: for f32 distances, being below it is being below `value`. */
@@ -61,6 +75,9 @@ export interface SearchEffort {
   /** … so many for each hit asked for. Default: by the kind of code. */
   readonly oversample?: number | undefined;
 }
+
+/** The empty program allows every vector. */
+const everything: FilterProgram = new Uint8Array(0);
 
 export class VectorSpace implements Space {
   readonly instance: CoreInstance;
@@ -107,44 +124,15 @@ export class VectorSpace implements Space {
     return checkStatus(this.instance.exports.vec_link(most), 'link vectors');
   }
 
-  plan({ count, bytes }: Need): number {
-    return count === 0 ? 0 : this.instance.exports.vec_plan(count, bytes) >>> 0;
+  plan({ count, bytes, removals = 0, metadata }: Need): number {
+    const { exports } = this.instance;
+    const { updates = 0, values = 0, bytes: metadataBytes = 0 } = metadata ?? {};
+    const writes = count + updates === 0 ? 0 : exports.vec_plan(count, bytes, updates, values, metadataBytes);
+    return (writes >>> 0) + (removals === 0 ? 0 : exports.vec_plan_removals(removals) >>> 0);
   }
 
-  apply({ kind, body }: OperationView): boolean {
-    const { exports } = this.instance;
-    const view = dataView(body);
-    // Bodies begin 8-aligned in scratch, so ids and (for integer ids) floats are aligned too.
-    const address = this.instance.scratch(body.length + 16);
-    switch (kind) {
-      case OperationKind.InsertInts: {
-        const count = view.getUint32(0, true);
-        this.instance.bytes().set(body, address);
-        checkStatus(exports.vec_insert(address + 8, address + 8 + count * 8, count), 'insert vectors');
-        return true;
-      }
-      case OperationKind.InsertStrings: {
-        const count = view.getUint32(0, true);
-        const vectorsAt = 8 + count * 4 + view.getUint32(4, true);
-        const floatsAt = (address + vectorsAt + 3) & ~3;
-        const bytes = this.instance.bytes();
-        bytes.set(body.subarray(0, vectorsAt), address);
-        bytes.set(body.subarray(vectorsAt), floatsAt);
-        checkStatus(
-          exports.vec_insert_strings(address + 8, address + 8 + count * 4, floatsAt, count),
-          'insert vectors',
-        );
-        return true;
-      }
-      case OperationKind.DeleteInt:
-        return checkStatus(exports.vec_delete(view.getBigInt64(0, true)), 'delete a vector') === Status.Ok;
-      default: {
-        assert(kind === OperationKind.DeleteString, `operation ${kind} belongs to a vector space`);
-        this.instance.bytes().set(body, address);
-        const status = exports.vec_delete_string(address + 4, view.getUint32(0, true));
-        return checkStatus(status, 'delete a vector') === Status.Ok;
-      }
-    }
+  apply(operation: OperationView): boolean {
+    return applyVectorOperation(this.instance, this.#vectorBytes, operation);
   }
 
   get(id: bigint | string): VectorData | undefined {
@@ -163,17 +151,37 @@ export class VectorSpace implements Space {
     return this.#copyVector(out);
   }
 
+  /** How many vectors a filter allows. */
+  countWhere(filter: FilterProgram): number {
+    const address = this.instance.scratch(filter.length);
+    this.instance.bytes().set(filter, address);
+    return checkStatus(this.instance.exports.vec_count_where(address, filter.length), 'count vectors');
+  }
+
+  /** An id's metadata, `{}` when it has none; `undefined` when there is no such id. */
+  metadata(id: bigint | string): Metadata | undefined {
+    const slot = this.#slotOf(id);
+    return slot === undefined ? undefined : (this.#metadataAt(slot) ?? {});
+  }
+
+  /** Bytes of an id's metadata as it is stored; `undefined` when there is no such id. */
+  metadataBytes(id: bigint | string): number | undefined {
+    const slot = this.#slotOf(id);
+    return slot === undefined ? undefined : this.#recordAt(slot).length;
+  }
+
   searchTopK(
     query: VectorData,
     k: number,
     effort: SearchEffort,
-    includeVectors: boolean,
+    options: ReadOptions = {},
   ): SearchHit<VectorData>[] {
     const most = Math.min(k, this.count());
     if (most === 0) return [];
     const { ef, candidates } = this.#effort(most, effort);
-    return this.#search(query, most, includeVectors, (queryAt, slots, distances) =>
-      this.instance.exports.vec_search(queryAt, most, ef, candidates, slots, distances),
+    const { exports } = this.instance;
+    return this.#search(query, most, options, (queryAt, filterAt, filterLength, slots, distances) =>
+      exports.vec_search(queryAt, most, ef, candidates, filterAt, filterLength, slots, distances),
     );
   }
 
@@ -197,64 +205,120 @@ export class VectorSpace implements Space {
     query: VectorData,
     radius: number,
     limit: number,
-    includeVectors: boolean,
+    options: ReadOptions,
   ): SearchHit<VectorData>[] {
     const most = Math.min(limit, this.count());
     if (most === 0) return [];
     // The core measures distances, smaller is nearer: a product above the radius is a distance below its negative.
     const distance = leastF32From(this.shape.metric === 'InnerProduct' ? -radius : radius);
-    return this.#search(query, most, includeVectors, (queryAt, slots, distances) =>
-      this.instance.exports.vec_range(queryAt, distance, most, slots, distances),
+    return this.#search(query, most, options, (queryAt, filterAt, filterLength, slots, distances) =>
+      this.instance.exports.vec_range(queryAt, distance, most, filterAt, filterLength, slots, distances),
     );
   }
 
   #search(
     query: VectorData,
     most: number,
-    includeVectors: boolean,
-    run: (query: number, slots: number, distances: number) => number,
+    { includeVectors, includeMetadata, filter = everything }: ReadOptions,
+    run: (query: number, filter: number, filterLength: number, slots: number, distances: number) => number,
   ): SearchHit<VectorData>[] {
     const queryBytes = (query.byteLength + 15) & ~15;
-    // Query, slots, distances, and 8-aligned ids behind them: everything a call needs is asked for at once.
-    const queryAt = this.instance.scratch(queryBytes + most * 16 + 8);
+    // Query, slots, distances, 8-aligned ids and the filter behind them: everything a call needs is asked for at once.
+    const queryAt = this.instance.scratch(queryBytes + most * 16 + 8 + filter.length);
     const slotsAt = queryAt + queryBytes;
     const distancesAt = slotsAt + most * 4;
-    this.instance.bytes().set(bytesOf(query), queryAt);
-    const found = checkStatus(run(queryAt, slotsAt, distancesAt), 'search');
+    const filterAt = slotsAt + most * 16 + 8;
+    const bytes = this.instance.bytes();
+    bytes.set(bytesOf(query), queryAt);
+    bytes.set(filter, filterAt);
+    const found = checkStatus(run(queryAt, filterAt, filter.length, slotsAt, distancesAt), 'search');
     const ids = this.#idsOf(slotsAt, found, (distancesAt + most * 4 + 7) & ~7);
-    const distances = this.instance.f32(distancesAt, found);
-    const slots = this.instance.u32(slotsAt, found);
+    const distances = this.instance.f32(distancesAt, found).slice();
+    const slots = this.instance.u32(slotsAt, found).slice();
     const sign = this.shape.metric === 'InnerProduct' ? -1 : 1;
     const hits: SearchHit<VectorData>[] = [];
     for (let i = 0; i < found; i++) {
       // `+ 0` turns -0 into 0.
-      hits.push({ id: ids[i] as VectorId, distance: sign * (distances[i] as number) + 0 });
+      const hit: SearchHit<VectorData> = {
+        id: ids[i] as VectorId,
+        distance: sign * (distances[i] as number) + 0,
+      };
+      if (includeMetadata) hit.metadata = this.#metadataAt(slots[i] as number) ?? {};
+      if (includeVectors) hit.vector = this.#vectorAt(slots[i] as number);
+      hits.push(hit);
     }
-    if (includeVectors)
-      for (let i = 0; i < found; i++)
-        (hits[i] as SearchHit<VectorData>).vector = this.#vectorAt(slots[i] as number);
     return hits;
   }
 
-  /** The next vectors in the order of ids behind `after`; none: done. */
-  scan(after: bigint | string | undefined, limit: number): VectorEntry<VectorData>[] {
+  /** The next vectors in the order of ids behind `after`, with their metadata where they have any; none: done. */
+  scan(
+    after: bigint | string | undefined,
+    limit: number,
+    filter: FilterProgram = everything,
+  ): VectorEntry<VectorData>[] {
+    const { slots, ids } = this.#scanSlots(after, limit, filter);
+    return ids.map((id, i) => {
+      const slot = slots[i] as number;
+      const metadata = this.#metadataAt(slot);
+      const vector = this.#vectorAt(slot);
+      return metadata === undefined ? { id, vector } : { id, vector, metadata };
+    });
+  }
+
+  /** The ids alone. */
+  scanIds(after: bigint | string | undefined, limit: number, filter: FilterProgram = everything): VectorId[] {
+    return this.#scanSlots(after, limit, filter).ids;
+  }
+
+  #scanSlots(
+    after: bigint | string | undefined,
+    limit: number,
+    filter: FilterProgram,
+  ): { slots: Uint32Array; ids: VectorId[] } {
     const { exports } = this.instance;
     const room = typeof after === 'string' ? (after.length * 3 + 7) & ~7 : 0;
-    const slotsAt = this.instance.scratch(limit * 16 + room);
+    const slotsAt = this.instance.scratch(limit * 16 + room + filter.length);
     const idsAt = slotsAt + ((limit * 4 + 7) & ~7);
+    const filterAt = slotsAt + limit * 16 + room;
+    this.instance.bytes().set(filter, filterAt);
+    const hasCursor = after === undefined ? 0 : 1;
     let found: number;
     if (this.shape.ids === 'int') {
-      found = exports.vec_scan(after === undefined ? 0 : 1, (after ?? 0n) as bigint, limit, slotsAt);
+      found = exports.vec_scan(hasCursor, (after ?? 0n) as bigint, filterAt, filter.length, limit, slotsAt);
     } else {
-      const text = (after ?? '') as string;
       const textAt = slotsAt + limit * 16;
-      const length = writeUtf8(text, this.instance.bytes(), textAt);
-      found = exports.vec_scan_string(after === undefined ? 0 : 1, textAt, length, limit, slotsAt);
+      const length = writeUtf8((after ?? '') as string, this.instance.bytes(), textAt);
+      found = exports.vec_scan_string(hasCursor, textAt, length, filterAt, filter.length, limit, slotsAt);
     }
     checkStatus(found, 'scan vectors');
     const ids = this.#idsOf(slotsAt, found, idsAt);
-    const slots = this.instance.u32(slotsAt, found);
-    return ids.map((id, i) => ({ id, vector: this.#vectorAt(slots[i] as number) }));
+    return { slots: this.instance.u32(slotsAt, found).slice(), ids };
+  }
+
+  #slotOf(id: bigint | string): number | undefined {
+    const { exports } = this.instance;
+    let slot: number;
+    if (typeof id === 'bigint') {
+      slot = exports.vec_slot(id);
+    } else {
+      const address = this.instance.scratch(id.length * 3);
+      slot = exports.vec_slot_string(address, writeUtf8(id, this.instance.bytes(), address));
+    }
+    return slot < 0 ? undefined : slot;
+  }
+
+  /** A live slot's record; a view until the next call into the core. */
+  #recordAt(slot: number): Uint8Array {
+    const { exports } = this.instance;
+    const place = this.instance.scratch(8);
+    checkStatus(exports.vec_metadata(slot, place), 'read metadata');
+    const [address = 0, length = 0] = this.instance.u32(place, 2);
+    return this.instance.bytes().subarray(address, address + length);
+  }
+
+  #metadataAt(slot: number): Metadata | undefined {
+    const record = this.#recordAt(slot);
+    return record.length === 0 ? undefined : readRecord(record, this.shape.metadataFields ?? []);
   }
 
   /** A copy of a live slot's original. */

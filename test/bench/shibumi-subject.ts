@@ -63,7 +63,7 @@ export function coreSubject(space: VectorSpace, frame: RowFrame): SearchSubject 
     chooses: true,
     search(query, efSearch) {
       const ids: number[] = [];
-      for (const { id } of space.searchTopK(query, truthK, efSearch === 0 ? {} : { efSearch }, false))
+      for (const { id } of space.searchTopK(query, truthK, efSearch === 0 ? {} : { efSearch }))
         ids.push(id as number);
       return ids;
     },

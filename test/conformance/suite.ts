@@ -5,8 +5,10 @@ import type { Case, CaseContext, CaseOptions } from './case.ts';
 import { codeCases } from './cases/codes.ts';
 import { controlCases } from './cases/control.ts';
 import { eventCases } from './cases/events.ts';
+import { filterCases } from './cases/filters.ts';
 import { keyValueCases } from './cases/key-value.ts';
 import { keyValueCallCases } from './cases/key-value-calls.ts';
+import { metadataCases } from './cases/metadata.ts';
 import { metricCases } from './cases/metrics.ts';
 import { scanCases } from './cases/scans.ts';
 import { indexCases, searchCases } from './cases/search.ts';
@@ -22,6 +24,8 @@ export const suite: readonly Case[] = [
   ...scanCases,
   ...vectorCases,
   ...idCases,
+  ...metadataCases,
+  ...filterCases,
   ...searchCases,
   ...indexCases,
   ...metricCases,

@@ -74,7 +74,7 @@ export function searchAll(
   const tried = typeof effort === 'number' ? { efSearch: effort } : effort;
   const found: number[][] = [];
   for (let q = 0; q * set.dimension < set.queries.length; q++) {
-    const hits = space.searchTopK(rowAt(set.queries, set.dimension, q), k, tried, false);
+    const hits = space.searchTopK(rowAt(set.queries, set.dimension, q), k, tried);
     found.push(hits.map(({ id }) => Number(id)));
   }
   return found;

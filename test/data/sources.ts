@@ -111,7 +111,7 @@ function exactTruth(set: Omit<DataSet, 'truth'>): Float64Array {
   const flat = makeSpace(nodeCore('simd128'), set, 'Flat');
   return Float64Array.from({ length: queryCount(set) }, (_, q) => {
     const query = rowAt(set.queries, set.dimension, q);
-    const hits = flat.searchTopK(query, truthK, {}, false);
+    const hits = flat.searchTopK(query, truthK, {});
     return Math.max(
       ...hits.map(({ id }) => exactDistance(set.metric, query, rowAt(set.base, set.dimension, Number(id)))),
     );

@@ -289,6 +289,13 @@ void checkpoint_end(bool published) {
   frozen_count = frozen_waiting = 0;
 }
 
+u32 unsaved_blocks(SegmentId id) {
+  const u8* flags = flags_of(segments[id]);
+  u32 count = 0;
+  for (u32 i = 0; i < segments[id].block_count; i++) count += flags[i] != 0;
+  return count;
+}
+
 u32 dirty_blocks(u32 group_mask) {
   u32 count = 0;
   each_block(group_mask, kDirty, [&](u32, u32) { count++; });

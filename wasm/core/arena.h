@@ -191,6 +191,8 @@ void checkpoint_copied(u32 i);
 void checkpoint_end(bool published);
 
 u32 dirty_blocks(u32 group_mask);
+/// Blocks of a segment that a checkpoint is copying or the next one will: only these can need a shadow.
+u32 unsaved_blocks(SegmentId segment);
 /// Frames in use by blocks, shadows and transient runs; free frames not counted.
 u32 frames_in_use();
 

@@ -7,6 +7,8 @@
 //   kSlots       primary  SlotRecord a slot
 //   kStringIds   primary  string ids: u32 length, bytes, zeros up to 4 B; appended, none crosses a block
 //   kIdTree      primary  B+tree (kv/btree.h) from id to slot (u32), in id order
+//   kMetadata    primary  B+tree from slot and part to a record of metadata (metadata/record.h, metadata_store.h)
+//   kPostings    primary  B+tree from field and value to slots (metadata/postings.h)
 //   kGraphMeta   derived  one block: GraphSuperblock
 //   kGraphNodes  derived  GraphNode a slot
 //   kGraphBase   derived  a list of 2M neighbours a slot: level 0
@@ -36,6 +38,8 @@ enum VectorSegment : SegmentId {
   kSlots = 2,
   kStringIds = 3,
   kIdTree = 4,
+  kMetadata = 5,
+  kPostings = 6,
   kGraphMeta = 8,
   kGraphNodes = 9,
   kGraphBase = 10,

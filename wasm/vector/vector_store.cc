@@ -39,6 +39,8 @@ void define_vector_segments() {
   segment_define(kSlots, kPrimary, false);
   segment_define(kStringIds, kPrimary, false);
   segment_define(kIdTree, kPrimary, false);
+  segment_define(kMetadata, kPrimary, false);
+  segment_define(kPostings, kPrimary, false);
   segment_define(kGraphMeta, kDerived, false);
   segment_define(kGraphNodes, kDerived, false);
   segment_define(kGraphBase, kDerived, false);
@@ -89,9 +91,13 @@ Status VectorStore::open(bool deep) {
   status = check_sizes();
   if (status == kOk) status = tree_.open(deep);
   if (status == kOk && tree_.count() != live_count()) status = kCorrupt;
+  if (status == kOk) status = metadata_.open(deep);
   if (status == kOk) status = mark_live();
   if (status == kOk && deep) status = check_free_list();
   if (status == kOk && deep) status = check_ids();
+  if (status == kOk && deep && !metadata_.check(slot_count(), [this](u32 slot) { return slots_.live(slot); })) {
+    status = kCorrupt;
+  }
   if (status == kOk) status = codes_.open(slot_count(), live_count());
   if (status == kOk && index_ == kHnsw) status = graph_.open(slot_count(), meta_read().next_stamp, deep);
   ready_ = status == kOk;
@@ -114,6 +120,7 @@ u32 VectorStore::take_slot(VectorSuperblock& super) {
 
 void VectorStore::free_slot(VectorSuperblock& super, u32 slot) {
   if (index_ == kHnsw) graph_.removed(slot);
+  metadata_.erase(slot);
   slots_.mut(slot) = {super.free_head, 0, 0};
   slots_.marks()[slot] &= static_cast<u8>(~kLiveMark);
   super.free_head = slot + 1;
@@ -147,7 +154,7 @@ u32 string_blocks(u32 count, u64 bytes) {
 }  // namespace
 
 /// Everything that can fail, before anything is written.
-Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
+Status VectorStore::reserve_insert(const IdBatch& ids, u32 count, const MetadataBatch& metadata) {
   const VectorSuperblock& super = meta_read();
   u64 all_bytes = 8ull * count;
   if (slots_.id_kind == kStringIdKind) {
@@ -157,6 +164,14 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
     }
     all_bytes = ids.string_ends[count - 1];
   }
+  u32 values = 0;
+  for (u32 i = 0; i < count && metadata.ends != nullptr; i++) {
+    if (i > 0 && metadata.ends[i] < metadata.ends[i - 1]) return kInvalid;
+    const RecordShape shape = shape_of(metadata.record(i));
+    if (!shape.good || shape.cleared || metadata.record(i).length > kRecordBytesMax) return kInvalid;
+    values += shape.values;
+  }
+  const u32 metadata_bytes = metadata.ends == nullptr ? 0 : metadata.ends[count - 1];
   const u32 free_count = super.slot_count - super.live_count;
   const u32 fresh = count > free_count ? count - free_count : 0;
   if (fresh > kSlotsMax - super.slot_count || count > ~0u - super.next_stamp) return kFull;
@@ -173,21 +188,27 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count) {
   // The superblock; the records of reused and of freed slots; the block where strings go on.
   const u32 touched = 2 + min_of(2 * count + 1, segments[kSlots].block_count) +
                       min_of(count + 1, segments[kVectors].block_count) + codes_.touched_blocks(count);
-  return reserve(appended + tree.new_blocks, touched + tree.touched_blocks);
+  const TreeNeed data = metadata_.bound(count, values, metadata_bytes);
+  const Status status = reserve(appended + tree.new_blocks + data.new_blocks,
+                                touched + tree.touched_blocks + data.touched_blocks);
+  return status == kOk && metadata_bytes > 0 && !metadata_.prepare() ? kOutOfMemory : status;
 }
 
-Status VectorStore::insert(const IdBatch& ids, const u8* vectors, u32 count) {
+Status VectorStore::insert(const IdBatch& ids, const u8* vectors, u32 count, const MetadataBatch& metadata) {
   if (count == 0) return kOk;
   if (!rows_.acceptable(vectors, count)) return kInvalid;
-  const Status ready = reserve_insert(ids, count);
+  const Status ready = reserve_insert(ids, count, metadata);
   if (ready != kOk) return ready;
+  version_++;
   u8 storage[8];
-  for (u32 i = 0; i < count; i++) insert_one(ids.key(i, storage), vectors + static_cast<size_t>(i) * rows_.vector_bytes);
+  for (u32 i = 0; i < count; i++) {
+    insert_one(ids.key(i, storage), vectors + static_cast<size_t>(i) * rows_.vector_bytes, metadata.record(i));
+  }
   codes_.grown(slot_count(), live_count());
   return kOk;
 }
 
-void VectorStore::insert_one(Bytes key, const u8* vector) {
+void VectorStore::insert_one(Bytes key, const u8* vector, Bytes record) {
   TreePlan plan;
   check(tree_.plan_put(key, sizeof(u32), plan) == kOk);
   // What was reserved for the batch is enough for a tree as it was then; what this id needs of it as it is now costs
@@ -222,39 +243,46 @@ void VectorStore::insert_one(Bytes key, const u8* vector) {
   __builtin_memcpy(value, &slot, sizeof slot);
   tree_.apply_put(plan, key, {value, sizeof value}, 0);
   if (plan.found) free_slot(super, old_slot);
+  metadata_.write(slot, record);
   if (index_ == kHnsw) graph_.inserted(slot, stamp);
 }
 
 Status VectorStore::remove(Bytes key) {
-  ValueView view;
-  Status status = tree_.get(key, view);
-  if (status != kOk) return status;
   u32 slot;
-  __builtin_memcpy(&slot, view.data, sizeof slot);
+  Status status = find(key, slot);
+  if (status != kOk) return status;
   TreePlan plan;
   status = tree_.plan_remove(key, plan);
   if (status != kOk) return status;
   if (index_ == kHnsw && !graph_.reserve_queue(1)) return kOutOfMemory;
-  status = reserve(plan.need.new_blocks, plan.need.touched_blocks + 2);
+  const TreeNeed data = metadata_.bound(0, 0, 0);
+  status = reserve(plan.need.new_blocks + data.new_blocks, plan.need.touched_blocks + data.touched_blocks + 2);
   if (status != kOk) return status;
+  version_++;
   tree_.apply_remove(plan);
   free_slot(meta(), slot);
   return kOk;
 }
 
-namespace {
-
-/// Blocks a checkpoint is copying or the next one will: only these can need a shadow.
-u32 unsaved_blocks(SegmentId segment) {
-  const u8* flags = at<const u8>(segments[segment].flags);
-  u32 count = 0;
-  for (u32 i = 0; i < segments[segment].block_count; i++) count += flags[i] != 0;
-  return count;
+Status VectorStore::update_metadata(Bytes key, Bytes patch, bool replace) {
+  u32 slot;
+  const Status status = find(key, slot);
+  if (status != kOk) return status;
+  const RecordShape shape = shape_of(patch);
+  if (!shape.good || patch.length > kRecordBytesMax) return kInvalid;
+  const TreeNeed need = metadata_.bound(1, shape.values, patch.length);
+  if (reserve(need.new_blocks, need.touched_blocks) != kOk) return kOutOfMemory;
+  if (patch.length > 0 && !metadata_.prepare()) return kOutOfMemory;
+  if (!metadata_.update(slot, patch, replace)) return kFull;
+  version_++;
+  return kOk;
 }
 
-}  // namespace
+u32 VectorStore::plan_removals(u32 count) const {
+  return 2 + min_of(count, unsaved_blocks(kSlots)) + unsaved_blocks(kIdTree) + metadata_.unsaved();
+}
 
-u32 VectorStore::plan(u32 count, u32 id_bytes) const {
+u32 VectorStore::plan(u32 count, u32 id_bytes, const MetadataPlan& metadata) const {
   const u64 key_bytes = slots_.id_kind == kIntIds ? 8ull * count : id_bytes;
   const TreeNeed tree = tree_.bound_total(count, key_bytes + 4ull * count);
   const u32 strings = slots_.id_kind == kIntIds ? 0 : string_blocks(count, id_bytes);
@@ -262,10 +290,13 @@ u32 VectorStore::plan(u32 count, u32 id_bytes) const {
   const u32 row_blocks = count / rows_.records.per_block + 2;
   const u32 touched = 2 + min_of(2 * count + 1, unsaved_blocks(kSlots) + slot_blocks) +
                       min_of(count + 1, unsaved_blocks(kVectors) + row_blocks);
+  const u32 data = metadata_.bound(count + metadata.updates, metadata.values, metadata.bytes).new_blocks +
+                   metadata_.unsaved();
+  if (count == 0) return data;
   const u32 code_blocks = codes_.blocks_bound(count);
   // Training touches them all.
   const u32 coded = code_blocks == 0 ? 0 : 2 * code_blocks + unsaved_blocks(kCodes) + unsaved_blocks(kCodeStamps) + 1;
-  return slot_blocks + row_blocks + strings + touched + coded + tree.new_blocks + tree.touched_blocks;
+  return slot_blocks + row_blocks + strings + touched + coded + tree.new_blocks + tree.touched_blocks + data;
 }
 
 Status VectorStore::link(u32 most) {
@@ -280,12 +311,17 @@ Status VectorStore::link(u32 most) {
 
 // --- reads ----------------------------------------------------------------------------------------------------------
 
-Status VectorStore::get(Bytes key, u8* out) const {
+Status VectorStore::find(Bytes key, u32& slot) const {
   ValueView view;
   const Status status = tree_.get(key, view);
-  if (status != kOk) return status;
+  if (status == kOk) __builtin_memcpy(&slot, view.data, sizeof slot);
+  return status;
+}
+
+Status VectorStore::get(Bytes key, u8* out) const {
   u32 slot;
-  __builtin_memcpy(&slot, view.data, sizeof slot);
+  const Status status = find(key, slot);
+  if (status != kOk) return status;
   const f32* row = rows_.row_or_fault(slot);
   if (row == nullptr) return kAbsent;
   __builtin_memcpy(out, row, rows_.vector_bytes);
@@ -414,13 +450,15 @@ Status VectorStore::range(const u8* query, f32 radius, u32 limit, const Hit*& hi
   return kOk;
 }
 
-u32 VectorStore::scan(const Bytes* after, u32 limit, u32* out) const {
+u32 VectorStore::scan(const Bytes* after, u32 limit, u32* out, const Allowed& allowed) const {
   TreeCursor cursor(tree_);
   u32 count = 0;
   Status status = after == nullptr ? cursor.first() : cursor.seek(*after, true);
   for (; status == kOk && count < limit; status = cursor.next()) {
     const ValueView view = cursor.value();
-    __builtin_memcpy(out + count++, view.data, sizeof(u32));
+    u32 slot;
+    __builtin_memcpy(&slot, view.data, sizeof slot);
+    if (allowed(slot)) out[count++] = slot;
   }
   return count;
 }

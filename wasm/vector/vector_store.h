@@ -13,6 +13,8 @@
 
 #include "../index/hnsw.h"
 #include "../kv/btree.h"
+#include "../metadata/filter.h"
+#include "../metadata/metadata_store.h"
 #include "rows.h"
 #include "slots.h"
 
@@ -48,6 +50,13 @@ struct IdBatch {
   Bytes key(u32 i, u8* storage) const;
 };
 
+/// What mutations write of metadata.
+struct MetadataPlan {
+  u32 updates = 0;  // of vectors that are there
+  u32 values = 0;   // indexed values of all records and patches
+  u32 bytes = 0;    // of those
+};
+
 class VectorStore {
  public:
   /// Makes an empty space in an empty arena. kOk, kInvalid or kOutOfMemory.
@@ -58,16 +67,31 @@ class VectorStore {
   bool ready() const { return ready_; }
 
   /// Inserts `count` vectors of vector_bytes each or replaces those whose ids are there; of an id twice in one batch the
-  /// last stays. kOk, kInvalid (a vector that Rows does not accept, an id too long), kAbsent, kOutOfMemory or kFull.
-  Status insert(const IdBatch& ids, const u8* vectors, u32 count);
+  /// last stays. What was known of a replaced vector's metadata is gone. kOk, kInvalid (a vector that Rows does not accept,
+  /// an id too long, a record against the grammar or over kRecordBytesMax), kAbsent, kOutOfMemory or kFull.
+  Status insert(const IdBatch& ids, const u8* vectors, u32 count, const MetadataBatch& metadata = {});
   /// kOk, kNotFound or kOutOfMemory.
   Status remove(Bytes key);
   /// Copies a vector out, bit for bit as it was put. kOk, kNotFound or kAbsent.
   Status get(Bytes key, u8* out) const;
 
-  /// Frames an insert of `count` vectors (or as many removes) may need at most in the space as it is, a checkpoint that
-  /// begins before it is applied included.
-  u32 plan(u32 count, u32 id_bytes) const;
+  /// Applies a patch to a vector's metadata, or puts it in its place. kOk, kNotFound, kInvalid (against the grammar),
+  /// kFull (the record would pass kRecordBytesMax; nothing changed) or kOutOfMemory.
+  Status update_metadata(Bytes key, Bytes patch, bool replace);
+  /// The slot an id has. kOk, kNotFound or kAbsent.
+  Status find(Bytes key, u32& slot) const;
+  /// A live slot's metadata record; empty when it has none. Good until the next call.
+  Bytes metadata(u32 slot) { return metadata_.read(slot); }
+  /// Evaluates a filter (metadata/filter.h). kOk, kInvalid or kOutOfMemory.
+  Status filter(Bytes program, Allowed& out) {
+    return filters_.evaluate(program, metadata_.postings(), slots_, slot_count(), version_, out);
+  }
+
+  /// Frames an insert of `count` vectors and what is said of metadata may need at most in the space as it is, a checkpoint
+  /// that begins before it is applied included.
+  u32 plan(u32 count, u32 id_bytes, const MetadataPlan& metadata = {}) const;
+  /// The same of `count` removals.
+  u32 plan_removals(u32 count) const;
 
   /// The k nearest of those allowed; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are
   /// live and allowed, however few those are among all.
@@ -75,8 +99,8 @@ class VectorStore {
   Status search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found, const Allowed& allowed = {});
   /// The nearest of all allowed that are nearer than `radius`, `limit` at most; always exact.
   Status range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {});
-  /// Up to `limit` live slots in id order, after the id `after` if there is one. Returns how many.
-  u32 scan(const Bytes* after, u32 limit, u32* out) const;
+  /// Up to `limit` live slots in id order, of those allowed, after the id `after` if there is one. Returns how many.
+  u32 scan(const Bytes* after, u32 limit, u32* out, const Allowed& allowed = {}) const;
 
   /// Links up to `most` pending slots. kOk, kAbsent or kOutOfMemory.
   Status link(u32 most);
@@ -97,8 +121,8 @@ class VectorStore {
   static VectorSuperblock& meta();
 
   void define(const VectorSuperblock& super);
-  Status reserve_insert(const IdBatch& ids, u32 count);
-  void insert_one(Bytes key, const u8* vector);
+  Status reserve_insert(const IdBatch& ids, u32 count, const MetadataBatch& metadata);
+  void insert_one(Bytes key, const u8* vector, Bytes record);
   u32 take_slot(VectorSuperblock& super);
   void free_slot(VectorSuperblock& super, u32 slot);
   u64 append_string(VectorSuperblock& super, Bytes id);
@@ -124,6 +148,9 @@ class VectorStore {
   Slots slots_;
   Codes codes_;
   Btree tree_{kIdTree};
+  MetadataStore metadata_{kMetadata, kPostings};
+  Filters filters_;
+  u64 version_ = 1;  // changes with every mutation
   Hnsw graph_;
   TransientBuffer query_buffer_;  // the query at unit length, for cosine; in whole words, for bits
   TransientBuffer hit_buffer_;

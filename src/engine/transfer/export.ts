@@ -6,6 +6,7 @@
 
 import type { CallContext } from '../../api/calls.ts';
 import { continueBehind, type KeyRange } from '../../space/key-value-space.ts';
+import { PackedMetadata } from '../../space/metadata/packed.ts';
 import { isOfBits, vectorBytes, vectorItems } from '../../space/metrics.ts';
 import { encodeInsertInts, encodeInsertStrings, encodePut } from '../../space/operation.ts';
 import { type CatalogEntry, vectorKind } from '../../storage/catalog.ts';
@@ -110,12 +111,18 @@ async function* vectorSteps(
       : new Float32Array(found.length * items);
     for (const [i, { vector }] of found.entries()) packed.set(vector, i * items);
     const ids = found.map(({ id }) => id);
+    const records = found.map(({ metadata }) => metadata);
+    const metadata = PackedMetadata.of(records, found.length, entry.metadataFields ?? [])?.rows(
+      0,
+      found.length,
+    );
     const operation =
       entry.ids === 'string'
-        ? encodeInsertStrings(ids as string[], packed)
+        ? encodeInsertStrings(ids as string[], packed, metadata)
         : encodeInsertInts(
             BigInt64Array.from(ids, (id) => BigInt(id)),
             packed,
+            metadata,
           );
     yield { operation, count: found.length };
     const last = ids.at(-1) as string | number | bigint;

@@ -4,11 +4,12 @@
  * what was acknowledged before; `details.acknowledged` counts it.
  */
 
-import type { Progress, PutEntry, VectorData } from '../../api/database.ts';
+import type { Metadata, Progress, PutEntry, VectorData } from '../../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { putManyOperations } from '../../space/key-value-batch.ts';
 import { readDeadline } from '../../space/key-value-space.ts';
-import { isOfBits } from '../../space/metrics.ts';
+import { readRecord } from '../../space/metadata/record.ts';
+import { isOfBits, vectorBytes } from '../../space/metrics.ts';
 import {
   dataView,
   deadlineBytes,
@@ -169,12 +170,12 @@ export class Import {
   async #insert(entry: CatalogEntry, operations: OperationView[]): Promise<number> {
     let count = 0;
     for (const operation of operations) {
-      const { ids, vectors } = vectorsOf(operation, entry);
-      const insert = prepareInsert(entry, ids, vectors);
-      await this.#engine.submit(entry, insert.operation(0, insert.count), {
-        count: insert.count,
-        bytes: insert.idBytes(0, insert.count),
-      });
+      const { ids, vectors, metadata } = vectorsOf(operation, entry);
+      const insert = prepareInsert(entry, ids, vectors, metadata);
+      for (let from = 0, to = 0; from < insert.count; from = to) {
+        to = insert.chunkEnd(from);
+        await this.#engine.submit(entry, insert.operation(from, to), insert.need(from, to));
+      }
       count += insert.count;
     }
     return count;
@@ -244,10 +245,13 @@ function entryOf({ kind, flags, body }: OperationView, now: number): PutEntry | 
   return ttlMs > 0 ? { key, value, ttlMs } : undefined;
 }
 
-function vectorsOf(
-  { kind, flags, body }: OperationView,
-  entry: CatalogEntry,
-): { ids: BigInt64Array | string[]; vectors: VectorData } {
+interface InsertOfExport {
+  readonly ids: BigInt64Array | string[];
+  readonly vectors: VectorData;
+  readonly metadata: Metadata[] | undefined;
+}
+
+function vectorsOf({ kind, flags, body }: OperationView, entry: CatalogEntry): InsertOfExport {
   const expected = entry.ids === 'string' ? OperationKind.InsertStrings : OperationKind.InsertInts;
   if (kind !== expected || flags !== 0 || body.length < 8)
     throw damaged(
@@ -261,7 +265,7 @@ function vectorsOf(
     const ids = BigInt64Array.from({ length: count }, (_, i) =>
       8 + i * 8 + 8 <= body.length ? view.getBigInt64(8 + i * 8, true) : 0n,
     );
-    return { ids, vectors: rowsOf(body, 8 + count * 8, entry) };
+    return { ids, ...rowsOf(body, 8 + count * 8, count, entry) };
   }
   const idBytes = view.getUint32(4, true);
   const textAt = 8 + count * 4;
@@ -274,13 +278,40 @@ function vectorsOf(
     from = end;
     return id;
   });
-  return { ids, vectors: rowsOf(body, textAt + idBytes, entry) };
+  return { ids, ...rowsOf(body, textAt + idBytes, count, entry) };
 }
 
-/** Whether there are as many as there are ids is checked where they are inserted. */
-function rowsOf(body: Uint8Array, at: number, entry: CatalogEntry): VectorData {
-  const raw = body.slice(at);
-  if (isOfBits(vectorKind(entry).metric)) return raw;
-  if (raw.length % 4 !== 0) throw damaged('The export', 'the vectors do not fit their operation');
-  return new Float32Array(raw.buffer);
+/** The vectors of an insert, and the metadata behind them if there is any. What they hold is checked where they are inserted. */
+function rowsOf(
+  body: Uint8Array,
+  at: number,
+  count: number,
+  entry: CatalogEntry,
+): Omit<InsertOfExport, 'ids'> {
+  const { dimension, metric } = vectorKind(entry);
+  const end = at + count * vectorBytes(dimension, metric);
+  if (end > body.length) throw damaged('The export', 'the vectors do not fit their operation');
+  const raw = body.slice(at, end);
+  const vectors = isOfBits(metric) ? raw : new Float32Array(raw.buffer);
+  return { vectors, metadata: metadataOf(body.subarray(end), count, entry) };
+}
+
+function metadataOf(bytes: Uint8Array, count: number, entry: CatalogEntry): Metadata[] | undefined {
+  if (bytes.length === 0) return undefined;
+  const records = bytes.subarray(count * 4);
+  const view = dataView(bytes);
+  let from = 0;
+  try {
+    const metadata = Array.from({ length: count }, (_, i) => {
+      const end = view.getUint32(i * 4, true);
+      if (end < from || end > records.length) throw new RangeError('Records overlap');
+      const record = readRecord(records.subarray(from, end), entry.metadataFields ?? []);
+      from = end;
+      return record;
+    });
+    if (from === records.length) return metadata;
+  } catch {
+    // Said below, whichever part of it was wrong.
+  }
+  throw damaged('The export', 'the metadata of vectors does not fit its operation');
 }

@@ -112,7 +112,8 @@ export const eventCases: Case[] = [
       await db.checkpoint();
       await told;
       await db.close();
-      const text = JSON.stringify(records);
+      // Times may have any digits.
+      const text = JSON.stringify(records.map((record) => ({ ...record, timeMs: 0, durationMs: 0 })));
       for (const secret of ['secret', '4711', '0.123456'])
         check(!text.includes(secret), `${secret} is in the log`);
       for (const { level, timeMs, event } of records) {

@@ -1,6 +1,6 @@
 /** verify, exportTo and importFrom. Damage of every kind is in test/unit/transfer.test.ts and test/fuzz. */
 
-import type { Database, Progress } from '../../../src/api/database.ts';
+import type { Database, Metadata, Progress } from '../../../src/api/database.ts';
 import { check, rejects, same } from '../../support/check.ts';
 import { Random } from '../../support/random.ts';
 import type { Case } from '../case.ts';
@@ -20,15 +20,27 @@ async function fill(db: Database): Promise<void> {
   await db.put('bytes', random.bytes(200_000), { space: 'notes' });
   await db.put('later', 'expires', { space: 'notes', ttlMs: 1e7 });
   await db.createSpace('ints', 'vector', { dimension, indexType: 'HNSW8', metric: 'Cosine' });
-  await db.createSpace('words', 'vector', { dimension, ids: 'string' });
+  await db.createSpace('words', 'vector', {
+    dimension,
+    ids: 'string',
+    metadataFields: [
+      { name: 'n', type: 'int' },
+      { name: 'tags', type: 'string[]' },
+    ],
+  });
   const vectors = random.vectors(vectorCount * dimension);
   const ids = Array.from({ length: vectorCount }, (_, i) => i * 3 - 500);
   await db.insertVectors(ids, vectors, { space: 'ints' });
   await db.insertVectors(
     ids.map((id) => `id ${id}`),
     vectors,
-    { space: 'words' },
+    { space: 'words', metadata: ids.map(metadataOf) },
   );
+}
+
+/** Indexed fields, others, and of every seventh vector none. */
+function metadataOf(id: number): Metadata | undefined {
+  return id % 7 === 0 ? undefined : { n: id, tags: [`t${id % 3}`, 'é'], free: { deep: [id, null] } };
 }
 
 async function contents(db: Database): Promise<unknown> {
@@ -37,7 +49,12 @@ async function contents(db: Database): Promise<unknown> {
     notes: (await all(db.scan({ space: 'notes' }))).map(({ key, value }) => [key, String(value)]),
     expires: ((await db.ttl('later', { space: 'notes' })) ?? 0) > 0,
     ints: (await all(db.scanVectors({ space: 'ints' }))).map(({ id, vector }) => [id, ...vector]),
-    words: (await all(db.scanVectors({ space: 'words' }))).map(({ id, vector }) => [id, ...vector]),
+    words: (await all(db.scanVectors({ space: 'words' }))).map(({ id, vector, metadata }) => [
+      id,
+      metadata,
+      ...vector,
+    ]),
+    filtered: await db.countVectors({ space: 'words', where: 'tags = t1 AND n > 0' }),
   };
 }
 

@@ -64,6 +64,7 @@ const plan: Plan = {
   scanVectorsOpen: ['read', ({ vec }) => ({ space: vec })],
   scanNext: ['read', ({ kv }) => ({ scan: kv as unknown as number })],
   getVector: ['read', ({ vec }) => ({ space: vec, id: 1 })],
+  getMetadata: ['read', ({ vec }) => ({ space: vec, id: 1 })],
   countVectors: ['read', ({ vec }) => ({ space: vec })],
   searchTopK: ['read', ({ vec }) => ({ space: vec, query: vector, k: 1 })],
   rangeSearch: ['read', ({ vec }) => ({ space: vec, query: vector, radius: 1 })],
@@ -80,6 +81,8 @@ const plan: Plan = {
   insertVector: ['write', ({ vec }) => ({ space: vec, id: 1, vector })],
   insertVectors: ['write', ({ vec }) => ({ space: vec, ids: [1], vectors: vector.slice() })],
   deleteVector: ['write', ({ vec }) => ({ space: vec, id: 1 })],
+  deleteVectors: ['write', ({ vec }) => ({ space: vec, which: [1] })],
+  updateMetadata: ['write', ({ vec }) => ({ space: vec, id: 1, metadata: { note: 'n' } })],
 };
 let counter = 0;
 
