@@ -12,12 +12,17 @@ export interface AddressOptions {
   readonly user?: string | undefined;
 }
 
-/** A folder, or `ws://user@host:port/`. */
+/** A folder, `ws://user@host:port/`, or an upstream's address. */
 export async function openAddress(
   open: Open,
   place: string,
   { create, user }: AddressOptions,
 ): Promise<Database> {
+  if (/^[a-z][a-z-]+:\/\//i.test(place) && !/^wss?:/i.test(place)) {
+    // Whoever opens none need not load them.
+    const { isUpstreamAddress, openUpstreamDatabase } = await import('../server/upstreams/open-upstream.ts');
+    if (isUpstreamAddress(place)) return openUpstreamDatabase(place);
+  }
   if (!/^wss?:\/\//i.test(place)) return openFolder(open, place, { create, user });
   const url = new URL(place);
   const username = user ?? decodeURIComponent(url.username);

@@ -49,6 +49,13 @@ const optionsOf = {
   export: { format: transferOptions.format, user: userOption },
   stats: { json: { type: 'boolean' }, user: userOption },
   users: { json: { type: 'boolean' }, user: userOption, role: { type: 'string' } },
+  move: {
+    to: { type: 'string' },
+    durability: { type: 'string' },
+    state: { type: 'string' },
+    'delete-source': { type: 'boolean' },
+    user: userOption,
+  },
   serve: serveOptions,
   shell: {
     command: { type: 'string', short: 'c', multiple: true },
@@ -138,6 +145,14 @@ async function run(context: Context, args: readonly string[]): Promise<number> {
       const openIt = (settings: { create: boolean }): Promise<Database> =>
         context.open(folder, { ...settings, user });
       await start(openIt, space, file, options as OptionValues);
+      return done;
+    }
+    case 'move': {
+      const { values, positionals } = parsed(rest, optionsOf.move);
+      const [from, space] = exactly(positionals, ['from', 'space'], name);
+      const { user, ...options } = values;
+      const { runMove } = await import('./move-command.ts');
+      await runMove((place, settings) => context.open(place, { ...settings, user }), from, space, options);
       return done;
     }
     case 'stats': {

@@ -19,6 +19,11 @@ shibumi users list|show|create|password|role|permit|delete <folder> [<name> …]
   permit <folder> <name> [<space>=read|write …]   in place of what was permitted before
                                         new passwords: SHIBUMI_NEW_PASSWORD, asked for, or standard input
 
+shibumi move <from> <space> --to <place>   a space to another folder, server or upstream (docs/bridge.md)
+  --durability strict|relaxed|none      of the space that is made; else as the source's
+  --state <file>                        where it notes how far it is; else .shibumi-move-… in this folder
+  --delete-source                       once both were found to hold the same
+
 shibumi serve <folder>                  the database for others: WebSocket bridge, users and passwords
   --host <address> --port <n>           127.0.0.1 and 4321 unless given
   --tls-key <file> --tls-cert <file>    wss: and https: instead of ws: and http:

@@ -13,9 +13,9 @@ import type { Session } from '../engine/session.ts';
 const readsAtOnce: ReadonlySet<Method> = new Set<Method>(['get', 'put', 'putMany', 'delete', 'deleteMany']);
 
 export class DirectTransport implements Transport {
-  readonly #session: Session;
+  readonly #session: Pick<Session, 'call'>;
 
-  constructor(session: Session) {
+  constructor(session: Pick<Session, 'call'>) {
     this.#session = session;
   }
 

@@ -72,9 +72,13 @@ export function compareSubjects(rows: readonly Row[]): string[] {
 function sameWork(a: Row, b: Row): boolean {
   const sameMetric = a.metric === b.metric || (a.metric === 'openMs' && b.metric === 'readMs');
   const sameBytes = a.params.where === b.params.where;
+  const sameCommand =
+    a.params.command === b.params.command &&
+    (a.params.command === undefined || a.params.durability === b.params.durability);
   return (
     sameMetric &&
     sameBytes &&
+    sameCommand &&
     ['suite', 'scenario', 'runtime', 'data'].every((key) => a[key as 'suite'] === b[key as 'suite'])
   );
 }

@@ -31,6 +31,9 @@ const metrics = {
   readMs: ['ms', 'lower'],
   putsPerSecond: ['operations/s', 'higher'],
   getsPerSecond: ['operations/s', 'higher'],
+  opsPerSecond: ['operations/s', 'higher'],
+  megabytesPerSecond: ['MB/s', 'higher'],
+  rssBytes: ['bytes', 'lower'],
   entriesPerSecond: ['entries/s', 'higher'],
   gzipBytes: ['bytes', 'lower'],
 } as const satisfies Record<string, readonly [string, 'higher' | 'lower']>;

@@ -2,6 +2,7 @@
 
 import type { DataSet } from '../data/data-set.ts';
 import { generateSet, loadLatent, loadPublicSet, noPublicData } from '../data/sources.ts';
+import { bridge } from './bridge.ts';
 import { BenchBrowser } from './browser.ts';
 import type { PageJob } from './page/jobs.ts';
 import type { Row } from './row.ts';
@@ -23,7 +24,7 @@ export const suites: Readonly<Record<string, Suite | undefined>> = {
   vectors,
   storage: (run) => inPage(run, [{ kind: 'storage', quick: run.quick }]),
   api,
-  bridge: undefined,
+  bridge,
   edge: undefined,
 };
 

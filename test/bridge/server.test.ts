@@ -339,3 +339,32 @@ test('shibumi serve and the command over its address', async (t) => {
   server.kill('SIGTERM');
   assert.equal(await ended, 0);
 });
+
+test('a bulk insert larger than a message or a frame may be goes in parts, and reports as one', async (t) => {
+  const server = await serving(t);
+  await using db = await connect(server.url, admin);
+  const dimension = 1024;
+  const count = 12_000;
+  await db.createSpace('bulk', 'vector', { dimension, durability: 'none' });
+  const vectors = new Float32Array(count * dimension);
+  for (let i = 0; i < count; i++) vectors[i * dimension] = i;
+  const ids = Array.from({ length: count }, (_, i) => i);
+  let last = 0;
+  await db.insertVectors(ids, vectors, {
+    space: 'bulk',
+    onProgress: ({ done, total }) => {
+      assert.ok(done >= last && done <= total && total === count, `${done} of ${total} after ${last}`);
+      last = done;
+    },
+  });
+  assert.equal(last, count);
+  assert.equal(await db.countVectors({ space: 'bulk' }), count);
+  assert.equal((await db.getVector(count - 1, { space: 'bulk' }))?.[0], count - 1);
+  // What fails in a later part tells of the parts before it too.
+  ids[count - 1] = -0.5;
+  await assert.rejects(db.insertVectors(ids, vectors, { space: 'bulk' }), (error: ShibuDbError) => {
+    assert.equal(error.code, 'INVALID_ARGUMENT');
+    assert.ok(Number(error.details.acknowledged) > count / 2);
+    return true;
+  });
+});

@@ -29,6 +29,7 @@ import { frameBytesMax, type Welcome } from '../protocol/hello.ts';
 import { malformed } from '../protocol/value-reader.ts';
 import { Backoff } from './backoff.ts';
 import { Connection, errorIn, makeHello, unavailable } from './connection.ts';
+import { type InsertCall, insertInParts, needsParts } from './insert-in-parts.ts';
 
 /** Who is calling. Used once: sessions go on by tokens, passwords are not kept. */
 export type Credentials =
@@ -91,6 +92,19 @@ export class SocketTransport implements Transport {
       return Promise.resolve(undefined as ResultOf<M>);
     if (method === 'scanClose' && this.#scans.isLost((args as ArgumentsOf<'scanClose'>).scan))
       return Promise.resolve(undefined as ResultOf<M>);
+    if (method === 'insertVectors' && needsParts(args as ArgumentsOf<'insertVectors'>)) {
+      const call: InsertCall = (part, partOptions) => this.#callOnce('insertVectors', part, partOptions);
+      const inParts = insertInParts(call, args as ArgumentsOf<'insertVectors'>, options);
+      return inParts.finally(() => handOver(options.transfer ?? [])) as Promise<ResultOf<M>>;
+    }
+    return this.#callOnce(method, args, options);
+  }
+
+  #callOnce<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    options: TransportOptions,
+  ): Promise<ResultOf<M>> {
     return new Promise<ResultOf<M>>((resolve, reject) => {
       const { signal, onProgress, transfer } = options;
       const id = this.#nextId++;

@@ -32,11 +32,15 @@ export class ListenerClient {
     return this.#user;
   }
 
-  /** A call of the session; answers without a promise where the session does. @throws what the call throws, RATE_LIMITED */
-  call<M extends Method>(method: M, args: ArgumentsOf<M>): ResultOf<M> | Promise<ResultOf<M>> {
+  /**
+   * A call of the session; answers without a promise where the session does.
+   * @param count as how many calls it counts for the limits
+   * @throws what the call throws, RATE_LIMITED
+   */
+  call<M extends Method>(method: M, args: ArgumentsOf<M>, count = 1): ResultOf<M> | Promise<ResultOf<M>> {
     const startedAt = performance.now();
     try {
-      this.#host.admission.call(this.#name);
+      for (let i = 0; i < count; i++) this.#host.admission.call(this.#name);
       const result = this.#callee.call(method, args as never, noContext) as
         | ResultOf<M>
         | Promise<ResultOf<M>>;

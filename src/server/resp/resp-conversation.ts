@@ -9,8 +9,9 @@ import type { Conversation, Wire } from '../listeners/tcp-listener.ts';
 import { connectionCommands } from './connection-commands.ts';
 import type { RespCommand, RespContext } from './resp-command.ts';
 import { RespParser, RespProtocolError } from './resp-parser.ts';
-import { type Reply, RespError, RespWriter } from './resp-writer.ts';
+import { ok, type Reply, RespError, RespWriter } from './resp-writer.ts';
 import type { ScanCursors } from './scan-cursors.ts';
+import { putRun, setRunLength } from './set-run.ts';
 import { stringCommands } from './string-commands.ts';
 import { vectorCommands } from './vector-commands.ts';
 
@@ -108,6 +109,8 @@ export class RespConversation implements Conversation {
 
   #run(): void {
     while (this.#next < this.#waiting.length && !this.#isAlone) {
+      const count = setRunLength(this.#waiting, this.#next);
+      if (count > 1 && this.#running < overlappingMax && this.#beginSets(count)) continue;
       const words = this.#waiting[this.#next] ?? [];
       const command = commands.get((words[0] ?? Buffer.alloc(0)).toString('latin1').toLowerCase());
       const overlaps = command !== undefined && overlapsOthers(command, words);
@@ -145,17 +148,43 @@ export class RespConversation implements Conversation {
       if (this.#writer.length > gatheredBytes) this.#send();
       return;
     }
-    const answer: Answer = { reply: undefined, isThere: false };
-    this.#answers.push(answer);
-    this.#running++;
     this.#isAlone = !overlaps;
+    this.#await(result, 1);
+  }
+
+  /** So many plain SETs as one call; whether they could be: what is at fault among them is found one by one. */
+  #beginSets(count: number): boolean {
+    if (this.#context.client.user === undefined) return false;
+    try {
+      const run = this.#waiting.slice(this.#next, this.#next + count);
+      const result = putRun(this.#context, run);
+      this.#next += count;
+      this.#await(
+        result.then(() => ok),
+        count,
+      );
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** The answer of `count` commands, when it comes. */
+  #await(result: Promise<Reply>, count: number): void {
+    const first: Answer = { reply: undefined, isThere: false };
+    const answers = [first];
+    for (let i = 1; i < count; i++) answers.push({ reply: undefined, isThere: false });
+    this.#answers.push(...answers);
+    this.#running++;
     const settle = (reply: Reply): void => {
-      answer.reply = reply;
-      answer.isThere = true;
+      for (const answer of answers) {
+        answer.reply = reply;
+        answer.isThere = true;
+      }
       this.#running--;
       this.#isAlone = false;
       // Answers of one commit come together, and are sent together.
-      if (this.#running === 0 || this.#answers[0] === answer) this.#schedule();
+      if (this.#running === 0 || this.#answers[0] === first) this.#schedule();
     };
     result.then(settle, (error: unknown) => settle(asError(error)));
   }
