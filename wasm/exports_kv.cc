@@ -102,6 +102,16 @@ SHIBUMI_EXPORT(kv_sweep) i32 export_kv_sweep(f64 now, u32 most) {
   return kv_count_or(removed, status);
 }
 
+/// The key that kv_sweep would look at first, if it is due, to `out`, which has room for the longest. Its length; 0 when
+/// nothing is due; or as kv_scan.
+SHIBUMI_EXPORT(kv_due) i32 export_kv_due(f64 now, Addr out) {
+  const bool good = kv_space.ready() && in_memory(out, kKeyBytesMax) && now >= 0 && now < 18446744073709551615.0;
+  if (!good) return kInvalid;
+  u32 length = 0;
+  const Status status = kv_space.due(static_cast<u64>(now), at<u8>(out), length);
+  return status == kNotFound ? 0 : kv_count_or(length, status);
+}
+
 /// The earliest deadline, 0 when no entry has one.
 SHIBUMI_EXPORT(kv_next_deadline) f64 export_kv_next_deadline() {
   return kv_space.ready() ? static_cast<f64>(kv_space.next_deadline()) : 0;

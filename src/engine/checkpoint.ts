@@ -5,6 +5,8 @@
  */
 
 import { checkStatus } from '../kernel/instance.ts';
+import type { LargeReferences } from '../space/large-references.ts';
+import { largeBlock, largeSegment } from '../space/large-value.ts';
 import { GroupMask } from '../space/space.ts';
 import type { BlockName, StoredBlock } from '../storage/backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
@@ -47,10 +49,11 @@ export async function checkpointSpace(
   };
   const mask = GroupMask.Primary | (withDerived ? GroupMask.Derived : 0);
   const count = checkStatus(exports.checkpoint_begin(mask), 'begin a checkpoint');
+  const large = resident.large?.forManifest(resident.scans.size > 0);
   let published = false;
   try {
     const blocks = new Map<number, ManifestBlock>(resident.manifest?.blocks);
-    const replaced: BlockName[] = [];
+    const replaced: BlockName[] = large === undefined ? [] : settleLarge(blocks, large);
     for (let from = 0; from < count; from += blocksPerWrite) {
       const batch: StoredBlock[] = [];
       for (let i = from; i < Math.min(count, from + blocksPerWrite); i++) {
@@ -74,8 +77,30 @@ export async function checkpointSpace(
     if (withDerived) resident.unsavedLinks -= before.unsavedLinks;
     await backend.drop(resident.entry.id, replaced, logFrom);
   } finally {
+    if (!published && large !== undefined) resident.large?.giveBack(large.dropped);
     exports.checkpoint_end(published ? 1 : 0);
   }
+}
+
+/** Takes the large values that are not needed any more off `blocks` and answers with their names. */
+function settleLarge(
+  blocks: Map<number, ManifestBlock>,
+  { dropped, pending }: ReturnType<LargeReferences['forManifest']>,
+): BlockName[] {
+  const names: BlockName[] = [];
+  for (const { first, pieces } of dropped) {
+    for (let index = first; index < first + pieces; index++) {
+      const block = blocks.get(largeBlock(index));
+      if (block !== undefined) names.push(block);
+      blocks.delete(largeBlock(index));
+    }
+  }
+  for (const [number, { pendingPieces: _, ...block }] of blocks) {
+    if (block.block >>> 24 !== largeSegment) continue;
+    const range = pending.get(block.block & 0xffffff);
+    blocks.set(number, range === undefined ? block : { ...block, pendingPieces: range.pieces });
+  }
+  return names;
 }
 
 function copyOut(

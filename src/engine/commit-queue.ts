@@ -22,15 +22,24 @@ export type Compose = () => { operations: Uint8Array; need: Need };
 interface Waiting {
   readonly resident: ResidentSpace;
   /** Such a write begins a group of its own making. */
-  readonly compose?: Compose;
+  compose?: Compose;
   /** One or more operations; of a conditional write, none until it is decided. */
   operations: Uint8Array;
-  readonly decide: Decide<unknown> | undefined;
+  decide: Decide<unknown> | undefined;
   need: Need;
+  /** Its operations are not known yet. What is behind it in its space waits for it: writes keep their order. */
+  preparing: boolean;
   /** What the caller gets instead of the number of keys and ids that were there. */
   answer: unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** A write that took its place before it was known. */
+export interface PreparedWrite {
+  readonly operations?: Uint8Array;
+  readonly decide?: Decide<unknown>;
+  readonly need: Need;
 }
 
 /** What a space with a policy has appended since the last flush. */
@@ -41,6 +50,7 @@ interface FlushState {
 }
 
 const noOperations = new Uint8Array(0);
+const nothingNeeded: Need = { count: 0, bytes: 0 };
 
 export class CommitQueue {
   readonly #environment: Environment;
@@ -48,6 +58,7 @@ export class CommitQueue {
   readonly #onApplied: (resident: ResidentSpace) => void;
   readonly #unflushed: Map<ResidentSpace, FlushState> = new Map();
   #waiting: Waiting[] = [];
+  #wake: () => void = () => {};
   #running: Promise<void> | undefined;
 
   constructor(environment: Environment, checksum: Checksum, onApplied: (resident: ResidentSpace) => void) {
@@ -69,17 +80,26 @@ export class CommitQueue {
   /** The same for operations that are made of what is there when their turn comes, with everything before them applied. */
   submitComposed(resident: ResidentSpace, compose: Compose): Promise<number> {
     return new Promise((resolve, reject) => {
-      const need = { count: 0, bytes: 0 };
-      const waiting = {
-        resident,
-        compose,
-        operations: noOperations,
-        decide: undefined,
-        need,
-        answer: undefined,
-      };
-      this.#waiting.push({ ...waiting, resolve, reject });
-      this.#running ??= this.#run();
+      this.#enqueue(resident, noOperations, undefined, nothingNeeded, resolve, reject).compose = compose;
+    });
+  }
+
+  /** Takes its place in the order now and commits it when it is known what it is. */
+  submitLater<Answer>(resident: ResidentSpace, prepared: Promise<PreparedWrite>): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#enqueue(resident, noOperations, undefined, nothingNeeded, resolve, reject);
+      waiting.preparing = true;
+      prepared.then(
+        (write) => {
+          Object.assign(waiting, write, { preparing: false });
+          this.#wake();
+        },
+        (error: unknown) => {
+          this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+          reject(error);
+          this.#wake();
+        },
+      );
     });
   }
 
@@ -90,9 +110,27 @@ export class CommitQueue {
     need: Need,
   ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resident, operations, decide, need, answer: undefined, resolve, reject });
-      this.#running ??= this.#run();
+      this.#enqueue(resident, operations, decide, need, resolve, reject);
     });
+  }
+
+  #enqueue(
+    resident: ResidentSpace,
+    operations: Uint8Array,
+    decide: Decide<unknown> | undefined,
+    need: Need,
+    resolve: (answer: never) => void,
+    reject: (error: unknown) => void,
+  ): Waiting {
+    const waiting: Waiting = {
+      ...{ resident, operations, decide, need, resolve, reject },
+      preparing: false,
+      answer: undefined,
+    };
+    this.#waiting.push(waiting);
+    this.#running ??= this.#run();
+    this.#wake();
+    return waiting;
   }
 
   /** Resolves when everything submitted so far is settled. */
@@ -103,21 +141,45 @@ export class CommitQueue {
   async #run(): Promise<void> {
     // Whoever submits in this same turn belongs to the first group.
     await undefined;
-    while (this.#waiting.length > 0) await this.#commit(this.#takeGroup());
+    while (this.#waiting.length > 0) {
+      const group = this.#takeGroup();
+      if (group.length > 0) await this.#commit(group);
+      else await this.#nextChange();
+    }
     this.#running = undefined;
   }
 
+  /** Resolves when something is submitted or prepared. */
+  #nextChange(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    return promise;
+  }
+
   #takeGroup(): Waiting[] {
+    const ready = this.#waiting.some(({ preparing }) => preparing) ? this.#ready() : this.#waiting;
     let bytes = 0;
     let count = 0;
     const { groupBytesMax, groupOperationsMax } = this.#environment.settings;
-    for (const { operations, compose } of this.#waiting) {
+    for (const { operations, compose } of ready) {
       if (compose !== undefined && count > 0) break;
       bytes += operations.length;
       if (count > 0 && (bytes > groupBytesMax || count === groupOperationsMax)) break;
       count++;
     }
-    return this.#waiting.splice(0, count);
+    if (ready === this.#waiting) return this.#waiting.splice(0, count);
+    const taken = new Set(ready.slice(0, count));
+    this.#waiting = this.#waiting.filter((each) => !taken.has(each));
+    return [...taken];
+  }
+
+  /** What nothing that is being prepared stands in front of. */
+  #ready(): Waiting[] {
+    const held = new Set<ResidentSpace>();
+    return this.#waiting.filter(({ resident, preparing }) => {
+      if (preparing) held.add(resident);
+      return !held.has(resident);
+    });
   }
 
   async #commit(taken: Waiting[]): Promise<void> {

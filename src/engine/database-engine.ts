@@ -20,6 +20,8 @@ import type {
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import type { Decide } from '../space/conditional.ts';
+import type { LargeBytes, SplitPuts } from '../space/large-bytes.ts';
+import type { LargeValue } from '../space/large-value.ts';
 import type { Need } from '../space/space.ts';
 import type { StoredState } from '../storage/backend.ts';
 import {
@@ -32,9 +34,10 @@ import {
 } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
-import { CommitQueue, type Compose } from './commit-queue.ts';
+import { CommitQueue, type Compose, type PreparedWrite } from './commit-queue.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
+import { LargeValues } from './large-values.ts';
 import { dropOrphans, openResidentSpace } from './open-space.ts';
 import { blockBytes, type ResidentSpace, type StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
@@ -48,12 +51,13 @@ export type NewSpace = Omit<CatalogEntry, 'id'>;
 const sweepSlice = 1000;
 
 /** Links are cheap to make again: only many of them are worth a checkpoint of their own. */
-function isWorthStoring({ logBytes, unsavedLinks, changes, durability }: ResidentSpace): boolean {
-  return logBytes > 2 * blockBytes || unsavedLinks > 1000 || (durability === 'none' && changes > 0);
+function isWorthStoring({ droppableBytes, unsavedLinks, changes, durability }: ResidentSpace): boolean {
+  return droppableBytes > 2 * blockBytes || unsavedLinks > 1000 || (durability === 'none' && changes > 0);
 }
 
 export class DatabaseEngine {
   readonly users: UserDirectory;
+  readonly large: LargeValues;
   readonly events: EventHub;
   readonly #environment: Environment;
   /** An instance that holds no space: it only computes checksums. */
@@ -66,6 +70,8 @@ export class DatabaseEngine {
   readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
   /** Writes accepted while their space was not in memory. */
   readonly #entering: Set<Promise<unknown>> = new Set();
+  /** Of large values, by space. */
+  readonly #largeWrites: Map<number, Set<Promise<void>>> = new Map();
   readonly #checkpoints: Map<number, Promise<void>> = new Map();
   readonly #idleTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
   readonly #sweepTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
@@ -93,6 +99,14 @@ export class DatabaseEngine {
     for (const id of new Set([...manifests.keys(), ...(manifestCopies?.keys() ?? [])]))
       this.#manifests.set(id, { first: manifests.get(id), copy: manifestCopies?.get(id) });
     this.#queue = new CommitQueue(this.#environment, checksum, (resident) => this.#applied(resident));
+    this.large = new LargeValues(this.#environment, checksum, {
+      exclusively: (resident, work) => this.#exclusively(resident, work),
+      checkpoint: (resident) => this.#checkpointNow(resident),
+      published: (resident, manifestBytes) => {
+        resident.manifests = { first: manifestBytes, copy: manifestBytes };
+        this.#keepManifest(resident);
+      },
+    });
     this.#indexer = new Indexer(this.#environment, (resident) => this.#indexed(resident));
     this.users = new UserDirectory(
       {
@@ -259,12 +273,14 @@ export class DatabaseEngine {
     const idle = [...this.#residents.values()].sort((a, b) => a.usedAtMs - b.usedAtMs);
     for (const resident of idle) {
       if (this.#residents.size < residentSpacesMax) return;
-      if (resident.space.pending() > 0 || resident.scans.size > 0 || resident.broken) continue;
+      const busy = resident.space.pending() > 0 || resident.scans.size > 0 || resident.largeWrites > 0;
+      if (busy || resident.broken) continue;
       const usedAtMs = resident.usedAtMs;
       // One that cannot be stored now (a full disk) stays; the one that is wanted is opened all the same.
       await this.checkpoint(resident).catch(() => {});
       await this.#queue.idle();
-      if (resident.changes === 0 && resident.usedAtMs === usedAtMs) this.#letGo(resident);
+      const unused = resident.usedAtMs === usedAtMs && resident.largeWrites === 0;
+      if (resident.changes === 0 && unused) this.#letGo(resident);
     }
   }
 
@@ -285,6 +301,7 @@ export class DatabaseEngine {
   /** Waits until nothing that was begun on the space is under way. */
   async #quiet(id: number): Promise<void> {
     await this.#opening.get(id)?.catch(() => {});
+    await Promise.all(this.#largeWrites.get(id) ?? []);
     await this.#queue.idle();
     await this.#checkpoints.get(id)?.catch(() => {});
   }
@@ -321,6 +338,59 @@ export class DatabaseEngine {
       assertWritable(resident);
       return this.#queue.submitComposed(resident, () => compose(resident));
     });
+  }
+
+  /**
+   * Stores large values, then makes `write` with the references to them; they are dropped again where it says so or fails.
+   * It may take long: until it ends, its space stays in memory, and `close` waits for it.
+   */
+  submitLarge<Answer>(
+    entry: CatalogEntry,
+    values: readonly LargeBytes[],
+    write: (
+      storing: Promise<readonly LargeValue[]>,
+      submit: (prepared: Promise<PreparedWrite>) => Promise<unknown>,
+    ) => Promise<{ answer: Answer; used: boolean }>,
+  ): Promise<Answer> {
+    return this.#withResident(entry, (resident) => {
+      assertWritable(resident);
+      const put = this.large.put(resident, values, (storing) => {
+        const stored = storing.then((references) => {
+          // It may have been deleted or cleared meanwhile.
+          this.#findResident(entry);
+          return references;
+        });
+        return write(stored, (prepared) => this.#queue.submitLater(resident, prepared));
+      });
+      this.#keepForLarge(resident, put);
+      return put;
+    });
+  }
+
+  /** Puts of which some are large. */
+  putLarge(entry: CatalogEntry, puts: SplitPuts, need: Omit<Need, 'bytes'>): Promise<number> {
+    return this.submitLarge(entry, puts.large, async (storing, submit) => {
+      const prepared = storing.then((stored): PreparedWrite => {
+        const operations = puts.encode(stored);
+        return { operations, need: { ...need, bytes: operations.length } };
+      });
+      return { answer: (await submit(prepared)) as number, used: true };
+    });
+  }
+
+  #keepForLarge(resident: ResidentSpace, put: Promise<unknown>): void {
+    const { id } = resident.entry;
+    const writes = this.#largeWrites.get(id) ?? new Set();
+    this.#largeWrites.set(id, writes);
+    const onEnd = (): void => {
+      resident.largeWrites--;
+      writes.delete(ended);
+      this.#entering.delete(ended);
+    };
+    const ended: Promise<void> = put.then(onEnd, onEnd);
+    resident.largeWrites++;
+    writes.add(ended);
+    this.#entering.add(ended);
   }
 
   #withResident<Result>(
@@ -362,7 +432,8 @@ export class DatabaseEngine {
   #applied(resident: ResidentSpace): void {
     this.#indexer.schedule(resident);
     this.#sweepLater(resident);
-    if (resident.logBytes >= this.#environment.settings.checkpointLogBytes) this.#checkpointQuietly(resident);
+    if (resident.droppableBytes >= this.#environment.settings.checkpointLogBytes)
+      this.#checkpointQuietly(resident);
     else this.#checkpointWhenIdle(resident);
   }
 
@@ -413,23 +484,31 @@ export class DatabaseEngine {
 
   /** Stores what changed since the last checkpoint of a space; joins one that has not begun to freeze yet. */
   async checkpoint(resident: ResidentSpace): Promise<void> {
+    return this.#exclusively(resident, async () => {
+      if (!resident.broken && resident.readOnly === undefined && !resident.stored)
+        await this.#checkpointNow(resident);
+    });
+  }
+
+  /** Whatever publishes manifests of a space goes one at a time. */
+  async #exclusively(resident: ResidentSpace, work: () => Promise<void>): Promise<void> {
     const { id } = resident.entry;
-    while (this.#checkpoints.has(id)) await this.#checkpoints.get(id)?.catch(() => {});
-    if (resident.broken || resident.readOnly !== undefined) return;
-    if (resident.changes === 0 && resident.unsavedLinks === 0) return;
+    do await this.#checkpoints.get(id)?.catch(() => {});
+    while (this.#checkpoints.has(id));
+    const running = work().finally(() => this.#checkpoints.delete(id));
+    this.#checkpoints.set(id, running);
+    await running;
+  }
+
+  async #checkpointNow(resident: ResidentSpace): Promise<void> {
     // While linking goes on, the graph's blocks change everywhere: they are stored when it is done, or when half of all
     // links are new, so that a crash never costs more than as much again.
     const linked = resident.space.count() - resident.space.pending();
     const withDerived = resident.space.pending() === 0 || resident.unsavedLinks * 2 > linked;
     const startedMs = this.#environment.now();
-    const work = checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum)
-      .then(() => {
-        this.#keepManifest(resident);
-        this.events.checkpointed(resident, this.#environment.now() - startedMs);
-      })
-      .finally(() => this.#checkpoints.delete(id));
-    this.#checkpoints.set(id, work);
-    await work;
+    await checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum);
+    this.#keepManifest(resident);
+    this.events.checkpointed(resident, this.#environment.now() - startedMs);
   }
 
   /** Requires for each space that no checkpoint of it runs: one that is wanted meanwhile waits. */

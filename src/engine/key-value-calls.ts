@@ -2,7 +2,8 @@
 
 import type { ArgumentsOf, InSpace, PackedValues, ResultOf, ScanArguments } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
-import { expire, increment, putIf } from '../space/conditional.ts';
+import { packValues } from '../base/packed-values.ts';
+import { type Compared, expire, increment, putIf, sameValue } from '../space/conditional.ts';
 import {
   checkKeys,
   deleteManyOperations,
@@ -10,8 +11,13 @@ import {
   packedPutOperations,
   putManyOperations,
 } from '../space/key-value-batch.ts';
-import { checkKey, deadlineOf, deleteOperation, putOperation } from '../space/key-value-space.ts';
+import { checkKey, checkValue, deadlineOf, deleteOperation, putOperation } from '../space/key-value-space.ts';
+import { cutIfLarge, splitPuts, storedLength } from '../space/large-bytes.ts';
+import { LargeValue, largeReferenceBytes } from '../space/large-value.ts';
+import type { Need } from '../space/space.ts';
+import type { CatalogEntry } from '../storage/catalog.ts';
 import type { HandlersOf } from './handlers.ts';
+import type { Found } from './large-values.ts';
 import type { ScanCalls } from './scan-calls.ts';
 import { openEntryScan } from './scans.ts';
 import type { SpaceAccess } from './space-access.ts';
@@ -32,15 +38,36 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
 
   async put({ space, key, value, ttlMs }: ArgumentsOf<'put'>): Promise<undefined> {
     const entry = this.#spaces.entry(space, 'key-value', 'put');
-    const operation = putOperation(key, value, deadlineOf(ttlMs, this.#spaces.engine.wallClock()));
+    const deadlineMs = deadlineOf(ttlMs, this.#spaces.engine.wallClock());
     const deadlines = ttlMs !== undefined;
-    await this.#spaces.engine.submit(entry, operation, { count: 1, bytes: operation.length, deadlines });
+    const large = cutIfLarge(value);
+    if (large === undefined) {
+      const operation = putOperation(key, value, deadlineMs);
+      await this.#spaces.engine.submit(entry, operation, { count: 1, bytes: operation.length, deadlines });
+      return;
+    }
+    checkKey(key);
+    checkValue(value);
+    const encode = ([stored]: readonly LargeValue[]): Uint8Array => putOperation(key, stored, deadlineMs);
+    await this.#spaces.engine.putLarge(entry, { large: [large], encode }, { count: 1, deadlines });
   }
 
   get({ space, key }: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
-    const entry = this.#spaces.entry(space, 'key-value', 'get');
     checkKey(key);
-    return this.#spaces.read(entry, (resident) => resident.keyValue.get(key));
+    const find = (): Found | Promise<Found> => {
+      const entry = this.#spaces.entry(space, 'key-value', 'get');
+      return this.#spaces.read(entry, (resident) => ({ resident, values: [resident.keyValue.get(key)] }));
+    };
+    const found = find();
+    if (found instanceof Promise) return found.then((first) => this.#whole(first, find));
+    return this.#whole(found, find);
+  }
+
+  /** The one value found. */
+  #whole(found: Found, find: () => Found | Promise<Found>): Value | undefined | Promise<Value | undefined> {
+    const [value] = found.values;
+    if (!(value instanceof LargeValue)) return value;
+    return this.#spaces.engine.large.settle(found, find).then(([whole]) => whole);
   }
 
   async delete({ space, key }: InSpace & { key: string }): Promise<boolean> {
@@ -76,10 +103,59 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
 
   async putIf({ space, key, value, expected, ttlMs }: ArgumentsOf<'putIf'>): Promise<boolean> {
     const entry = this.#spaces.entry(space, 'key-value', 'putIf');
-    const deadlineMs = deadlineOf(ttlMs, this.#spaces.engine.wallClock());
-    const decide = putIf(key, value, expected, deadlineMs);
-    const need = { count: 1, bytes: (key.length + value.length) * 3, deadlines: ttlMs !== undefined };
-    return this.#spaces.engine.submitConditional(entry, decide, need);
+    const { engine } = this.#spaces;
+    const deadlineMs = deadlineOf(ttlMs, engine.wallClock());
+    // Checked before anything is stored.
+    putIf(key, value, expected, deadlineMs);
+    const deadlines = ttlMs !== undefined;
+    const large = cutIfLarge(value);
+    if (large !== undefined) {
+      const need = { count: 1, bytes: key.length * 3 + largeReferenceBytes + 8, deadlines };
+      return engine.submitLarge(entry, [large], async (storing, submit) => {
+        const answer = await this.#decide(entry, key, expected, (compared) => {
+          const prepared = storing.then(([stored]) => {
+            return { decide: putIf(key, stored, expected, deadlineMs, compared), need };
+          });
+          return submit(prepared) as Promise<boolean | 'compare'>;
+        });
+        return { answer, used: answer };
+      });
+    }
+    const need = { count: 1, bytes: (key.length + value.length) * 3, deadlines };
+    return this.#decide(entry, key, expected, (compared) =>
+      engine.submitConditional(entry, putIf(key, value, expected, deadlineMs, compared), need),
+    );
+  }
+
+  /** Decides, again once it has been compared if what is there is large: it is not at hand when its turn comes. */
+  async #decide(
+    entry: CatalogEntry,
+    key: string,
+    expected: Value | undefined,
+    attempt: (compared: Compared | undefined) => Promise<boolean | 'compare'>,
+  ): Promise<boolean> {
+    for (let compared: Compared | undefined; ; compared = await this.#compare(entry, key, expected)) {
+      const met = await attempt(compared);
+      if (met !== 'compare') return met;
+    }
+  }
+
+  async #compare(
+    entry: CatalogEntry,
+    key: string,
+    expected: Value | undefined,
+  ): Promise<Compared | undefined> {
+    const resident = await this.#spaces.engine.resident(entry);
+    const value = resident.keyValue.get(key);
+    if (!(value instanceof LargeValue)) return undefined;
+    const alike =
+      expected !== undefined &&
+      (typeof expected === 'string') === value.isText &&
+      storedLength(expected) === value.length;
+    return {
+      value,
+      same: alike && sameValue(await this.#spaces.engine.large.load(resident, value), expected),
+    };
   }
 
   /** The value is written again with its new deadline: the log holds outcomes. */
@@ -87,7 +163,9 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     const entry = this.#spaces.entry(space, 'key-value', 'expire');
     const decide = expire(key, ttlMs);
     const resident = await this.#spaces.engine.resident(entry);
-    const bytes = key.length * 3 + (resident.keyValue.get(key)?.length ?? 0) * 3;
+    const value = resident.keyValue.get(key);
+    const length = value instanceof LargeValue ? largeReferenceBytes : (value?.length ?? 0) * 3;
+    const bytes = key.length * 3 + length;
     return this.#spaces.engine.submitConditional(entry, decide, { count: 1, bytes, deadlines: true });
   }
 
@@ -104,27 +182,61 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
   async putMany({ space, entries }: ArgumentsOf<'putMany'>): Promise<undefined> {
     const entry = this.#spaces.entry(space, 'key-value', 'putMany');
     const { operations, count, deadlines } = putManyOperations(entries, this.#spaces.engine.wallClock());
-    await this.#spaces.engine.submit(entry, operations, { count, bytes: operations.length, deadlines });
+    await this.#submitPuts(entry, operations, { count, deadlines });
+  }
+
+  async #submitPuts(
+    entry: CatalogEntry,
+    operations: Uint8Array,
+    need: Omit<Need, 'bytes'>,
+  ): Promise<undefined> {
+    const puts = splitPuts(operations);
+    if (puts !== undefined) await this.#spaces.engine.putLarge(entry, puts, need);
+    else await this.#spaces.engine.submit(entry, operations, { ...need, bytes: operations.length });
   }
 
   getMany({ space, keys }: ArgumentsOf<'getMany'>): ResultOf<'getMany'> | Promise<ResultOf<'getMany'>> {
-    const entry = this.#spaces.entry(space, 'key-value', 'getMany');
+    return this.#getPacked(space, keys, 'getMany');
+  }
+
+  #getPacked(
+    space: string | undefined,
+    keys: readonly string[],
+    call: string,
+  ): PackedValues | Promise<PackedValues> {
+    const entry = this.#spaces.entry(space, 'key-value', call);
     checkKeys(keys);
-    return this.#spaces.read(entry, (resident) => getMany(resident.keyValue, keys));
+    return this.#spaces.read<PackedValues>(entry, (resident) => {
+      const values = getMany(resident.keyValue, keys);
+      return Array.isArray(values) ? this.#loadPacked(space, keys, call, { resident, values }) : values;
+    });
+  }
+
+  async #loadPacked(
+    space: string | undefined,
+    keys: readonly string[],
+    call: string,
+    first: Found,
+  ): Promise<PackedValues> {
+    const values = await this.#spaces.engine.large.settle(first, () =>
+      this.#spaces.read(this.#spaces.entry(space, 'key-value', call), (resident) => ({
+        resident,
+        values: keys.map((key) => resident.keyValue.get(key)),
+      })),
+    );
+    return packValues(values);
   }
 
   /** Gets of several callers: one that is at fault fails all, and each is then made by itself (rpc/session-host.ts). */
   getEach({ space, keys }: ArgumentsOf<'getEach'>): PackedValues | Promise<PackedValues> {
-    const entry = this.#spaces.entry(space, 'key-value', 'get');
-    checkKeys(keys);
-    return this.#spaces.read(entry, (resident) => getMany(resident.keyValue, keys));
+    return this.#getPacked(space, keys, 'get');
   }
 
   /** Puts of several callers, likewise; none has a deadline. */
   async putEach({ space, ...entries }: ArgumentsOf<'putEach'>): Promise<undefined> {
     const entry = this.#spaces.entry(space, 'key-value', 'put');
     const { operations, count } = packedPutOperations(entries);
-    await this.#spaces.engine.submit(entry, operations, { count, bytes: operations.length });
+    await this.#submitPuts(entry, operations, { count });
   }
 
   async deleteMany({ space, keys }: ArgumentsOf<'deleteMany'>): Promise<number> {

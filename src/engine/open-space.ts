@@ -23,7 +23,7 @@ import { makeSpace, ResidentSpace, type StoredManifests } from './resident-space
 import { salvageSpace } from './salvage.ts';
 import type { Environment } from './settings.ts';
 import { adopt, inFreshInstance } from './space-image.ts';
-import { corruption, isDamage, StoredSpace, segmentOf } from './stored-space.ts';
+import { corruption, isDamage, isOfLargeValue, StoredSpace, segmentOf } from './stored-space.ts';
 
 /** Records set aside at most; with more, the log itself is at fault and the rest of it is left out. */
 const asideMax = 16;
@@ -109,7 +109,8 @@ async function adoptAll(
   manifest: Manifest,
   instance: CoreInstance,
 ): Promise<boolean> {
-  for await (const read of stored.blocks([...manifest.blocks.values()])) {
+  const image = [...manifest.blocks.values()].filter((block) => !isOfLargeValue(block));
+  for await (const read of stored.blocks(image)) {
     const fault = 'fault' in read ? read.fault : adopt(entry, read.block, read.bytes, instance);
     if (fault === undefined) continue;
     if (segmentOf(read.block) >= firstDerivedSegment) return true;

@@ -10,6 +10,7 @@ import { assert } from '../base/assert.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { KeyValueSpace } from '../space/key-value-space.ts';
+import type { LargeReferences } from '../space/large-references.ts';
 import type { OperationView } from '../space/operation.ts';
 import type { Need, Space } from '../space/space.ts';
 import { VectorSpace } from '../space/vector-space.ts';
@@ -50,13 +51,23 @@ export class ResidentSpace {
   broken = false;
   /** Why nothing may be written: the space is damaged and holds only what is intact. */
   readOnly: StorageFault[] | undefined;
+  /** Of a salvaged space: where its large values still are. */
+  salvagedFrom: Manifest | undefined;
   readonly scans: Set<SnapshotScan<unknown>> = new Set();
+  /** Writes of large values that are under way: until they end it stays in memory. */
+  largeWrites = 0;
 
   constructor(entry: CatalogEntry, space: Space, manifest: Manifest | undefined) {
     this.entry = entry;
     this.space = space;
     this.manifest = manifest;
     this.nextSequence = manifest?.logFrom ?? 0;
+    this.large?.adopt(manifest?.blocks.values() ?? []);
+  }
+
+  /** Of a key-value space: the large values it refers to. */
+  get large(): LargeReferences | undefined {
+    return this.space instanceof KeyValueSpace ? this.space.large : undefined;
   }
 
   get durability(): Durability {
@@ -67,6 +78,16 @@ export class ResidentSpace {
     let bytes = this.logBytes;
     for (const block of this.manifest?.blocks.values() ?? []) bytes += block.usedBytes;
     return bytes;
+  }
+
+  /** What a checkpoint would let storage drop. */
+  get droppableBytes(): number {
+    return this.logBytes + (this.large?.obsoleteBytes ?? 0);
+  }
+
+  /** Whether a checkpoint would find nothing to do. */
+  get stored(): boolean {
+    return this.changes === 0 && this.unsavedLinks === 0 && (this.large?.obsoleteBytes ?? 0) === 0;
   }
 
   get keyValue(): KeyValueSpace {

@@ -6,8 +6,9 @@
 
 import type { StorageFault } from '../api/database.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
-import { keyValueTreeSegment } from '../space/key-value-space.ts';
-import { OperationKind, type OperationView, operationsIn } from '../space/operation.ts';
+import { keyValueTreeSegment, readStored } from '../space/key-value-space.ts';
+import { LargeValue, largeBlock } from '../space/large-value.ts';
+import { OperationKind, operationsIn } from '../space/operation.ts';
 import { firstDerivedSegment, type Space } from '../space/space.ts';
 import { idTreeSegment, salvageVectors } from '../space/vector-salvage.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
@@ -15,7 +16,14 @@ import type { Manifest } from '../storage/manifest.ts';
 import { makeSpace, ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { adopt, freshInstance, inFreshInstance } from './space-image.ts';
-import { blockFault, indexOf, isDamage, type StoredSpace, segmentOf } from './stored-space.ts';
+import {
+  blockFault,
+  indexOf,
+  isDamage,
+  isOfLargeValue,
+  type StoredSpace,
+  segmentOf,
+} from './stored-space.ts';
 
 /** @throws OUT_OF_MEMORY, VERSION_MISMATCH */
 export async function salvageSpace(
@@ -27,18 +35,22 @@ export async function salvageSpace(
   const manifest = readManifest(stored, faults);
   const remains = freshInstance(environment);
   try {
-    if (manifest !== undefined) await adoptIntact(entry, stored, manifest, remains, faults);
+    const large =
+      manifest === undefined
+        ? new Set<number>()
+        : await adoptIntact(entry, stored, manifest, remains, faults);
     const aside = new Set<number>();
     for (;;) {
       const result = await inFreshInstance(environment, async (instance) => {
         const space = makeSpace(entry, instance, environment.wallClock);
         space.create();
         if (manifest !== undefined) {
-          const lost = copyEntries(entry, remains, space);
+          const lost = copyEntries(entry, remains, space, large);
           if (lost > 0)
             faults.push({ kind: 'image', message: `${lost} entries or pages of entries are lost` });
         }
         const resident = new ResidentSpace(entry, space, undefined);
+        resident.salvagedFrom = manifest;
         const poisoned = await applyRecords(resident, stored, manifest?.logFrom ?? 0, aside, faults);
         if (poisoned === undefined) return resident;
         // Memory may be half-changed: once more, without it.
@@ -67,38 +79,51 @@ function readManifest(stored: StoredSpace, faults: StorageFault[]): Manifest | u
   }
 }
 
+/** Answers with the intact blocks of large values, which stay where they are. */
 async function adoptIntact(
   entry: CatalogEntry,
   stored: StoredSpace,
   manifest: Manifest,
   remains: CoreInstance,
   faults: StorageFault[],
-): Promise<void> {
+): Promise<ReadonlySet<number>> {
   const primary = [...manifest.blocks.values()].filter((block) => segmentOf(block) < firstDerivedSegment);
+  const large = new Set<number>();
   // Those that are lost count as absent ones: what refers to them is not out of bounds.
-  for (const block of primary) remains.exports.block_expect(segmentOf(block), indexOf(block));
+  for (const block of primary)
+    if (!isOfLargeValue(block)) remains.exports.block_expect(segmentOf(block), indexOf(block));
   for await (const read of stored.blocks(primary)) {
     if ('fault' in read) {
       faults.push(read.fault);
     } else if (remains.checksum(read.bytes) !== read.block.checksum) {
       // Checked before it is adopted: a block cannot be taken out again.
       faults.push(blockFault(read.block, 'does not match its checksum'));
+    } else if (isOfLargeValue(read.block)) {
+      large.add(read.block.block);
     } else {
       adopt(entry, read.block, read.bytes, remains);
     }
   }
+  return large;
 }
 
 /** How many entries, or pages of them, could not be read. */
-function copyEntries(entry: CatalogEntry, remains: CoreInstance, space: Space): number {
+function copyEntries(
+  entry: CatalogEntry,
+  remains: CoreInstance,
+  space: Space,
+  large: ReadonlySet<number>,
+): number {
   const tree = entry.engine === 'vector' ? idTreeSegment : keyValueTreeSegment;
   remains.exports.salvage_begin(tree);
   const lost =
-    entry.engine === 'vector' ? salvageVectors(remains, entry, space) : salvageKeyValues(remains, space);
+    entry.engine === 'vector'
+      ? salvageVectors(remains, entry, space)
+      : salvageKeyValues(remains, space, large);
   return lost + (remains.exports.salvage_lost() >>> 0);
 }
 
-function salvageKeyValues(remains: CoreInstance, space: Space): number {
+function salvageKeyValues(remains: CoreInstance, space: Space, large: ReadonlySet<number>): number {
   const { exports } = remains;
   let lost = 0;
   for (;;) {
@@ -116,9 +141,19 @@ function salvageKeyValues(remains: CoreInstance, space: Space): number {
       continue;
     }
     body.set(remains.bytes().subarray(valueAt, valueAt + valueLength), 8 + keyLength);
-    const put: OperationView = { kind: OperationKind.Put, flags, body };
-    space.apply(put);
+    if (isWhole(body, flags, large)) space.apply({ kind: OperationKind.Put, flags, body });
+    else lost++;
   }
+}
+
+/** Whether all of a put's value is there, if it is a large one. */
+function isWhole(body: Uint8Array, flags: number, large: ReadonlySet<number>): boolean {
+  const view = new DataView(body.buffer);
+  const { value } = readStored(body, 8 + view.getUint32(0, true), view.getUint32(4, true), flags);
+  if (!(value instanceof LargeValue)) return true;
+  return Array.from({ length: value.pieces }, (_, i) => largeBlock(value.first + i)).every((block) =>
+    large.has(block),
+  );
 }
 
 /** The number of a record that cannot be applied, if there is one. */

@@ -1,21 +1,31 @@
 /** The open scans of a session, which its caller pulls step by step. */
 
 import type { ScanStep } from '../api/calls.ts';
-import type { Entry, VectorData, VectorEntry } from '../api/database.ts';
+import type { Entry, Value, VectorData, VectorEntry } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid } from '../base/arguments.ts';
+import type { StoredEntry } from '../space/key-value-space.ts';
+import { LargeValue } from '../space/large-value.ts';
+import type { DatabaseEngine } from './database-engine.ts';
 import type { HandlersOf } from './handlers.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
 
-type AnyScan = SnapshotScan<Entry> | SnapshotScan<VectorEntry<VectorData>>;
+type AnyScan = SnapshotScan<StoredEntry> | SnapshotScan<VectorEntry<VectorData>>;
+
+type Step = ScanStep<Entry | VectorEntry<VectorData>>;
 
 const scansMax = 1000;
 
 export class ScanCalls implements HandlersOf<'scans'> {
+  readonly #engine: DatabaseEngine;
   readonly #open: Map<number, { scan: AnyScan; resident: ResidentSpace }> = new Map();
   /** Scans of two sessions never have the same number: one that was begun with a former owner is not taken for another. */
   #next: number = Math.floor(Math.random() * 2 ** 31) * 2 ** 20;
+
+  constructor(engine: DatabaseEngine) {
+    this.#engine = engine;
+  }
 
   /** Keeps a scan until it is done, lost or closed, and gives its number. @throws INVALID_ARGUMENT when too many are open */
   keep(scan: AnyScan, resident: ResidentSpace): number {
@@ -32,7 +42,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
     return this.#open.get(id)?.resident.entry.name;
   }
 
-  scanNext({ scan: id }: { scan: number }): ScanStep<Entry | VectorEntry<VectorData>> {
+  scanNext({ scan: id }: { scan: number }): Step | Promise<Step> {
     const open = this.#open.get(id);
     if (open === undefined)
       throw shibuDbError(
@@ -40,9 +50,40 @@ export class ScanCalls implements HandlersOf<'scans'> {
         'The scan is not open any more; go on with a new one from the cursor',
       );
     try {
+      const { cursor } = open.scan;
       const step = open.scan.next();
+      if (step.items.some((item) => 'value' in item && item.value instanceof LargeValue))
+        return this.#loadLarge(id, open.resident, step as ScanStep<StoredEntry>, cursor);
       if (step.done) this.scanClose({ scan: id });
-      return step;
+      return step as Step;
+    } catch (error) {
+      this.scanClose({ scan: id });
+      throw error;
+    }
+  }
+
+  /** As long as the scan is open, nothing drops what it refers to. */
+  async #loadLarge(
+    id: number,
+    resident: ResidentSpace,
+    step: ScanStep<StoredEntry>,
+    cursor: string | undefined,
+  ): Promise<Step> {
+    try {
+      const values = await this.#engine.large.loadAll({
+        resident,
+        values: step.items.map(({ value }) => value),
+      });
+      if (!Array.isArray(values))
+        throw shibuDbError(
+          'SNAPSHOT_LOST',
+          'A large value was dropped during the scan; go on with a new one from the cursor',
+          {
+            details: { cursor },
+          },
+        );
+      if (step.done) this.scanClose({ scan: id });
+      return { ...step, items: step.items.map(({ key }, i) => ({ key, value: values[i] as Value })) };
     } catch (error) {
       this.scanClose({ scan: id });
       throw error;

@@ -1,11 +1,17 @@
 /** The two scans: what their options mean, and how they read a space chunk by chunk. */
 
 import type { ScanArguments, VectorScanArguments } from '../api/calls.ts';
-import type { Entry, VectorData, VectorEntry } from '../api/database.ts';
+import type { VectorData, VectorEntry } from '../api/database.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { cursorAt } from '../base/cursor.ts';
 import { encodeUtf8 } from '../base/text.ts';
-import { continueBehind, type KeyRange, type KeyValueSpace } from '../space/key-value-space.ts';
+import {
+  continueBehind,
+  type KeyRange,
+  type KeyValueSpace,
+  type StoredEntry,
+} from '../space/key-value-space.ts';
+import { LargeValue } from '../space/large-value.ts';
 import { checkInt, checkString } from '../space/vector-ids.ts';
 import type { VectorSpace } from '../space/vector-space.ts';
 import { compileOptional } from '../space/where/compile.ts';
@@ -20,13 +26,14 @@ const noLimit = Number.POSITIVE_INFINITY;
 export function openEntryScan(
   options: ScanArguments,
   budgetBytes: number,
-): (space: KeyValueSpace) => SnapshotScan<Entry> {
+): (space: KeyValueSpace) => SnapshotScan<StoredEntry> {
   const limit = parseLimit(options.limit);
   const range = parseRange(options);
   return (space) => {
-    const source: ScanSource<Entry> = {
+    const source: ScanSource<StoredEntry> = {
       read: (most) => space.scan(range, most),
-      bytesOf: ({ key, value }) => key.length + value.length,
+      bytesOf: ({ key, value }) => key.length + (value instanceof LargeValue ? 0 : value.length),
+      farBytesOf: ({ value }) => (value instanceof LargeValue ? value.length : 0),
       cursorAt,
     };
     return new SnapshotScan(source, limit, budgetBytes);

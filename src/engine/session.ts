@@ -25,7 +25,7 @@ export class Session implements HandlersOf<'session'> {
   readonly #engine: DatabaseEngine;
   readonly #onClose: () => Promise<void>;
   readonly #spaces: SpaceAccess;
-  readonly #scans: ScanCalls = new ScanCalls();
+  readonly #scans: ScanCalls;
   readonly #access: Access;
   readonly #events: EventCalls;
   readonly #parts: { [P in Part]: HandlersOf<P> };
@@ -36,6 +36,7 @@ export class Session implements HandlersOf<'session'> {
     this.#engine = engine;
     this.#onClose = onClose;
     this.#spaces = new SpaceAccess(engine);
+    this.#scans = new ScanCalls(engine);
     this.#access = new Access(engine.users, {
       current: () => this.#spaces.current,
       scanned: (scan) => this.#scans.spaceOf(scan),

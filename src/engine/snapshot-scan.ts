@@ -13,9 +13,13 @@ export interface ScanSource<Item> {
   read(limit: number): Item[];
   bytesOf(item: Item): number;
   cursorAt(item: Item): string;
+  /** Bytes still to be loaded for an item, besides what was read. */
+  farBytesOf?(item: Item): number;
 }
 
 const chunkItems = 512;
+/** A step ends behind the item with which it has this much to load. */
+const chunkFarBytes = 8 * 1024 * 1024;
 
 export class SnapshotScan<Item> {
   readonly #source: ScanSource<Item>;
@@ -37,6 +41,11 @@ export class SnapshotScan<Item> {
     return this.#ended && this.#ahead.length === 0;
   }
 
+  /** Behind the last item that was given out. */
+  get cursor(): string | undefined {
+    return this.#cursor;
+  }
+
   /** @throws SNAPSHOT_LOST with `details.cursor` */
   next(): ScanStep<Item> {
     this.#begun = true;
@@ -52,10 +61,23 @@ export class SnapshotScan<Item> {
       }
       this.#fill();
     }
-    const items = this.#ahead.splice(0, chunkItems);
+    const items = this.#ahead.splice(0, this.#chunk());
     const last = items.at(-1);
     if (last !== undefined) this.#cursor = this.#source.cursorAt(last);
     return { items, done: this.finished, cursor: this.#cursor };
+  }
+
+  /** How many of the items read ahead make up a step. */
+  #chunk(): number {
+    const { farBytesOf } = this.#source;
+    if (farBytesOf === undefined) return chunkItems;
+    let bytes = 0;
+    let items = 0;
+    for (const item of this.#ahead) {
+      bytes += farBytesOf(item);
+      if (++items === chunkItems || bytes >= chunkFarBytes) break;
+    }
+    return items;
   }
 
   /** Called before the space changes. */

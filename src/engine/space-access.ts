@@ -48,7 +48,10 @@ export class SpaceAccess {
   }
 
   /** Answers without a promise where the space is in memory: a packed message of a thousand gets is then answered at once. */
-  read<Result>(entry: CatalogEntry, read: (resident: ResidentSpace) => Result): Result | Promise<Result> {
+  read<Result>(
+    entry: CatalogEntry,
+    read: (resident: ResidentSpace) => Result | Promise<Result>,
+  ): Result | Promise<Result> {
     const resident = this.engine.residentNow(entry);
     return resident === undefined ? this.engine.resident(entry).then(read) : read(resident);
   }

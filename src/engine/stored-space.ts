@@ -5,6 +5,7 @@
 
 import type { StorageFault } from '../api/database.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
+import { largeSegment } from '../space/large-value.ts';
 import type { LogEntry } from '../storage/backend.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
@@ -128,6 +129,11 @@ export class StoredSpace {
       }
     }
   }
+}
+
+/** Whether a block belongs to a large value, which only storage has: it is not part of the image. */
+export function isOfLargeValue(block: ManifestBlock): boolean {
+  return segmentOf(block) === largeSegment;
 }
 
 export function segmentOf(block: ManifestBlock): number {

@@ -12,7 +12,7 @@ import type { Manifest } from '../storage/manifest.ts';
 import { makeSpace, type StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { adopt, freshInstance } from './space-image.ts';
-import { blockFault, isDamage, StoredSpace } from './stored-space.ts';
+import { blockFault, isDamage, isOfLargeValue, StoredSpace } from './stored-space.ts';
 
 export interface Verification {
   readonly checksum: Checksum;
@@ -74,7 +74,7 @@ async function checkBlocks(
     let fault = 'fault' in read ? read.fault : undefined;
     if ('bytes' in read) {
       bytes += read.bytes.length;
-      if (deep) fault = adopt(entry, read.block, read.bytes, instance);
+      if (deep && !isOfLargeValue(read.block)) fault = adopt(entry, read.block, read.bytes, instance);
       else if (checksum(read.bytes) !== read.block.checksum)
         fault = blockFault(read.block, 'does not match its checksum');
     }

@@ -49,6 +49,7 @@ export interface CoreExports {
   kv_plan(keyLength: number, valueLength: number): number;
   kv_plan_many(count: number, bytes: number, deadlines: number): number;
   kv_sweep(now: number, most: number): number;
+  kv_due(now: number, out: number): number;
   kv_next_deadline(): number;
   kv_put(key: number, keyLength: number, value: number, valueLength: number, flags: number): number;
   kv_get(key: number, keyLength: number, out: number): number;

@@ -4,6 +4,7 @@ import type { Value } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import { checkKey, deadlineOf, putOperation } from './key-value-space.ts';
+import { LargeValue } from './large-value.ts';
 import type { PendingKeys } from './pending-keys.ts';
 import { toPublicId } from './vector-ids.ts';
 
@@ -34,7 +35,7 @@ export function increment(key: string, by: unknown): Decide<number | bigint> {
     if (typeof found !== 'string' || !canonicalInteger.test(found)) {
       throw shibuDbError(
         'NOT_A_NUMBER',
-        `Got ${shown(found)} under ${shown(key)}, expected an integer of 64 bits`,
+        `Got ${found instanceof LargeValue ? `${found.length} bytes` : shown(found)} under ${shown(key)}, expected an integer of 64 bits`,
       );
     }
     const sum = BigInt(found) + step;
@@ -49,15 +50,33 @@ export function increment(key: string, by: unknown): Decide<number | bigint> {
   };
 }
 
-/** Stores the value only if what is there is `expected`, of the same type; `undefined` expects that there is nothing. */
-export function putIf(key: string, value: unknown, expected: unknown, deadlineMs?: number): Decide<boolean> {
+/** Whether a large value that is there is the one expected. */
+export interface Compared {
+  readonly value: LargeValue;
+  readonly same: boolean;
+}
+
+/**
+ * Stores the value only if what is there is `expected`, of the same type; `undefined` expects that there is nothing. A large
+ * value that is there has been `compared` before; the answer is 'compare' when another has come in its place.
+ */
+export function putIf(
+  key: string,
+  value: unknown,
+  expected: unknown,
+  deadlineMs?: number,
+  compared?: Compared,
+): Decide<boolean | 'compare'> {
   const operations = putOperation(key, value, deadlineMs);
   if (expected !== undefined && typeof expected !== 'string' && !(expected instanceof Uint8Array)) {
     throw invalid(`Got ${shown(expected)} for expected, expected a string, a Uint8Array or undefined`);
   }
   return (keys) => {
-    const met = sameValue(keys.get(key), expected);
-    return { operations: met ? operations : nothing, answer: met };
+    const found = keys.get(key);
+    let met: boolean | 'compare' = 'compare';
+    if (!(found instanceof LargeValue)) met = sameValue(found, expected);
+    else if (compared?.value.is(found)) met = compared.same;
+    return { operations: met === true ? operations : nothing, answer: met };
   };
 }
 
@@ -72,7 +91,7 @@ export function expire(key: string, ttlMs: unknown): Decide<boolean> {
   };
 }
 
-function sameValue(a: Value | undefined, b: Value | undefined): boolean {
+export function sameValue(a: Value | undefined, b: Value | undefined): boolean {
   if (!(a instanceof Uint8Array) || !(b instanceof Uint8Array)) return a === b;
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -11,7 +11,8 @@ import {
   type KeyValueSpace,
   putOperation,
 } from './key-value-space.ts';
-import { encodePackedPuts } from './operation.ts';
+import { joined } from './large-bytes.ts';
+import { encodePackedPuts, type StoredForm } from './operation.ts';
 
 /** What one atomic call may carry, keys and values together. */
 export const batchBytesMax: number = 16 * 1024 * 1024;
@@ -28,7 +29,7 @@ export function putManyOperations(
   if (!Array.isArray(entries))
     throw invalid(`Got ${shown(entries)} for entries, expected an array of { key, value }`);
   const deadlines = entries.some((entry) => entry?.ttlMs !== undefined);
-  const operations = joined(
+  const operations = joinedAtMost(
     entries.map((entry: PutEntry, i) => {
       if (typeof entry !== 'object' || entry === null) {
         throw invalid(`Got ${shown(entry)} for entry ${i}, expected { key, value }`);
@@ -63,7 +64,7 @@ export function packedPutOperations({ keys, values }: PackedEntries): {
 
 export function deleteManyOperations(keys: readonly string[]): Uint8Array {
   checkKeys(keys);
-  return joined(keys.map(deleteOperation));
+  return joinedAtMost(keys.map(deleteOperation));
 }
 
 export function checkKeys(keys: unknown): void {
@@ -71,24 +72,21 @@ export function checkKeys(keys: unknown): void {
   for (const key of keys) checkKey(key);
 }
 
-/** @throws INVALID_ARGUMENT when what is found is more than one answer may carry */
-export function getMany(space: KeyValueSpace, keys: readonly string[]): PackedValues {
+/** An array where some are large. @throws INVALID_ARGUMENT when what is found is more than one answer may carry */
+export function getMany(
+  space: KeyValueSpace,
+  keys: readonly string[],
+): PackedValues | (StoredForm | undefined)[] {
   const values = space.getPacked(keys, batchBytesMax);
   if (values === undefined) throw tooLarge('The values found');
   return values;
 }
 
-function joined(operations: readonly Uint8Array[]): Uint8Array {
+function joinedAtMost(operations: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const operation of operations) length += operation.length;
   if (length > batchBytesMax) throw tooLarge('The entries');
-  const all = new Uint8Array(length);
-  let at = 0;
-  for (const operation of operations) {
-    all.set(operation, at);
-    at += operation.length;
-  }
-  return all;
+  return joined(operations);
 }
 
 function tooLarge(what: string): Error {

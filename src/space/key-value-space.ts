@@ -1,20 +1,15 @@
 /** A key-value space: keys are UTF-8 text ordered by bytes, values text or bytes. Over wasm/kv. */
 
 import type { PackedValues } from '../api/calls.ts';
-import type { Entry, Value } from '../api/database.ts';
+import type { Value } from '../api/database.ts';
 import { invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
-import {
-  emptyColumns,
-  joinColumns,
-  PackedKind,
-  packedKindShift,
-  packValues,
-  unpackValues,
-} from '../base/packed-values.ts';
+import { emptyColumns, joinColumns, PackedKind, packedKindShift } from '../base/packed-values.ts';
 import { encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
+import { LargeReferences } from './large-references.ts';
+import { LargeValue } from './large-value.ts';
 import {
   dataView,
   deadlineBytes,
@@ -22,6 +17,7 @@ import {
   encodePut,
   OperationKind,
   type OperationView,
+  type StoredForm,
   ValueFlags,
 } from './operation.ts';
 import type { Need, Space } from './space.ts';
@@ -60,6 +56,11 @@ export function checkKey(key: unknown): string {
 /** Encodes a put as an operation; it expires at `deadlineMs` if that is given. @throws INVALID_ARGUMENT */
 export function putOperation(key: string, value: unknown, deadlineMs?: number): Uint8Array {
   checkKey(key);
+  return encodePut(key, value instanceof LargeValue ? value : checkValue(value), deadlineMs);
+}
+
+/** @throws INVALID_ARGUMENT */
+export function checkValue(value: unknown): Value {
   if (value instanceof Uint8Array) {
     checkSize(value.length);
   } else if (typeof value === 'string') {
@@ -68,7 +69,7 @@ export function putOperation(key: string, value: unknown, deadlineMs?: number): 
   } else {
     throw invalid(`Got ${shown(value)} for value, expected a string or a Uint8Array`);
   }
-  return encodePut(key, value, deadlineMs);
+  return value;
 }
 
 /** When what lives `ttlMs` from `now` on expires; `undefined` for what does not. @throws INVALID_ARGUMENT */
@@ -91,6 +92,7 @@ function checkSize(bytes: number): void {
 
 export class KeyValueSpace implements Space {
   readonly instance: CoreInstance;
+  readonly large: LargeReferences = new LargeReferences();
 
   readonly #clock: () => number;
 
@@ -130,7 +132,36 @@ export class KeyValueSpace implements Space {
 
   /** Removes up to `most` expired entries; returns how many. */
   sweep(most: number): number {
-    return checkStatus(this.instance.exports.kv_sweep(this.now, most), 'sweep expired entries');
+    const { now } = this;
+    if (this.large.any) return this.#sweepEach(now, most);
+    return checkStatus(this.instance.exports.kv_sweep(now, most), 'sweep expired entries');
+  }
+
+  /** One by one, to see which of them are large. */
+  #sweepEach(now: number, most: number): number {
+    const { exports } = this.instance;
+    let removed = 0;
+    while (removed < most) {
+      const address = this.instance.scratch(keyBytesMax + 32);
+      const length = checkStatus(exports.kv_due(now, address), 'look for expired entries');
+      if (length === 0) break;
+      const former = this.#largeAt(address, length);
+      const swept = checkStatus(exports.kv_sweep(now, 1), 'sweep expired entries');
+      if (former !== undefined && this.#largeAt(address, length) === undefined)
+        this.large.replaced(former, undefined);
+      if (swept === 0) break;
+      removed++;
+    }
+    return removed;
+  }
+
+  /** The large value under a key that lies in scratch memory with 24 bytes of room behind it, expired or not. */
+  #largeAt(keyAddress: number, keyLength: number): LargeValue | undefined {
+    const found = this.#lookUp(keyAddress, keyLength);
+    if (found === undefined || (found.flags & ValueFlags.Large) === 0) return undefined;
+    assert(found.address !== 0, 'a reference is short and lies in its leaf');
+    const isText = (found.flags & ValueFlags.Bytes) === 0;
+    return LargeValue.decode(this.instance.bytes(), found.address + frontOf(found.flags), isText);
   }
 
   /** The earliest deadline; `undefined` when no entry has one. */
@@ -143,6 +174,7 @@ export class KeyValueSpace implements Space {
     const { exports } = this.instance;
     const view = dataView(body);
     const keyLength = view.getUint32(0, true);
+    if (this.large.any || (flags & ValueFlags.Large) !== 0) this.#noteLarge({ kind, flags, body });
     const address = this.instance.scratch(body.length + 32);
     this.instance.bytes().set(body, address);
     if (kind === OperationKind.Put) {
@@ -158,7 +190,23 @@ export class KeyValueSpace implements Space {
     return wasThere;
   }
 
-  get(key: string): Value | undefined {
+  /** Before an operation is applied: which large value goes, which comes. */
+  #noteLarge({ kind, flags, body }: OperationView): void {
+    const put = kind === OperationKind.Put;
+    const view = dataView(body);
+    const keyLength = view.getUint32(0, true);
+    const keyAt = put ? 8 : 4;
+    const address = this.instance.scratch(keyLength + 32);
+    this.instance.bytes().set(body.subarray(keyAt, keyAt + keyLength), address);
+    const former = this.#largeAt(address, keyLength);
+    const current = put
+      ? readStored(body, keyAt + keyLength, view.getUint32(4, true), flags).value
+      : undefined;
+    this.large.replaced(former, current instanceof LargeValue ? current : undefined);
+  }
+
+  /** A large value comes as the reference to it. */
+  get(key: string): StoredForm | undefined {
     return this.getStored(key)?.value;
   }
 
@@ -168,21 +216,26 @@ export class KeyValueSpace implements Space {
     if (found === undefined) return undefined;
     const { address, length, flags, deadlineMs } = found;
     if (address === 0 && length > 0)
-      return { value: this.#readLarge(encodeUtf8(key), length, flags), deadlineMs };
+      return { value: this.#readFar(encodeUtf8(key), length, flags), deadlineMs };
     const front = frontOf(flags);
     return { value: toValue(this.instance.bytes(), address + front, length - front, flags), deadlineMs };
   }
 
   /**
-   * The values of many keys as columns; `undefined` when they and the keys have more than `bytesMax` bytes. Requires: checked
-   * keys. The core looks them up in groups, whose cache misses overlap.
+   * The values of many keys as columns; `undefined` when they and the keys have more than `bytesMax` bytes; an array when some
+   * are large. Requires: checked keys. The core looks them up in groups, whose cache misses overlap.
    */
-  getPacked(keys: readonly string[], bytesMax: number): PackedValues | undefined {
+  getPacked(
+    keys: readonly string[],
+    bytesMax: number,
+  ): PackedValues | (StoredForm | undefined)[] | undefined {
     const chunks: PackedValues[] = [];
     let bytes = 0;
     for (const key of keys) bytes += key.length;
     for (let from = 0; from < keys.length; ) {
       const chunk = this.#getColumns(keys, from);
+      if (chunk.heads.some((head) => head >>> packedKindShift === PackedKind.Apart))
+        return this.#getEach(keys, bytesMax);
       chunks.push(chunk);
       from += chunk.heads.length;
       bytes += chunk.bytes.length;
@@ -230,18 +283,20 @@ export class KeyValueSpace implements Space {
     const columns = emptyColumns(done, used);
     columns.heads.set(this.instance.u32(headsAt, done));
     columns.bytes.set(this.instance.bytes().subarray(out, out + used));
-    return this.#withLarge(columns, keys, from);
+    return columns;
   }
 
-  /** Fetches the values that were too large for the buffer. */
-  #withLarge(columns: PackedValues, keys: readonly string[], from: number): PackedValues {
-    if (!columns.heads.some((head) => head >>> packedKindShift === PackedKind.Apart)) return columns;
-    const values = unpackValues(columns).map((value, i) =>
-      (columns.heads[i] as number) >>> packedKindShift === PackedKind.Apart
-        ? this.get(keys[from + i] as string)
-        : value,
-    );
-    return packValues(values);
+  /** Where some are not among the columns. */
+  #getEach(keys: readonly string[], bytesMax: number): (StoredForm | undefined)[] | undefined {
+    let bytes = 0;
+    const values: (StoredForm | undefined)[] = [];
+    for (const key of keys) {
+      const value = this.get(key);
+      bytes += key.length + (value?.length ?? 0);
+      if (bytes > bytesMax) return undefined;
+      values.push(value);
+    }
+    return values;
   }
 
   has(key: string): boolean {
@@ -255,6 +310,12 @@ export class KeyValueSpace implements Space {
 
   /** Looks a key up that lies in scratch memory, with 24 bytes of room behind it. */
   #find(keyAddress: number, keyLength: number): Located | undefined {
+    const found = this.#lookUp(keyAddress, keyLength);
+    const expired = found?.deadlineMs !== undefined && found.deadlineMs <= this.now;
+    return expired ? undefined : found;
+  }
+
+  #lookUp(keyAddress: number, keyLength: number): Located | undefined {
     const { exports } = this.instance;
     const meta = (keyAddress + keyLength + 7) & ~7;
     const status = checkStatus(exports.kv_get(keyAddress, keyLength, meta), 'get');
@@ -264,17 +325,17 @@ export class KeyValueSpace implements Space {
     if ((flags & ValueFlags.Deadline) === 0) return { address, length, flags, deadlineMs: undefined };
     if (address === 0) checkApplied(exports.kv_read(keyAddress, keyLength, 0, meta, deadlineBytes), 'get');
     const deadlineMs = readDeadline(this.instance.bytes(), address === 0 ? meta : address);
-    return deadlineMs <= this.now ? undefined : { address, length, flags, deadlineMs };
+    return { address, length, flags, deadlineMs };
   }
 
   /** Requires: the value, its deadline included, has `length` bytes and lies in pages of its own. */
-  #readLarge(key: Uint8Array, length: number, flags: number): Value {
+  #readFar(key: Uint8Array, length: number, flags: number): StoredForm {
     const front = frontOf(flags);
     const address = this.instance.scratch(key.length + length);
     this.instance.bytes().set(key, address);
     const out = address + key.length;
     const { exports } = this.instance;
-    checkApplied(exports.kv_read(address, key.length, front, out, length - front), 'read a large value');
+    checkApplied(exports.kv_read(address, key.length, front, out, length - front), 'read a long value');
     return toValue(this.instance.bytes(), out, length - front, flags);
   }
 
@@ -282,7 +343,7 @@ export class KeyValueSpace implements Space {
    * The next entries of a range, at most `limit` and as many as fit a buffer; none: the range is done. Moves the range
    * behind what it has read.
    */
-  scan(range: KeyRange, limit: number): Entry[] {
+  scan(range: KeyRange, limit: number): StoredEntry[] {
     for (;;) {
       const { entries, read, lastKey } = this.#scanOnce(range, limit);
       if (lastKey !== undefined) continueBehind(range, lastKey);
@@ -300,7 +361,7 @@ export class KeyValueSpace implements Space {
     }
   }
 
-  #scanOnce(range: KeyRange, limit: number, withLarge = true): ScanChunk {
+  #scanOnce(range: KeyRange, limit: number, withFar = true): ScanChunk {
     const { start, end } = range;
     const endLength = end?.length ?? 0;
     const address = this.instance.scratch(start.length + endLength + 16 + scanBufferBytes);
@@ -323,12 +384,12 @@ export class KeyValueSpace implements Space {
       ),
       'scan',
     );
-    return this.#unpack(out, count, withLarge);
+    return this.#unpack(out, count, withFar);
   }
 
-  #unpack(out: number, count: number, withLarge: boolean): ScanChunk {
-    const entries: Entry[] = [];
-    const large: { entry: Entry; length: number; flags: number }[] = [];
+  #unpack(out: number, count: number, withFar: boolean): ScanChunk {
+    const entries: StoredEntry[] = [];
+    const far: { entry: StoredEntry; length: number; flags: number }[] = [];
     const bytes = this.instance.bytes();
     const view = new DataView(bytes.buffer);
     let at = out;
@@ -347,22 +408,28 @@ export class KeyValueSpace implements Space {
       const value = leftOut ? '' : toValue(bytes, valueAt + front, length - front, flags);
       const entry = { key: readUtf8(bytes, keyAt, keyLength), value };
       entries.push(entry);
-      if (leftOut && withLarge) large.push({ entry, length, flags: flags & 0xff });
+      if (leftOut && withFar) far.push({ entry, length, flags: flags & 0xff });
     }
     const lastKey = count === 0 ? undefined : bytes.slice(keyAt, keyAt + keyLength);
-    // Reading a large value moves the scratch buffer, so it waits until everything else is out of it.
-    const expired = new Set<Entry>();
-    for (const { entry, length, flags } of large) {
+    // Reading a long value moves the scratch buffer, so it waits until everything else is out of it.
+    const expired = new Set<StoredEntry>();
+    for (const { entry, length, flags } of far) {
       if ((flags & ValueFlags.Deadline) !== 0 && !this.has(entry.key)) expired.add(entry);
-      else entry.value = this.#readLarge(encodeUtf8(entry.key), length, flags);
+      else entry.value = this.#readFar(encodeUtf8(entry.key), length, flags);
     }
     const living = expired.size === 0 ? entries : entries.filter((entry) => !expired.has(entry));
     return { entries: living, read: count, lastKey };
   }
 }
 
+/** An entry as the space holds it. */
+export interface StoredEntry {
+  readonly key: string;
+  value: StoredForm;
+}
+
 interface ScanChunk {
-  entries: Entry[];
+  entries: StoredEntry[];
   /** Entries met, expired ones included. */
   read: number;
   lastKey: Uint8Array | undefined;
@@ -377,7 +444,7 @@ interface Located {
 }
 
 export interface StoredValue {
-  readonly value: Value;
+  readonly value: StoredForm;
   readonly deadlineMs: number | undefined;
 }
 
@@ -409,7 +476,8 @@ export function readStored(bytes: Uint8Array, at: number, length: number, flags:
 }
 
 /** A copy of a value, of the type it was put as. */
-function toValue(bytes: Uint8Array, at: number, length: number, flags: number): Value {
+function toValue(bytes: Uint8Array, at: number, length: number, flags: number): StoredForm {
+  if ((flags & ValueFlags.Large) !== 0) return LargeValue.decode(bytes, at, (flags & ValueFlags.Bytes) === 0);
   return (flags & ValueFlags.Bytes) === 0 ? readUtf8(bytes, at, length) : bytes.slice(at, at + length);
 }
 

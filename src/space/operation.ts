@@ -4,7 +4,8 @@
  *   operation := kind u8, flags u8, reserved u16, length u32 (of the body), body, padding to 8
  *
  *   1 put             body := key_length u32, value_length u32, key, value        flags: ValueFlags; with a deadline
- *                                                                                   the value begins with it, u64
+ *                                                                                   the value begins with it, u64;
+ *                                                                                   a large value is a reference
  *   2 delete          body := key_length u32, key
  *   3 insert vectors  body := count u32, reserved u32, ids i64[count], vectors f32[count * dimension], for metrics of
  *                              bits u8[count * dimension / 8 rounded up]
@@ -22,6 +23,7 @@
 import type { VectorData } from '../api/database.ts';
 import { PackedKind, packedKindShift, packedLengthMask } from '../base/packed-values.ts';
 import { writeUtf8 } from '../base/text.ts';
+import { LargeValue, largeReferenceBytes } from './large-value.ts';
 import type { MetadataRows } from './metadata/packed.ts';
 
 export const OperationKind = {
@@ -37,8 +39,8 @@ export const OperationKind = {
 
 export const UpdateFlags = { Merge: 0, Replace: 1 } as const;
 
-/** `Deadline`: the value begins with it, u64 milliseconds since 1970. */
-export const ValueFlags = { Text: 0, Bytes: 1, Deadline: 2 } as const;
+/** `Deadline`: the value begins with it, u64 milliseconds since 1970. `Large`: the rest of it is a `LargeValue`. */
+export const ValueFlags = { Text: 0, Bytes: 1, Deadline: 2, Large: 4 } as const;
 export const deadlineBytes = 8;
 
 export const operationHeaderBytes = 8;
@@ -90,16 +92,21 @@ function writeU32(bytes: Uint8Array, at: number, value: number): void {
 }
 
 /** `deadlineMs`: when it expires, by the wall clock; `undefined`: never. Requires: well-formed texts. */
-export function encodePut(key: string, value: string | Uint8Array, deadlineMs?: number): Uint8Array {
-  const flags = typeof value === 'string' ? ValueFlags.Text : ValueFlags.Bytes;
+export function encodePut(key: string, value: StoredForm, deadlineMs?: number): Uint8Array {
+  const flags = flagsOf(value);
   const front = deadlineMs === undefined ? 0 : deadlineBytes;
-  const valueRoom = typeof value === 'string' ? value.length * 3 : value.length;
+  let valueRoom = largeReferenceBytes;
+  if (typeof value === 'string') valueRoom = value.length * 3;
+  else if (value instanceof Uint8Array) valueRoom = value.length;
   const bytes = room(operationHeaderBytes + 24 + key.length * 3 + valueRoom);
   const keyLength = writeUtf8(key, bytes, 16);
   const valueAt = 16 + keyLength + front;
   let valueLength = front;
   if (typeof value === 'string') {
     valueLength += writeUtf8(value, bytes, valueAt);
+  } else if (value instanceof LargeValue) {
+    value.encode(bytes, valueAt);
+    valueLength += largeReferenceBytes;
   } else {
     bytes.set(value, valueAt);
     valueLength += value.length;
@@ -112,6 +119,16 @@ export function encodePut(key: string, value: string | Uint8Array, deadlineMs?: 
   writeU32(bytes, 12, valueLength);
   const allFlags = front === 0 ? flags : flags | ValueFlags.Deadline;
   return cut(bytes, OperationKind.Put, allFlags, 8 + keyLength + valueLength);
+}
+
+/** A value as a space holds it. */
+export type StoredForm = string | Uint8Array | LargeValue;
+
+function flagsOf(value: StoredForm): number {
+  if (typeof value === 'string') return ValueFlags.Text;
+  if (value instanceof LargeValue)
+    return ValueFlags.Large | (value.isText ? ValueFlags.Text : ValueFlags.Bytes);
+  return ValueFlags.Bytes;
 }
 
 /** Puts of packed values without deadlines, one after another. Requires: checked keys, a head for each. */

@@ -3,10 +3,9 @@
  * (`increment`, `putIf`) are decided against. The log then holds their outcome, not their condition.
  */
 
-import type { Value } from '../api/database.ts';
 import { readUtf8 } from '../base/text.ts';
 import { type KeyValueSpace, readStored, type StoredValue } from './key-value-space.ts';
-import { dataView, OperationKind, operationsIn } from './operation.ts';
+import { dataView, OperationKind, operationsIn, type StoredForm } from './operation.ts';
 
 export class PendingKeys {
   readonly #space: KeyValueSpace;
@@ -16,7 +15,7 @@ export class PendingKeys {
     this.#space = space;
   }
 
-  get(key: string): Value | undefined {
+  get(key: string): StoredForm | undefined {
     return this.getStored(key)?.value;
   }
 

@@ -2,6 +2,9 @@
  * Where bytes are kept: what every storage backend offers the engine. A backend sees bytes and names, never vectors or
  * keys; whether the bytes are right is checked above it, by checksum.
  *
+ * Large values need nothing of their own from a backend: they are blocks of segment 7 (engine/large-values.ts), written by
+ * `writeBlocks` and named by manifests published between checkpoints, with the generation the next checkpoint will have.
+ *
  * Every method that writes is one transaction: whole or not at all. A method rejects with a `ShibuDbError`
  * (`QUOTA_EXCEEDED`, `STORAGE_FAILED`, `CLOSED`; `NOT_OWNER` when another has taken the storage over: nothing was written).
  */

@@ -2,7 +2,7 @@
  * The manifest of a space: which version of every block makes up its image, and where the log goes on.
  *
  *   manifest := epoch u32, generation u32, log_from f64, count u32, reserved u32,
- *               count x { block u32, generation u32, used_bytes u32, reserved u32, checksum u64 }
+ *               count x { block u32, generation u32, used_bytes u32, pending_pieces u32, checksum u64 }
  *
  * inside an envelope (envelope.ts).
  */
@@ -19,6 +19,11 @@ export interface ManifestBlock {
   readonly usedBytes: number;
   /** XXH64 of the stored bytes. */
   readonly checksum: bigint;
+  /**
+   * Of the first block of a large value whose put may not be in the image: how many blocks it has. Unless the log has that
+   * put, nothing refers to them.
+   */
+  readonly pendingPieces?: number;
 }
 
 export interface Manifest {
@@ -46,6 +51,7 @@ export function encodeManifest(manifest: Manifest, checksum: Checksum): Uint8Arr
     view.setUint32(at, block.block, true);
     view.setUint32(at + 4, block.generation, true);
     view.setUint32(at + 8, block.usedBytes, true);
+    view.setUint32(at + 12, block.pendingPieces ?? 0, true);
     view.setBigUint64(at + 16, block.checksum, true);
     at += entryBytes;
   }
@@ -65,11 +71,13 @@ export function decodeManifest(bytes: Uint8Array, checksum: Checksum, what: stri
   const blocks = new Map<number, ManifestBlock>();
   for (let at = fixedBytes; at < payload.length; at += entryBytes) {
     const block = view.getUint32(at, true);
+    const pendingPieces = view.getUint32(at + 12, true);
     blocks.set(block, {
       block,
       generation: view.getUint32(at + 4, true),
       usedBytes: view.getUint32(at + 8, true),
       checksum: view.getBigUint64(at + 16, true),
+      ...(pendingPieces === 0 ? {} : { pendingPieces }),
     });
   }
   return {

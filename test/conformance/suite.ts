@@ -8,6 +8,7 @@ import { eventCases } from './cases/events.ts';
 import { filterCases } from './cases/filters.ts';
 import { keyValueCases } from './cases/key-value.ts';
 import { keyValueCallCases } from './cases/key-value-calls.ts';
+import { largeValueCases } from './cases/large-values.ts';
 import { metadataCases } from './cases/metadata.ts';
 import { metricCases } from './cases/metrics.ts';
 import { scanCases } from './cases/scans.ts';
@@ -21,6 +22,7 @@ export const suite: readonly Case[] = [
   ...spaceCases,
   ...keyValueCases,
   ...keyValueCallCases,
+  ...largeValueCases,
   ...scanCases,
   ...vectorCases,
   ...idCases,

@@ -97,7 +97,7 @@ test('the build and the core can be chosen', async () => {
   }
   const missing = path.join(folder.path, 'missing.wasm');
   await assert.rejects(() => open(folder.path, { wasm: missing }), {
-    code: 'UNSUPPORTED',
+    code: 'WASM_UNAVAILABLE',
     message: /missing\.wasm/,
   });
 });

@@ -77,7 +77,7 @@ bool add_column(const Btree& tree, const ValueView& value, u64 now, u32& head, u
     }
   }
   const u32 length = value.length - front;
-  if (length > out_bytes) {
+  if (length > out_bytes || (value.flags & kValueIsLarge) != 0) {
     head = kColumnApart | value.length;
     return true;
   }
@@ -250,6 +250,18 @@ u32 KvSpace::sweep(u64 now, u32 most, Status& status) {
   }
   if (status == kNotFound) status = kOk;
   return removed;
+}
+
+Status KvSpace::due(u64 now, u8* key, u32& key_bytes) const {
+  TreeCursor cursor(deadlines_);
+  if (deadlines_.count() == 0) return kNotFound;
+  const Status status = cursor.first();
+  if (status != kOk) return status;
+  if (__builtin_bswap64(load<u64>(cursor.key().data)) > now) return kNotFound;
+  const ValueView line = cursor.value();
+  if (line.length > kKeyBytesMax) return kCorrupt;
+  key_bytes = line.length;
+  return deadlines_.read_value(line, 0, key, line.length);
 }
 
 u64 KvSpace::next_deadline() const {

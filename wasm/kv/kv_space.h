@@ -24,8 +24,9 @@ enum KvSegment : SegmentId { kKvMeta = 0, kKvTree = 1, kKvDeadlines = 2 };
 enum ValueFlag : u8 {
   kValueIsBytes = 1,      // a Uint8Array; else a string's UTF-8
   kValueHasDeadline = 2,  // the value's first 8 bytes are its deadline
+  kValueIsLarge = 4,      // the rest of it says where the host keeps the value's bytes
 };
-constexpr u32 kValueFlagsKnown = kValueIsBytes | kValueHasDeadline;
+constexpr u32 kValueFlagsKnown = kValueIsBytes | kValueHasDeadline | kValueIsLarge;
 
 constexpr u64 kKvMagic = 0x56454B5542494853;  // "SHIBUKEV"
 constexpr u32 kKvVersion = 1;
@@ -50,7 +51,7 @@ enum ColumnKind : u32 {
   kColumnMissing = 0,
   kColumnText = 1u << 30,
   kColumnBytes = 2u << 30,
-  kColumnApart = 3u << 30,  // larger than the whole buffer, and not there; its length counts its deadline too
+  kColumnApart = 3u << 30,  // kept by the host, or larger than the whole buffer, and not there; its length counts its deadline too
 };
 
 enum PackedFlag : u32 {
@@ -82,6 +83,9 @@ class KvSpace {
   Status remove(Bytes key);
   /// Removes at most `most` entries whose deadline is `now` or earlier. Returns how many.
   u32 sweep(u64 now, u32 most, Status& status);
+  /// The key that `sweep` would look at first, if its line is due: its bytes go to `key`, which has room for the longest.
+  /// kNotFound when nothing is due.
+  Status due(u64 now, u8* key, u32& key_bytes) const;
   /// The earliest deadline, 0 when there is none.
   u64 next_deadline() const;
 

@@ -5,13 +5,16 @@
  */
 
 import type { CallContext } from '../../api/calls.ts';
-import { continueBehind, type KeyRange } from '../../space/key-value-space.ts';
+import type { Value } from '../../api/database.ts';
+import { continueBehind, type KeyRange, type StoredEntry } from '../../space/key-value-space.ts';
+import { LargeValue } from '../../space/large-value.ts';
 import { PackedMetadata } from '../../space/metadata/packed.ts';
 import { isOfBits, vectorBytes, vectorItems } from '../../space/metrics.ts';
 import { encodeInsertInts, encodeInsertStrings, encodePut } from '../../space/operation.ts';
 import { type CatalogEntry, vectorKind } from '../../storage/catalog.ts';
 import { EnvelopeKind } from '../../storage/envelope.ts';
 import type { DatabaseEngine } from '../database-engine.ts';
+import type { ResidentSpace } from '../resident-space.ts';
 import { FrameWriter, frameBytesAim } from './frames.ts';
 
 const keysPerStep = 512;
@@ -74,24 +77,40 @@ async function* keyValueSteps(
   const range: KeyRange = { start: new Uint8Array(0), startExclusive: false, end: undefined, reverse: false };
   for (;;) {
     // Not kept: between two steps the space may be let go, or be opened again.
-    const { keyValue } = await engine.resident(entry);
-    const keys = keyValue.scanKeys(range, keysPerStep);
-    const operations: Uint8Array[] = [];
+    const resident = await engine.resident(entry);
+    const entries: (StoredEntry & { deadlineMs: number | undefined })[] = [];
     let bytes = 0;
     let last: string | undefined;
-    for (const key of keys) {
-      const stored = keyValue.getStored(key);
+    for (const key of resident.keyValue.scanKeys(range, keysPerStep)) {
+      const stored = resident.keyValue.getStored(key);
       last = key;
       if (stored === undefined) continue;
-      const put = encodePut(key, stored.value, stored.deadlineMs);
-      operations.push(put);
-      bytes += put.length;
+      entries.push({ key, ...stored });
+      bytes += key.length + stored.value.length;
       if (bytes >= frameBytesAim) break;
     }
-    for (const operation of operations) yield { operation, count: 1 };
+    for (const { key, value, deadlineMs } of entries) {
+      const whole =
+        value instanceof LargeValue ? await loadLarge(engine, entry, resident, key, value) : value;
+      if (whole !== undefined) yield { operation: encodePut(key, whole, deadlineMs), count: 1 };
+    }
     if (last === undefined) return;
     continueBehind(range, new TextEncoder().encode(last));
   }
+}
+
+async function loadLarge(
+  engine: DatabaseEngine,
+  entry: CatalogEntry,
+  resident: ResidentSpace,
+  key: string,
+  value: LargeValue,
+): Promise<Value | undefined> {
+  const [whole] = await engine.large.settle({ resident, values: [value] }, async () => {
+    const current = await engine.resident(entry);
+    return { resident: current, values: [current.keyValue.get(key)] };
+  });
+  return whole;
 }
 
 async function* vectorSteps(

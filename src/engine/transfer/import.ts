@@ -7,7 +7,9 @@
 import type { Metadata, Progress, PutEntry, VectorData } from '../../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { putManyOperations } from '../../space/key-value-batch.ts';
-import { readDeadline } from '../../space/key-value-space.ts';
+import { checkKey, deadlineOf, putOperation, readDeadline } from '../../space/key-value-space.ts';
+import { cutIfLarge, type LargeBytes } from '../../space/large-bytes.ts';
+import type { LargeValue } from '../../space/large-value.ts';
 import { readRecord } from '../../space/metadata/record.ts';
 import { isOfBits, vectorBytes } from '../../space/metrics.ts';
 import {
@@ -159,12 +161,30 @@ export class Import {
     const now = this.#engine.wallClock();
     const entries = operations.map((operation) => entryOf(operation, now));
     // What has expired on the way counts as read, and is not stored.
-    const living = entries.filter((each): each is PutEntry => each !== undefined);
+    const living: PutEntry[] = [];
+    for (const each of entries) {
+      const large = cutIfLarge(each?.value);
+      if (each === undefined) continue;
+      if (large === undefined) living.push(each);
+      else await this.#putLarge(entry, each, large);
+    }
     if (living.length > 0) {
       const { operations: bytes, count, deadlines } = putManyOperations(living, now);
       await this.#engine.submit(entry, bytes, { count, bytes: bytes.length, deadlines });
     }
     return entries.length;
+  }
+
+  /** Goes before the others of its frame: no key is in it twice. */
+  async #putLarge(entry: CatalogEntry, { key, ttlMs }: PutEntry, large: LargeBytes): Promise<void> {
+    checkKey(key);
+    const deadlineMs = deadlineOf(ttlMs, this.#engine.wallClock());
+    const encode = ([stored]: readonly LargeValue[]): Uint8Array => putOperation(key, stored, deadlineMs);
+    await this.#engine.putLarge(
+      entry,
+      { large: [large], encode },
+      { count: 1, deadlines: ttlMs !== undefined },
+    );
   }
 
   async #insert(entry: CatalogEntry, operations: OperationView[]): Promise<number> {

@@ -89,10 +89,11 @@ export const eventCases: Case[] = [
       await db.createSpace('shared', 'key-value');
       await db.createUser({ username: 'ann', password: 'pw', permissions: { shared: 'write' } });
       // What is written now is checkpointed after it was idle for a while, whoever is signed in by then.
-      await db.put('k', 'v'.repeat(700_000), { space: 'secret' });
+      const entries = Array.from({ length: 4 }, (_, i) => ({ key: `k${i}`, value: 'v'.repeat(200_000) }));
+      await db.putMany(entries, { space: 'secret' });
       await db.authenticate('ann', 'pw');
       const told = next(db, 'checkpoint');
-      await db.put('k', 'v'.repeat(700_000), { space: 'shared' });
+      await db.putMany(entries, { space: 'shared' });
       await told;
       same(heard, ['shared']);
     },
