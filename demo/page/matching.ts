@@ -29,6 +29,8 @@ export class Matching {
   readonly #hooks: MatchingHooks;
   readonly #lexical: Embedder = createLexicalEmbedder();
   #choice: EmbedderChoice = 'words';
+  /** Whether somebody chose, now or on an earlier visit. */
+  #isChosen = false;
   #active: Indexer | undefined;
   #loading: AbortController | undefined;
 
@@ -42,6 +44,7 @@ export class Matching {
   async restore(): Promise<void> {
     const stored = await this.#library.setting(SETTING);
     const known = stored === 'words' || stored === 'minilm' ? stored : undefined;
+    this.#isChosen = (this.#settings.embedder ?? known) !== undefined;
     this.#choice = this.#settings.embedder ?? known ?? (navigator.onLine ? 'minilm' : 'words');
     if (this.#choice === 'words') await this.#activate(this.#lexical);
     else this.#hooks.onChange();
@@ -67,6 +70,7 @@ export class Matching {
   /** Changes the embedder. It is got ready by the next `ready` call. */
   async choose(choice: EmbedderChoice): Promise<void> {
     this.#choice = choice;
+    this.#isChosen = true;
     this.#active = undefined;
     await this.#library.setSetting(SETTING, choice);
     if (choice === 'words') await this.#activate(this.#lexical);
@@ -90,6 +94,8 @@ export class Matching {
       this.#choice = 'words';
       const active = await this.#activate(this.#lexical);
       this.#hooks.onFallback(error);
+      // Told once. Who never asked for the model need not hear at every visit that it cannot be had.
+      if (!this.#isChosen) await this.#library.setSetting(SETTING, 'words');
       return active;
     } finally {
       this.#loading = undefined;

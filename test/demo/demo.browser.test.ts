@@ -399,6 +399,23 @@ export async function pipeline(task, model, { dtype, progress_callback }) {
   };
 }`;
 
+test('a model that nobody asked for and that cannot be had is told once', { skip }, async (t) => {
+  const { browser } = await launch();
+  const page = await browser.context.newPage();
+  await page.route(/^https?:\/\/(?!127\.0\.0\.1)/, (route) => route.abort());
+  await page.goto(server.url);
+  await page.locator('main:not([inert])').waitFor();
+  if (!(await page.evaluate(() => navigator.onLine))) return t.skip('this machine says that it is offline');
+  await page.getByRole('button', { name: 'Use the sample' }).click();
+  await message(page, 'could not be loaded').waitFor();
+  await message(page, /passages indexed/).waitFor();
+  await page.reload();
+  await page.locator('main:not([inert])').waitFor();
+  await search(page, 'sourdough starter');
+  await firstResult(page).getByText('sourdough.md').waitFor();
+  assert.equal(await page.locator('.message.is-error').count(), 0);
+});
+
 test('the sentence model is fetched at first use, has a space of its own, and is missed gracefully', {
   skip,
 }, async () => {
