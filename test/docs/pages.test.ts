@@ -11,7 +11,7 @@ const sources = {
   'from-shibudb.md': `ShibuDbClient connect authenticate use_space create_space delete_space list_spaces put get delete
     insert_vector search_topk range_search get_vector delete_vector create_user update_user_password update_user_role
     update_user_permissions delete_user get_user close create_connection_pool get_connection get_stats User SpaceInfo
-    ConnectionConfig ShibuDbError AuthenticationError ConnectionError QueryError PoolExhaustedError`,
+    ConnectionConfig indexed_metadata_fields metadata where ShibuDbError AuthenticationError ConnectionError QueryError PoolExhaustedError`,
   'from-nubdb.md': `SET GET DEL DELETE EXISTS INCR DECR SIZE CLEAR QUIT EXIT always every_n_ops every_n_seconds
     fsync_policy fsync_ops_threshold`,
 };
