@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { RawClient, served } from './served.ts';
+import { RawClient, admin as root, served } from './served.ts';
 
 const folder = path.resolve(import.meta.dirname, '../../../shared/protocols/shibudb');
 const isMissing = existsSync(folder) ? false : `the recordings are not there: ${folder}`;
@@ -250,6 +250,50 @@ test('recorded conversations with the real server', { skip: isMissing, timeout: 
   assert.deepEqual(unknown, []);
   assert.ok(same > 500, `only ${same} answers were the same`);
   for (const { reason } of differences) assert.ok(needed.has(reason), `nothing differs because ${reason}`);
+});
+
+test('metadata and filters of 1.2, on an index too', async (t) => {
+  const { portOf } = await served(t, { shibudb: 0 });
+  using client = await RawClient.open(portOf('shibudb'));
+  const ask = async (query: object): Promise<string> =>
+    JSON.parse(await client.ask(`${JSON.stringify(query)}\n`)).message;
+  await ask(root);
+  const fields = [
+    { name: 'category', type: 'string' },
+    { name: 'year', type: 'int' },
+  ];
+  const space = {
+    engine_type: 'vector',
+    dimension: 2,
+    index_type: 'HNSW8',
+    metric: 'L2',
+    indexed_metadata_fields: fields,
+  };
+  assert.equal(await ask({ type: 'CREATE_SPACE', space: 'm', ...space }), 'SPACE_CREATED');
+  for (let i = 0; i < 10; i++) {
+    const metadata = { category: i % 2 === 0 ? 'even' : 'odd', year: 2000 + i };
+    assert.equal(
+      await ask({ type: 'INSERT_VECTOR', space: 'm', key: String(i), value: `${i},0`, metadata }),
+      'VECTOR_INSERTED',
+    );
+  }
+  const search = { type: 'SEARCH_TOPK', space: 'm', value: '0,0', dimension: 2 };
+  const even = { op: 'eq', field: 'category', value: 'even' };
+  const late = { op: 'between', field: 'year', values: [2003, 2008] };
+  assert.equal(
+    await ask({ ...search, filter: { op: 'and', filters: [even, late] } }),
+    '[{"id": 4, "distance": 16.000000}, {"id": 6, "distance": 36.000000}]',
+  );
+  assert.equal(
+    await ask({ ...search, filter: { op: 'not', filters: [even] } }),
+    '[{"id": 1, "distance": 1.000000}, {"id": 3, "distance": 9.000000}]',
+  );
+  const range = { type: 'RANGE_SEARCH', space: 'm', value: '0,0', radius: 5 };
+  assert.equal(
+    await ask({ ...range, filter: even }),
+    '[{"id": 0, "distance": 0.000000}, {"id": 2, "distance": 4.000000}]',
+  );
+  assert.match(await ask({ ...search, filter: { op: 'eq', field: 'colour', value: 1 } }), /"colour"/);
 });
 
 test('rights that are taken away are gone in open connections, and no hash of a password is told', async (t) => {

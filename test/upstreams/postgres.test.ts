@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test';
 import { PGlite } from '@electric-sql/pglite';
 import { vector } from '@electric-sql/pglite-pgvector';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
-import type { Database } from '../../src/api/database.ts';
+import type { Database, Where } from '../../src/api/database.ts';
 import { missing } from '../support/debian.ts';
 import { Random } from '../support/random.ts';
 import { bridged, checkKeyValue, checkScans, refused } from './bridged.ts';
@@ -202,4 +202,101 @@ test('a real server: strict key-value spaces, atomic calls, and what it lacks', 
     await refused(db.createSpace('v', 'vector', { dimension: 2 }), 'postgres', 'createSpace');
   await db.deleteSpace('kv');
   await assert.rejects(kv.get('a'), { code: 'SPACE_NOT_FOUND' });
+});
+
+test('pgvector: metadata, and where as SQL, answer as the engine does', { timeout }, async (t) => {
+  const { db } = await bridged(t, await pglite(t));
+  const metadataFields = [
+    { name: 'category', type: 'string' },
+    { name: 'it\'s "odd" -- name', type: 'int' },
+    { name: 'price', type: 'float' },
+    { name: 'sold', type: 'bool' },
+    { name: 'tags', type: 'string[]' },
+  ] as const;
+  const options = { dimension: 4, metadataFields: [...metadataFields], durability: 'none' } as const;
+  const spaces = ['far', 'local far'];
+  const random = new Random(5);
+  const vectors = random.vectors(200 * 4);
+  const ids = Array.from({ length: 200 }, (_, i) => i);
+  const metadata = ids.map((i) =>
+    i % 11 === 0
+      ? undefined
+      : {
+          category: ['a', 'B', "c'); DROP TABLE x; --", 'ä'][i % 4] ?? '',
+          'it\'s "odd" -- name': i * 7 - 300,
+          ...(i % 3 === 0 ? {} : { price: i / 8 }),
+          sold: i % 2 === 0,
+          tags: i % 5 === 0 ? [] : [`t${i % 5}`, `u${i % 3}`],
+          loose: { anything: [i, null] },
+        },
+  );
+  for (const space of spaces) {
+    await db.createSpace(space, 'vector', options);
+    await db.insertVectors(ids, vectors, { space, metadata });
+  }
+  const query = random.vectors(4);
+  const odd = 'it\'s "odd" -- name';
+  const wheres: Where[] = [
+    'category = a',
+    "category != 'B'",
+    "category = 'c''); DROP TABLE x; --'",
+    'category > B',
+    'price < 5 AND sold = true',
+    'price BETWEEN 2 AND 7.5 OR category IN (a, B)',
+    'NOT (price >= 3)',
+    { op: 'lt', field: odd, value: 0 },
+    { op: 'in', field: odd, values: [-300, -293, 1000] },
+    { op: 'exists', field: 'price' },
+    { op: 'exists', field: 'tags' },
+    { op: 'in', field: 'tags', values: ['t1', 'u2'] },
+    { op: 'not', filters: [{ op: 'eq', field: 'tags', value: 't1' }] },
+    { text: 'category = ? AND price > :none', params: [] },
+    'colour = red',
+    'price < cheap',
+  ];
+  const outcome = async (space: string, where: Where): Promise<unknown> => {
+    try {
+      const hits = await db.searchTopK(query, 15, { space, where, includeMetadata: true });
+      const range = await db.rangeSearch(query, 1.5, { space, where });
+      return [
+        hits.map(({ id, metadata: found }) => [id, found]),
+        range.map(({ id }) => id),
+        await db.countVectors({ space, where }),
+      ];
+    } catch (error) {
+      return (error as { code: string }).code;
+    }
+  };
+  let refusedCount = 0;
+  for (const where of wheres) {
+    const expected = await outcome('local far', where);
+    if (typeof expected === 'string') refusedCount++;
+    assert.deepEqual(await outcome('far', where), expected, JSON.stringify(where));
+  }
+  assert.equal(refusedCount, 3);
+  for (const space of spaces) {
+    assert.equal(await db.updateMetadata(1, { category: 'new', price: null, more: 1 }, { space }), true);
+    assert.equal(await db.updateMetadata(2, { sold: true }, { space, replace: true }), true);
+    assert.equal(await db.updateMetadata(12345, { sold: true }, { space }), false);
+    assert.equal(
+      await db.deleteVectors({ where: "category = 'ä'" }, { space }),
+      metadata.filter((each) => each?.category === 'ä').length,
+    );
+  }
+  for (const id of [0, 1, 2, 3, 12345])
+    assert.deepEqual(
+      await db.getMetadata(id, { space: 'far' }),
+      await db.getMetadata(id, { space: 'local far' }),
+      String(id),
+    );
+  const scanned = async (space: string): Promise<unknown[]> => {
+    const seen: unknown[] = [];
+    for await (const { id, metadata: found } of db.scanVectors({ space, where: 'sold = true' }))
+      seen.push([id, found]);
+    return seen;
+  };
+  assert.deepEqual(await scanned('far'), await scanned('local far'));
+  await assert.rejects(db.insertVector(1, [1, 2, 3, 4], { space: 'far', metadata: { price: 'much' } }), {
+    code: 'INVALID_ARGUMENT',
+  });
 });

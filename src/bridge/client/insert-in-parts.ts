@@ -15,7 +15,8 @@ export type InsertCall = (args: Arguments, options: TransportOptions) => Promise
 const partBytes = 16 * 1024 * 1024;
 
 /** Whether it has to go in parts; what is no such call at all goes as it is, and is refused where all are. */
-export function needsParts({ ids, vectors }: Arguments): boolean {
+export function needsParts({ ids, vectors, metadata }: Arguments): boolean {
+  if (metadata !== undefined && (!Array.isArray(metadata) || metadata.length !== ids?.length)) return false;
   return (
     ArrayBuffer.isView(vectors) &&
     vectors.byteLength > partBytes &&
@@ -28,7 +29,7 @@ export async function insertInParts(
   args: Arguments,
   options: TransportOptions,
 ): Promise<undefined> {
-  const { ids, vectors } = args;
+  const { ids, vectors, metadata } = args;
   const total = ids.length;
   const perRow = vectors.length / total;
   const rows = Math.max(1, Math.floor(partBytes / (vectors.byteLength / total)));
@@ -39,6 +40,7 @@ export async function insertInParts(
       ...args,
       ids: ids.slice(from, until) as Arguments['ids'],
       vectors: vectors.subarray(from * perRow, until * perRow) as VectorData,
+      ...(metadata === undefined ? {} : { metadata: metadata.slice(from, until) }),
     };
     try {
       await call(part, {

@@ -17,9 +17,10 @@ export async function fingerprintOf(
   const hash = createHash('sha256');
   let count = 0;
   if (engine === 'vector') {
-    for await (const { id, vector } of db.scanVectors<VectorData>({ space })) {
+    for await (const { id, vector, metadata } of db.scanVectors<VectorData>({ space })) {
       add(hash, String(id));
       add(hash, new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength));
+      add(hash, canonical(metadata));
       count++;
     }
   } else {
@@ -39,4 +40,14 @@ function add(hash: Hash, item: string | Uint8Array): void {
   const length = Buffer.alloc(4);
   length.writeUInt32LE(bytes.length);
   hash.update(length).update(bytes);
+}
+
+/** The same text for the same metadata, whatever the order of its fields. */
+function canonical(value: unknown): string {
+  if (typeof value === 'bigint') return String(value);
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? '';
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  fields.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`).join()}}`;
 }

@@ -52,11 +52,11 @@ async function makeSpace({ to, space, durability, cursor }: Move, source: SpaceD
       );
     return;
   }
-  const { engine, dimension = 0, indexType, metric, p, ids } = source;
+  const { engine, dimension = 0, indexType, metric, p, ids, metadataFields } = source;
   const promised = { durability: durability ?? source.durability };
   if (engine === 'key-value') await to.createSpace(space, 'key-value', promised);
   else {
-    const given = { indexType, metric, p, ids };
+    const given = { indexType, metric, p, ids, metadataFields };
     const options = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     await to.createSpace(space, 'vector', { dimension, ...options, ...promised });
   }
@@ -123,11 +123,10 @@ async function copyVectors(
       ? new Uint8Array(page.items.length * perRow)
       : new Float32Array(page.items.length * dimension);
     for (const [i, { vector }] of page.items.entries()) packed.set(vector, i * perRow);
-    await to.insertVectors(
-      page.items.map(({ id }) => id),
-      packed,
-      { space },
-    );
+    const ids = page.items.map(({ id }) => id);
+    const hasMetadata = page.items.some(({ metadata }) => metadata !== undefined);
+    const metadata = page.items.map((item) => item.metadata);
+    await to.insertVectors(ids, packed, hasMetadata ? { space, metadata } : { space });
     copied += page.items.length;
     onPage(page.cursor, copied);
   }

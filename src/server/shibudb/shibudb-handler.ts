@@ -4,7 +4,14 @@
  * acknowledged, rights that were taken away are gone at once, and no hash of a password is sent.
  */
 
-import type { MetricName, SearchHit, VectorData } from '../../api/database.ts';
+import type {
+  Filter,
+  Metadata,
+  MetadataField,
+  MetricName,
+  SearchHit,
+  VectorData,
+} from '../../api/database.ts';
 import { isShibuDbError } from '../../api/errors.ts';
 import type { Permission, Permissions, Role, User } from '../../api/users.ts';
 import type { LineAnswer, LineHandler } from '../listeners/line-conversation.ts';
@@ -139,11 +146,12 @@ const createSpace: Run = async (client, query) => {
   if (engineType === '' || engineType === 'key-value') {
     await client.call('createSpace', { name, engine: 'key-value', options: durability });
   } else if (engineType === 'vector') {
-    const { dimension, indexType, metric } = query;
+    const { dimension, indexType, metric, metadataFields } = query;
     const options = {
       dimension,
       indexType: (indexType || 'Flat') as 'Flat',
       metric: metric as MetricName,
+      ...(metadataFields === undefined ? {} : { metadataFields: metadataFields as MetadataField[] }),
       ...durability,
     };
     await Promise.resolve(client.call('createSpace', { name, engine: 'vector', options })).catch(
@@ -218,7 +226,8 @@ function idOf({ key }: ShibuDbQuery): bigint {
 const insertVector: Run = async (client, query) => {
   const id = idOf(query);
   const vector = await vectorOf(client, query);
-  await client.call('insertVector', { space: vectorSpaceOf(query), id, vector });
+  const metadata = query.metadata === undefined ? {} : { metadata: query.metadata as Metadata };
+  await client.call('insertVector', { space: vectorSpaceOf(query), id, vector, ...metadata });
   return done('VECTOR_INSERTED');
 };
 
@@ -238,16 +247,30 @@ function hitsText(hits: readonly SearchHit<VectorData>[]): Answer {
   );
 }
 
+/** Its filters are objects as ours are. */
+function whereOf({ filter }: ShibuDbQuery): { where?: Filter } {
+  return filter === undefined ? {} : { where: filter as Filter };
+}
+
 const searchTopK: Run = async (client, query) => {
   const vector = await vectorOf(client, query);
   const k = query.dimension <= 0 ? 1 : query.dimension;
-  return hitsText(await client.call('searchTopK', { space: vectorSpaceOf(query), query: vector, k }));
+  return hitsText(
+    await client.call('searchTopK', { space: vectorSpaceOf(query), query: vector, k, ...whereOf(query) }),
+  );
 };
 
 const rangeSearch: Run = async (client, query) => {
   const vector = await vectorOf(client, query);
   const radius = query.radius <= 0 ? 1 : query.radius;
-  return hitsText(await client.call('rangeSearch', { space: vectorSpaceOf(query), query: vector, radius }));
+  return hitsText(
+    await client.call('rangeSearch', {
+      space: vectorSpaceOf(query),
+      query: vector,
+      radius,
+      ...whereOf(query),
+    }),
+  );
 };
 
 const getVector: Run = async (client, query) => {

@@ -24,6 +24,10 @@ export interface ShibuDbQuery {
   readonly indexType: string;
   readonly metric: string;
   readonly enableWal: boolean | undefined;
+  /** Of 1.2; checked where they are used. */
+  readonly metadata: unknown;
+  readonly filter: unknown;
+  readonly metadataFields: unknown;
   readonly newUser: ShibuDbUser | undefined;
   readonly deleteUser: ShibuDbUser | undefined;
 }
@@ -97,6 +101,9 @@ export function queryIn(line: string): ShibuDbQuery {
     indexType: textOf(object, 'index_type'),
     metric: textOf(object, 'metric'),
     enableWal: wal,
+    metadata: object.metadata ?? undefined,
+    filter: object.filter ?? undefined,
+    metadataFields: object.indexed_metadata_fields ?? undefined,
     newUser: userOf(object.new_user),
     deleteUser: userOf(object.delete_user),
   };

@@ -4,7 +4,7 @@
  */
 
 import type { Pool, PoolClient } from 'pg';
-import type { ScanArguments } from '../../api/calls.ts';
+import type { ScanArguments, VectorScanArguments } from '../../api/calls.ts';
 import type {
   Entry,
   SpaceDescription,
@@ -213,10 +213,7 @@ class PostgresUpstream implements Upstream, Sql {
     return scanKeys(this, space, args);
   }
 
-  scanVectors(
-    space: string,
-    args: { limit?: number; cursor?: string },
-  ): AsyncGenerator<VectorEntry<VectorData>[], void> {
+  scanVectors(space: string, args: VectorScanArguments): AsyncGenerator<VectorEntry<VectorData>[], void> {
     return scanPostgresVectors(this, space, args);
   }
 
@@ -292,5 +289,8 @@ function vectorTable(
   const method = accessMethodOf(info, efConstruction);
   operatorOf(info);
   const id = ids === 'string' ? 'text COLLATE "C"' : 'bigint';
-  return { columns: `id ${id} PRIMARY KEY, embedding vector(${dimension}) NOT NULL`, index: method };
+  return {
+    columns: `id ${id} PRIMARY KEY, embedding vector(${dimension}) NOT NULL, metadata jsonb`,
+    index: method,
+  };
 }

@@ -11,6 +11,7 @@ import type {
   ScanStep,
   SessionState,
   SignedIn,
+  VectorScanArguments,
 } from '../../api/calls.ts';
 import type { Entry, SpaceInfo, VectorData, VectorEntry } from '../../api/database.ts';
 import { invalid, shown } from '../../base/arguments.ts';
@@ -29,8 +30,8 @@ interface OpenScan {
   readonly pages: AsyncGenerator<Page, void>;
 }
 
-/** Numbers of scans of upstreams begin here; the engine's session counts from 1. */
-const firstScan = 2 ** 40;
+/** Numbers of scans of upstreams begin here: those of the engine's sessions stay below. */
+const firstScan = 2 ** 52;
 const scansMax = 1000;
 
 export class RoutedSession implements Callee {
@@ -161,7 +162,7 @@ export class RoutedSession implements Callee {
   }
 
   #scanOpen(upstream: Upstream, method: 'scanOpen' | 'scanVectorsOpen', args: never, space: string): number {
-    const { space: _, ...options } = args as InSpace & ScanArguments;
+    const { space: _, ...options } = args as InSpace & ScanArguments & VectorScanArguments;
     const pages =
       method === 'scanOpen' ? upstream.scan?.(space, options) : upstream.scanVectors?.(space, options);
     if (pages === undefined)

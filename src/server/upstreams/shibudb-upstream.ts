@@ -14,7 +14,14 @@ import { checkPacked, checkVector } from '../../space/vector-input.ts';
 import { kMax } from '../../space/vector-space.ts';
 import { entriesOf } from './entries.ts';
 import { AnswerLost, LineClient } from './line-client.ts';
-import { lost, spaceNotFound, type Upstream, type UpstreamCalls, unsupported } from './upstream.ts';
+import {
+  lost,
+  refuseMetadata,
+  spaceNotFound,
+  type Upstream,
+  type UpstreamCalls,
+  unsupported,
+} from './upstream.ts';
 
 const name = 'shibudb';
 const defaultPort = 4444;
@@ -100,6 +107,7 @@ export class ShibuDbUpstream implements Upstream {
       await this.#ask({ type: 'CREATE_SPACE', space, engine_type: engine }, true);
       return;
     }
+    refuseMetadata(name, 'createSpace', { metadataFields: given.metadataFields });
     if (given.ids === 'string') throw unsupported(name, 'createSpace', "ids 'string'; its ids are integers");
     if (!metrics.has(given.metric ?? '') || given.p !== undefined)
       throw unsupported(name, 'createSpace', `metric ${given.metric}; it has ${[...metrics].join(', ')}`);
@@ -190,12 +198,14 @@ export class ShibuDbUpstream implements Upstream {
           throw error;
         }
       },
-      insertVector: async ({ id, vector }, space) => {
+      insertVector: async ({ id, vector, metadata }, space) => {
+        refuseMetadata(name, 'insertVector', { metadata });
         const checked = checkVector(vector, await this.#dimensionOf(space, 'insertVector'));
         await this.#insert(space, checkInt(id), checked);
         return undefined;
       },
-      insertVectors: async ({ ids, vectors }, space, { signal, onProgress, allow }) => {
+      insertVectors: async ({ ids, vectors, metadata }, space, { signal, onProgress, allow }) => {
+        refuseMetadata(name, 'insertVectors', { metadata });
         const kind = await this.#dimensionOf(space, 'insertVectors');
         const all = checkInts(ids);
         const packed = checkPacked(vectors, all.length, kind);
@@ -209,7 +219,8 @@ export class ShibuDbUpstream implements Upstream {
         }
         return undefined;
       },
-      searchTopK: async ({ query, k, includeVectors }, space) => {
+      searchTopK: async ({ query, k, includeVectors, where, includeMetadata }, space) => {
+        refuseMetadata(name, 'searchTopK', { where, includeMetadata });
         if (includeVectors)
           throw unsupported(name, 'searchTopK', 'includeVectors; it gives six decimals of them');
         const vector = checkVector(query, await this.#dimensionOf(space, 'searchTopK'), 'query');
@@ -220,7 +231,8 @@ export class ShibuDbUpstream implements Upstream {
           dimension: integerIn(k, 1, kMax, 'k'),
         });
       },
-      rangeSearch: async ({ query, radius, limit, includeVectors }, space) => {
+      rangeSearch: async ({ query, radius, limit, includeVectors, where, includeMetadata }, space) => {
+        refuseMetadata(name, 'rangeSearch', { where, includeMetadata });
         if (includeVectors)
           throw unsupported(name, 'rangeSearch', 'includeVectors; it gives six decimals of them');
         const { metric } = await this.#infoOf(space);

@@ -3,7 +3,15 @@
  * and an argument whose promise it cannot keep, is refused with UNSUPPORTED, which names the upstream and the call.
  */
 
-import type { ArgumentsOf, CallContext, InSpace, Method, ResultOf, ScanArguments } from '../../api/calls.ts';
+import type {
+  ArgumentsOf,
+  CallContext,
+  InSpace,
+  Method,
+  ResultOf,
+  ScanArguments,
+  VectorScanArguments,
+} from '../../api/calls.ts';
 import type {
   Entry,
   SpaceDescription,
@@ -39,10 +47,7 @@ export interface Upstream {
   describeSpace(name: string): Promise<SpaceDescription>;
   /** Pages of entries in the order of their keys. */
   scan?(space: string, args: ScanArguments): AsyncGenerator<Entry[], void>;
-  scanVectors?(
-    space: string,
-    args: { limit?: number; cursor?: string },
-  ): AsyncGenerator<VectorEntry<VectorData>[], void>;
+  scanVectors?(space: string, args: VectorScanArguments): AsyncGenerator<VectorEntry<VectorData>[], void>;
   close(): Promise<void>;
 }
 
@@ -64,4 +69,15 @@ export function lost(upstream: string, changes: boolean, cause: unknown): ShibuD
         cause,
       })
     : shibuDbError('BRIDGE_UNAVAILABLE', `The upstream ${upstream} cannot be reached: ${reason}`, { cause });
+}
+
+/** @throws UNSUPPORTED where a call has to do with metadata: the upstream keeps none */
+export function refuseMetadata(
+  upstream: string,
+  call: string,
+  args: { metadata?: unknown; where?: unknown; includeMetadata?: unknown; metadataFields?: unknown },
+): void {
+  for (const name of ['metadata', 'where', 'includeMetadata', 'metadataFields'] as const)
+    if (args[name] !== undefined && args[name] !== false)
+      throw unsupported(upstream, call, `${name}; it keeps no metadata`);
 }

@@ -43,7 +43,8 @@ export function compileOptional(
   return where === undefined ? undefined : compileWhere(where, fields);
 }
 
-function conditionOf(where: unknown): Condition {
+/** The tree of a `where`; fields and values are not looked at. @throws INVALID_ARGUMENT */
+export function conditionOf(where: unknown): Condition {
   if (typeof where === 'string') return parseText(where, undefined);
   if (typeof where !== 'object' || where === null)
     throw invalid(`Got ${shown(where)} for where, expected a text, { text, params } or a filter { op, … }`);
@@ -161,7 +162,8 @@ function checkComparison(op: Comparison, { name, type }: MetadataField, place: s
   );
 }
 
-function scalarOf(operand: Operand, { name, type }: MetadataField): Scalar {
+/** What an operand means for a field. @throws INVALID_ARGUMENT */
+export function scalarOf(operand: Operand, { name, type }: MetadataField): Scalar {
   const what = `${name} (${type}) ${operand.place}`;
   if (operand.kind === 'value') return checkScalar(operand.value, type, what);
   const { text, quoted } = operand;
