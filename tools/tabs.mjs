@@ -1,4 +1,5 @@
-// Kills, stops, freezes, closes and reloads tabs, more of them than the ordinary tests do: `npm run test:tabs -- --blows 300`.
+// Kills, stops, freezes, closes and reloads tabs, more of them than the ordinary tests do, and runs the conformance suite from a
+// tab that does not own the database: `npm run test:tabs -- --blows 300`.
 //
 //   --blows N   how many, in each campaign of test/tabs/histories.test.ts (default 100)
 //   --seed N    of a run that is to be made again, as far as a real browser does the same twice
@@ -20,7 +21,11 @@ if (!Number.isInteger(blows) || blows < 2)
 
 const { status } = spawnSync(
   process.execPath,
-  [path.join(import.meta.dirname, 'test.mjs'), 'test/tabs/histories.test.ts'],
+  [
+    path.join(import.meta.dirname, 'test.mjs'),
+    'test/tabs/histories.test.ts',
+    'test/tabs/conformance.test.ts',
+  ],
   {
     cwd: root,
     stdio: 'inherit',

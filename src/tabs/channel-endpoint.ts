@@ -1,6 +1,6 @@
 /**
- * A Comlink endpoint over a BroadcastChannel of two. Ports cannot travel over it and nothing can be handed over: what would
- * be transferred is copied.
+ * A Comlink endpoint over a BroadcastChannel of two. Ports cannot travel over it, and what is handed over
+ * is copied on its way.
  */
 
 import type * as Comlink from 'comlink';
@@ -12,8 +12,10 @@ export class ChannelEndpoint implements Comlink.Endpoint {
     this.#channel = new BroadcastChannel(name);
   }
 
-  postMessage(message: unknown): void {
-    this.#channel.postMessage(message);
+  postMessage(message: unknown, transfer: Transferable[] = []): void {
+    // What is handed over leaves the caller here as everywhere, though its copy is what travels.
+    const taken = transfer.length === 0 ? message : structuredClone(message, { transfer });
+    this.#channel.postMessage(taken);
   }
 
   addEventListener(type: string, listener: EventListenerOrEventListenerObject): void {

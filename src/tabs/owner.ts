@@ -13,7 +13,13 @@
  */
 
 import * as Comlink from 'comlink';
-import { type ArgumentsOf, type CallContext, type Method, standingCalls } from '../api/calls.ts';
+import {
+  type ArgumentsOf,
+  type CallContext,
+  callsThatChangeNothing,
+  type Method,
+  standingCalls,
+} from '../api/calls.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { nextTask } from '../base/next-task.ts';
 import type { DatabaseEngine } from '../engine/database-engine.ts';
@@ -151,6 +157,7 @@ export class OwnedSession implements SessionEndpoint {
   readonly #wakers: Set<(replies: Reply[]) => void> = new Set();
   /** Calls under way, but for `close`, which itself may wait for all others, and those that stand open. */
   running = 0;
+  readonly #writes: Set<Promise<unknown>> = new Set();
   onEnd: () => void = () => {};
 
   constructor(owner: Owner, session: Session) {
@@ -194,12 +201,12 @@ export class OwnedSession implements SessionEndpoint {
 
   /** Runs a call of the client: what the host calls. */
   call(method: Method, args: never, context: CallContext): unknown {
-    if (this.#owner.refusing && method !== 'close') throw refusal(method);
+    if (method === 'close') return this.#close();
+    if (this.#owner.refusing) throw refusal(method);
     const result = this.#session.call(method, args as ArgumentsOf<Method>, context);
-    if (method === 'close') setTimeout(() => this.end(), lingerMs);
-    if (!(result instanceof Promise) || method === 'close' || standingCalls.has(method)) return result;
+    if (!(result instanceof Promise) || standingCalls.has(method)) return result;
     this.running++;
-    return result.then(
+    const answer = result.then(
       (value) => {
         this.running--;
         return value;
@@ -209,6 +216,23 @@ export class OwnedSession implements SessionEndpoint {
         throw interrupted(method, error, this.#owner.refusing);
       },
     );
+    if (!callsThatChangeNothing.has(method)) this.#noteWrite(answer);
+    return answer;
+  }
+
+  #noteWrite(answer: Promise<unknown>): void {
+    this.#writes.add(answer);
+    const forget = (): void => {
+      this.#writes.delete(answer);
+    };
+    answer.then(forget, forget);
+  }
+
+  /** Ends the session when what it accepted is done: the engine lives on, so nothing else would wait for that. */
+  async #close(): Promise<void> {
+    await Promise.allSettled(this.#writes);
+    setTimeout(() => this.end(), lingerMs);
+    await this.#session.call('close', {}, {});
   }
 
   /** The client is gone. */

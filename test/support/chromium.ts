@@ -46,14 +46,15 @@ export class Chromium {
     this.#context = context;
   }
 
-  /** Starts on a new, empty profile, or on one that another run left. */
-  static async launch(profile?: string): Promise<Chromium> {
+  /** Starts on a new, empty profile, or on one that another run left; with more flags, if need be. */
+  static async launch(profile?: string, moreFlags: readonly string[] = []): Promise<Chromium> {
     const folder = profile ?? (await mkdtemp(path.join(tmpdir(), 'shibumi-profile-')));
     const portFile = path.join(folder, 'DevToolsActivePort');
     await rm(portFile, { force: true });
     const flags = [
       ...launchFlags,
       ...extraFlags,
+      ...moreFlags,
       '--remote-debugging-port=0',
       `--user-data-dir=${folder}`,
       'about:blank',

@@ -34,7 +34,8 @@ export async function serveTestPage(others: Record<string, OtherBuild> = {}): Pr
     plugins: plugins(),
     worker: { format: 'es', plugins },
     build: { outDir: path.join(outDir, folder), emptyOutDir: true, target: 'es2022' },
-    preview: { host: '127.0.0.1', port: 0, open: false },
+    // Also under names that a test's browser resolves by itself.
+    preview: { host: '127.0.0.1', port: 0, open: false, allowedHosts: true },
   });
   await build(config('', () => []));
   for (const [folder, other] of Object.entries(others))

@@ -14,7 +14,7 @@ import { TabCampaign } from '../support/tab-campaign.ts';
 import { type PageServer, serveTestPage } from '../support/test-page.ts';
 
 const seed = Number(process.env.SHIBUMI_TEST_SEED ?? Date.now() % 2 ** 31);
-const blows = Number(process.env.SHIBUMI_TEST_TABS_BLOWS ?? 6);
+const blows = Number(process.env.SHIBUMI_TEST_TABS_BLOWS ?? 3);
 const skip =
   missingPart() ?? (process.platform === 'linux' ? false : 'only Linux tells which process renders a page');
 let server: PageServer;

@@ -48,6 +48,14 @@ for (const [without, way] of [
       await third.evaluate(async () => [...((await window.db.get('k', { space: 'kv' })) as Uint8Array)]),
       [1, 2, 3],
     );
+    const handedOver = await third.evaluate(async () => {
+      const space = { space: 'vectors' };
+      await window.db.createSpace('vectors', 'vector', { dimension: 2 });
+      const vectors = new Float32Array([1, 2, 3, 4]);
+      await window.db.insertVectors([1, 2], vectors, { ...space, transfer: true });
+      return [vectors.length, await window.db.countVectors(space)];
+    });
+    assert.deepEqual(handedOver, [0, 2]);
     const tabs = await Promise.all(
       [first, second, third].map((page) => page.evaluate(() => window.db.stats())),
     );
@@ -100,7 +108,8 @@ test('a page that only listens hears of the next owner, and what happens there',
     (window as unknown as { heard: string[] }).heard.length = 0;
   });
   await owner.close();
-  // The listener calls nothing: it follows by itself.
+  // The listener calls nothing: it follows by itself. A read is repeated, should it still go to the one that is gone.
+  await writer.evaluate(() => window.db.get('k', { space: 'kv' }));
   await writer.evaluate(() => window.db.put('k', 'by the next one', { space: 'kv' }));
   await heard('owner 2');
   await checkpoint('once more');

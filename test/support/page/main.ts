@@ -1,10 +1,10 @@
 /**
  * The page of the browser tests. It offers what the tests drive through Playwright as `window.tests`, and reads the build
  * and the storage of the databases it opens from its address: `?build=relaxed&storage=memory`. `?without=SharedWorker,locks`
- * hides what a browser may lack.
+ * hides what a browser may lack. `?as=client`: cases of the conformance suite run in a tab that does not own the database.
  */
 
-import { deleteDatabase, open } from 'shibumi';
+import { type Database, deleteDatabase, type OpenOptions, open } from 'shibumi';
 import { deleteIndexedDb, IndexedDbBackend } from '../../../src/storage/indexeddb-backend.ts';
 import { runCase, suite } from '../../conformance/suite.ts';
 import { RegisterLoad } from './register-load.ts';
@@ -17,6 +17,21 @@ const storage = address.get('storage') === 'memory' ? 'memory' : 'indexeddb';
 for (const name of address.get('without')?.split(',') ?? []) {
   if (name === 'locks') Object.defineProperty(navigator, 'locks', { value: undefined });
   else Object.defineProperty(globalThis, name, { value: undefined });
+}
+
+/** A page may open a database twice: then one of the two is a client of the other's worker, as another tab would be. */
+async function openAsClient(name: string, options: OpenOptions): Promise<Database> {
+  const { admin: _, log: __, ...plain } = options;
+  const owner = await open(name, plain);
+  try {
+    const client = await open(name, options);
+    const close = client.close.bind(client);
+    client.close = () => close().finally(() => owner.close());
+    return client;
+  } catch (error) {
+    await owner.close();
+    throw error;
+  }
 }
 
 const tests = {
@@ -38,7 +53,10 @@ const tests = {
       await runCase(entry, {
         build,
         storage,
-        open: (db, options) => open(db, { build, storage, ...options }),
+        open: (db, options) => {
+          const all: OpenOptions = { build, storage, ...options };
+          return address.get('as') === 'client' ? openAsClient(db, all) : open(db, all);
+        },
         deleteDatabase,
       });
       return undefined;

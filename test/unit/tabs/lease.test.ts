@@ -120,6 +120,27 @@ test('an owner whose storage fails when it looks cannot be sure, and lets nothin
   assert.deepEqual(await answer, { epoch: 7, replies: [], gone: true });
 });
 
+test('a client that closes gets the answers of what it wrote, and then that it is closed', async () => {
+  const { session } = await ownedDatabase();
+  const client = session();
+  const put = (id: number): Message['requests'][number] => ({
+    id,
+    method: 'put',
+    args: { space: 'kv', key: `k${id}`, value: 'v' },
+    progress: false,
+  });
+  const order: number[] = [];
+  let message: Message = {
+    requests: [put(1), put(2), { id: 3, method: 'close', args: {}, progress: false }],
+    cancels: [],
+  };
+  while (!order.includes(3)) {
+    order.push(...(await client.exchange(message)).replies.map(({ id }) => id));
+    message = nothing;
+  }
+  assert.deepEqual(order, [1, 2, 3]);
+});
+
 test('an owner that hands over answers what it accepted, refuses the rest, and is gone then', async () => {
   const { owner, session } = await ownedDatabase();
   const client = session();
