@@ -2,7 +2,7 @@
 //
 // Sets up what they need (the WASM builds, a Chromium), runs every test/**/*.test.ts under node:test, prints one line
 // a test, the failures again at the end, and as its last line `N passed, N failed, N skipped`.
-// Light files run side by side; heavy ones (a browser, timing, much memory) one at a time after them.
+// Light files run side by side; heavy ones (a browser, many processes, timing, much memory) one at a time after them.
 
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -26,7 +26,7 @@ const browserFolders = [
   'runtimes',
   'tabs',
 ];
-const heavyFolders = [...browserFolders, 'edge', 'native', 'node', 'recall'];
+const heavyFolders = [...browserFolders, 'cli', 'docs', 'edge', 'examples', 'native', 'node', 'recall'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {
   light: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 2 * 60_000),
