@@ -26,7 +26,18 @@ const browserFolders = [
   'runtimes',
   'tabs',
 ];
-const heavyFolders = [...browserFolders, 'cli', 'docs', 'edge', 'examples', 'native', 'node', 'recall'];
+const heavyFolders = [
+  ...browserFolders,
+  'cli',
+  'docs',
+  'edge',
+  'examples',
+  'listeners',
+  'native',
+  'node',
+  'recall',
+  'upstreams',
+];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {
   light: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 2 * 60_000),
