@@ -4,12 +4,12 @@
  */
 
 import type { Database } from './api/database.ts';
-import { shibuDbError } from './api/errors.ts';
 import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
 import type { Transport } from './client/transport.ts';
 import type { WorkerOpenOptions } from './rpc/messages.ts';
 import type { Broker } from './tabs/broker-link.ts';
+import type { Workers } from './tabs/default-worker.ts';
 
 export type * from './api/database.ts';
 export {
@@ -77,15 +77,32 @@ async function connect(
   name: string,
   { worker, wasm, broker, ownerTimeoutMs = 5000, admin: _admin, log: _log, ...rest }: OpenOptions,
 ): Promise<Transport> {
+  const { openPrivately, openShared, workersOf } = await import('./tabs/page.ts');
+  const workers = await workersOf(worker);
+  const core = wasm ?? (await workers.core(rest.build));
   const workerOptions: WorkerOpenOptions = {
     ...rest,
-    ...(wasm === undefined ? {} : { wasm: wasm instanceof URL ? wasm.href : wasm }),
+    ...(core === undefined ? {} : { wasm: core instanceof URL ? core.href : core }),
   };
-  const { openPrivately, openShared } = await import('./tabs/page.ts');
-  if (rest.storage === 'memory') return openPrivately(name, workerOptions, workerOf(worker));
-  const spawnWorker = workersOf(worker);
-  const options = { name, spawnWorker, broker: brokerOf(broker), worker: workerOptions, ownerTimeoutMs };
+  if (rest.storage === 'memory') return openPrivately(name, workerOptions, workers.first);
+  const options = {
+    name,
+    spawnWorker: oneAfterAnother(workers),
+    broker: brokerOf(broker ?? !workers.areInlined),
+    worker: workerOptions,
+    ownerTimeoutMs,
+  };
   return openShared(options, rest.openTimeoutMs ?? 10_000);
+}
+
+/** The first worker, then new ones, where there can be another. */
+function oneAfterAnother({ first, spawn }: Workers): () => Worker | undefined {
+  let next: Worker | undefined = first;
+  return () => {
+    const worker = next ?? spawn();
+    next = undefined;
+    return worker;
+  };
 }
 
 /**
@@ -98,8 +115,9 @@ export async function deleteDatabase(
   options: { worker?: Worker; timeoutMs?: number } = {},
 ): Promise<void> {
   checkName(name);
-  const { deleteStored } = await import('./tabs/page.ts');
-  await deleteStored(name, workerOf(options.worker), options.timeoutMs ?? 10_000);
+  const { deleteStored, workersOf } = await import('./tabs/page.ts');
+  const { first } = await workersOf(options.worker);
+  await deleteStored(name, first, options.timeoutMs ?? 10_000);
 }
 
 const optionNames = [
@@ -136,35 +154,10 @@ function checkName(name: unknown): void {
   }
 }
 
-/** Makes one worker after another; only the first where the caller gave it. */
-function workersOf(worker: OpenOptions['worker']): () => Worker | undefined {
-  // Fails at once where there are no workers.
-  let first: Worker | undefined = workerOf(worker);
-  return () => {
-    const next = first ?? (typeof worker === 'object' ? undefined : workerOf(worker));
-    first = undefined;
-    return next;
-  };
-}
-
-function workerOf(worker: OpenOptions['worker']): Worker {
-  return typeof worker === 'function' ? worker() : (worker ?? spawnWorker());
-}
-
-function spawnWorker(): Worker {
-  if (typeof Worker === 'undefined') {
-    throw shibuDbError(
-      'UNSUPPORTED',
-      'This context has no Worker; in a page call open() after it has loaded in the browser',
-    );
-  }
-  return new Worker(new URL('./worker.ts', import.meta.url), { type: 'module', name: 'shibumi' });
-}
-
 /** How ports get from page to page. `undefined` where there is no SharedWorker: a BroadcastChannel carries the calls then. */
-function brokerOf(broker: OpenOptions['broker']): Broker | undefined {
+function brokerOf(broker: (() => SharedWorker) | boolean): Broker | undefined {
   if (broker === false || typeof SharedWorker === 'undefined') return undefined;
-  if (broker !== undefined) return { address: 'given', spawn: broker };
+  if (broker !== true) return { address: 'given', spawn: broker };
   return {
     // Of this module, which stands for the broker's: bundlers would take a second mention of that for another file.
     address: import.meta.url,

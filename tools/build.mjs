@@ -2,6 +2,7 @@
 //
 //   index.js, worker.js, broker.js
 //                         one file an entry, what they share in a chunk beside them
+//   inline-worker.js      the worker and the core as texts, for pages whose bundler leaves those files out
 //   bridge.js             for browsers, edge runtimes and Node; shares nothing with the others: a page loads one or the other
 //   edge.js               for Workers, with the engine in it; the core is imported beside it, since Workers compile nothing
 //   node.js, cli.js, server.js
@@ -29,7 +30,8 @@ const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json')
 try {
   rmSync(dist, { recursive: true, force: true });
   await buildWasm();
-  await bundleEntries({ index: 'src/index.ts', worker: 'src/worker.ts', broker: 'src/broker.ts' }, 'browser');
+  const pageEntries = { index: 'src/index.ts', worker: 'src/worker.ts', broker: 'src/broker.ts' };
+  await bundleEntries(pageEntries, 'browser', [inlining(await bundleWorker())]);
   await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
   await bundleEntries({ edge: 'src/edge.ts' }, 'browser');
   await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts', server: 'src/server.ts' }, 'node');
@@ -47,8 +49,9 @@ try {
 /**
  * @param {Record<string, string>} input
  * @param {'browser' | 'node'} platform
+ * @param {import('rolldown').Plugin[]} [plugins]
  */
-async function bundleEntries(input, platform) {
+async function bundleEntries(input, platform, plugins = []) {
   const bundle = await rolldown({
     cwd: root,
     input,
@@ -56,7 +59,7 @@ async function bundleEntries(input, platform) {
     // The runtimes find these themselves, where pages find nothing.
     external: platform === 'node' ? ['ws'] : ['cloudflare:workers'],
     transform: { target: 'es2022' },
-    plugins: [{ name: 'files-beside', transform: pointBeside }],
+    plugins: [...plugins, { name: 'files-beside', transform: pointBeside }],
   });
   await bundle.write({
     dir: dist,
@@ -66,6 +69,44 @@ async function bundleEntries(input, platform) {
     sourcemap: false,
   });
   await bundle.close();
+}
+
+/** The worker as one file, without imports. */
+async function bundleWorker() {
+  const bundle = await rolldown({
+    cwd: root,
+    input: 'src/worker.ts',
+    platform: 'browser',
+    transform: { target: 'es2022' },
+    plugins: [{ name: 'files-beside', transform: pointBeside }],
+  });
+  const { output } = await bundle.generate({ format: 'esm', minify: true });
+  await bundle.close();
+  const [worker, ...rest] = output;
+  if (rest.some(({ type }) => type === 'chunk'))
+    throw new Error('The inlined worker needs more than one file');
+  return worker.code;
+}
+
+/**
+ * Writes the worker and the core into src/tabs/inline-worker.ts.
+ * @param {string} worker
+ * @returns {import('rolldown').Plugin}
+ */
+function inlining(worker) {
+  /** @param {string} build */
+  const core = (build) =>
+    gzipSync(readFileSync(path.join(root, `build/wasm/shibumi-${build}.wasm`)), { level: 9 }).toString(
+      'base64',
+    );
+  const cores = { simd128: core('simd128'), relaxed: core('relaxed') };
+  return {
+    name: 'inline-worker',
+    load: (id) =>
+      id.endsWith('inline-worker.ts')
+        ? { code: `export const inlined = ${JSON.stringify({ worker, cores })};`, moduleType: 'js' }
+        : undefined,
+  };
 }
 
 /**

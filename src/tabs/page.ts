@@ -7,9 +7,18 @@ import { fromEnvelope } from '../api/error-envelope.ts';
 import type { Transport } from '../client/transport.ts';
 import type { WorkerOpenOptions } from '../rpc/messages.ts';
 import { WorkerTransport } from '../rpc/worker-transport.ts';
+import { defaultWorkers, type Workers } from './default-worker.ts';
 import type { FinderOptions } from './owner-finder.ts';
 import { watchPage } from './page-life.ts';
 import { TabTransport } from './tab-transport.ts';
+
+/** @throws UNSUPPORTED, WORKER_LOST */
+export async function workersOf(worker: Worker | (() => Worker) | undefined): Promise<Workers> {
+  if (worker === undefined) return defaultWorkers();
+  const given = { areInlined: false, core: async () => undefined };
+  if (typeof worker === 'function') return { ...given, first: worker(), spawn: worker };
+  return { ...given, first: worker, spawn: () => undefined };
+}
 
 /** Opens a database that pages share: the worker of one of them owns it. */
 export async function openShared(options: FinderOptions, timeoutMs: number): Promise<Transport> {
