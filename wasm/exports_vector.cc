@@ -11,6 +11,7 @@ namespace {
 
 constexpr i32 kCountAbsent = -100;
 constexpr i32 kNoSuchId = -101;
+constexpr i32 kSearchEach = -102;
 VectorStore vector_space;
 
 i32 count_status(Status status) { return status == kAbsent ? kCountAbsent : static_cast<i32>(status); }
@@ -203,19 +204,49 @@ i32 export_vec_search(Addr query, u32 k, u32 ef, u32 rerank, Addr filter, u32 fi
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 
-/// Everything nearer than `radius` (kernel scale) that the filter program allows, best first, `limit` at most; exact
-/// whatever the index.
-SHIBUMI_EXPORT(vec_range)
-i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr filter, u32 filter_length, Addr out_slots,
-                     Addr out_distances) {
-  if (!vector_space.ready()) return kInvalid;
-  const u32 most = min_of(limit, vector_space.live_count());
-  if (!good_query(query, most, out_slots, out_distances)) return kInvalid;
+/// The same for `count` queries, kBatchMost at most: as many hits for each, one query's after another's; room as for k hits
+/// each. Returns how many a query has, or kSearchEach where searching for each alone is quicker.
+SHIBUMI_EXPORT(vec_search_batch)
+i32 export_vec_search_batch(Addr queries, u32 count, u32 k, u32 ef, u32 rerank, Addr filter, u32 filter_length,
+                            Addr out_slots, Addr out_distances) {
+  if (!vector_space.ready() || count > kBatchMost || !good_vectors(queries, count)) return kInvalid;
+  const u32 wanted = min_of(k, vector_space.live_count());
+  const u64 room = static_cast<u64>(wanted) * count * 4;
+  if (!in_memory(out_slots, room) || !in_memory(out_distances, room)) return kInvalid;
   Allowed allowed;
   Status status = filter_at(filter, filter_length, allowed);
   const Hit* hits = nullptr;
   u32 found = 0;
-  if (status == kOk) status = vector_space.range(at<const u8>(query), radius, most, hits, found, allowed);
+  if (status == kOk) status = vector_space.search_batch(at<const u8>(queries), count, wanted, {ef, rerank}, hits, found, allowed);
+  if (status == kNotFound) return kSearchEach;
+  if (status != kOk) return count_status(status);
+  give_hits(hits, found * count, out_slots, out_distances);
+  return static_cast<i32>(found);
+}
+
+/// Everything nearer than `radius` (kernel scale) that the filter program allows, best first, `limit` at most; exact
+/// whatever the index. `after`: 0, or where a page begins: f32 distance, u32 length and bytes of an id as a tree key.
+SHIBUMI_EXPORT(vec_range)
+i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr after, Addr filter, u32 filter_length, Addr out_slots,
+                     Addr out_distances) {
+  if (!vector_space.ready()) return kInvalid;
+  const u32 most = min_of(limit, vector_space.live_count());
+  if (!good_query(query, most, out_slots, out_distances)) return kInvalid;
+  RangeStart start{};
+  if (after != 0) {
+    if (!in_memory(after, 8)) return kInvalid;
+    __builtin_memcpy(&start.distance, at<u8>(after), 4);
+    __builtin_memcpy(&start.id.length, at<u8>(after) + 4, 4);
+    if (!in_memory(after + 8, start.id.length)) return kInvalid;
+    start.id.data = at<const u8>(after + 8);
+  }
+  Allowed allowed;
+  Status status = filter_at(filter, filter_length, allowed);
+  const Hit* hits = nullptr;
+  u32 found = 0;
+  if (status == kOk) {
+    status = vector_space.range(at<const u8>(query), radius, most, hits, found, allowed, after == 0 ? nullptr : &start);
+  }
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 

@@ -60,6 +60,15 @@ export interface HitArguments {
   includeMetadata?: boolean;
 }
 
+/** Hits of several queries, one query's behind another's: of the first `counts[0]` of them, of the next `counts[1]`, … */
+export interface PackedHits {
+  counts: Uint32Array;
+  ids: VectorId[];
+  distances: Float32Array;
+  vectors?: VectorData[];
+  metadata?: Metadata[];
+}
+
 /** A step of a scan. `cursor` stands behind the last item of `items`. */
 export interface ScanStep<Item> {
   items: Item[];
@@ -154,8 +163,17 @@ export interface Calls {
     InSpace & { query: VectorInput; k: number } & EffortArguments & HitArguments,
     SearchHit<VectorData>[],
   ];
+  searchTopKBatch: [
+    InSpace & { queries: VectorData; k: number } & EffortArguments & HitArguments,
+    PackedHits,
+  ];
   rangeSearch: [
-    InSpace & { query: VectorInput; radius: number; limit?: number } & HitArguments,
+    InSpace & {
+      query: VectorInput;
+      radius: number;
+      limit?: number;
+      after?: { id: VectorId; distance: number };
+    } & HitArguments,
     SearchHit<VectorData>[],
   ];
   waitForIndex: [InSpace, undefined];
@@ -231,6 +249,7 @@ export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
   'getMetadata',
   'countVectors',
   'searchTopK',
+  'searchTopKBatch',
   'rangeSearch',
   'waitForIndex',
   'checkpoint',

@@ -280,6 +280,16 @@ export interface SearchOptions extends CallOptions, WhereOptions {
   includeMetadata?: boolean;
 }
 
+/** `signal` is seen between groups of 32 queries. */
+export interface SearchBatchOptions extends SearchOptions, ProgressOptions {}
+
+export interface RangePagesOptions extends CallOptions, WhereOptions {
+  /** Hits of one page, the last one may have fewer. Default 1000, at most 1,048,576. */
+  pageSize?: number;
+  includeVectors?: boolean;
+  includeMetadata?: boolean;
+}
+
 export interface RangeSearchOptions extends CallOptions, WhereOptions {
   /** At most so many hits, the best ones. Default 10000. */
   limit?: number;
@@ -438,12 +448,32 @@ export interface SpaceCalls {
     k?: number,
     options?: SearchOptions,
   ): Promise<SearchHit<Vector>[]>;
+  /**
+   * What `searchTopK` answers for each query, in their order. `queries` holds any number of vectors, row after row, as
+   * `insertVectors` takes them. Where the originals are scanned (Flat, and filters few match) all queries share the pass, which
+   * is several times as fast. Not one moment: writes between two groups of 32 queries are seen by the later one.
+   * @throws INVALID_ARGUMENT as `searchTopK`, or for more than 1,048,576 hits (queries times k)
+   */
+  searchTopKBatch<Vector extends VectorData = Float32Array>(
+    queries: VectorData,
+    k?: number,
+    options?: SearchBatchOptions,
+  ): Promise<SearchHit<Vector>[][]>;
   /** All within `radius` (strictly; above it for InnerProduct), best first. Exact for every index type. */
   rangeSearch<Vector extends VectorData = Float32Array>(
     query: VectorInput,
     radius: number,
     options?: RangeSearchOptions,
   ): Promise<SearchHit<Vector>[]>;
+  /**
+   * Everything `rangeSearch` finds, however much, best first, a page at a time: neither side ever holds more than a page. Every
+   * page scans the space once; what is written between two pages is seen if it lies behind the last hit.
+   */
+  rangeSearchPages<Vector extends VectorData = Float32Array>(
+    query: VectorInput,
+    radius: number,
+    options?: RangePagesOptions,
+  ): AsyncIterable<SearchHit<Vector>[]>;
   /** Resolves when the index knows every vector there was when the call was made. Flat: at once. */
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
 }

@@ -30,10 +30,12 @@ import type {
   ProgressOptions,
   PutEntry,
   PutOptions,
+  RangePagesOptions,
   RangeSearchOptions,
   Role,
   Scan,
   ScanOptions,
+  SearchBatchOptions,
   SearchHit,
   SearchOptions,
   SpaceCalls,
@@ -61,6 +63,7 @@ import { packEntries, unpackValues } from '../base/packed-values.ts';
 import { deadlineOf } from './deadline.ts';
 import { EventListeners, type ListenerOptions } from './event-listeners.ts';
 import type { Logger } from './logger.ts';
+import { unpackHits } from './packed-hits.ts';
 import { exportTo, importFrom } from './transfer.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 
@@ -276,6 +279,17 @@ class SpaceClient implements SpaceCalls {
     return this.caller.call('searchTopK', args, options) as Promise<SearchHit<Vector>[]>;
   }
 
+  async searchTopKBatch<Vector extends VectorData>(
+    queries: VectorData,
+    k = 1,
+    options: SearchBatchOptions = {},
+  ): Promise<SearchHit<Vector>[][]> {
+    const { efSearch, rerank, oversample, where, includeVectors, includeMetadata } = options;
+    const chosen = defined({ efSearch, rerank, oversample, where, includeVectors, includeMetadata });
+    const args = { space: this.#space(options), queries, k, ...chosen };
+    return unpackHits<Vector>(await this.caller.call('searchTopKBatch', args, options));
+  }
+
   rangeSearch<Vector extends VectorData>(
     query: VectorInput,
     radius: number,
@@ -285,6 +299,23 @@ class SpaceClient implements SpaceCalls {
     const chosen = defined({ limit, where, includeVectors, includeMetadata });
     const args = { space: this.#space(options), query, radius, ...chosen };
     return this.caller.call('rangeSearch', args, options) as Promise<SearchHit<Vector>[]>;
+  }
+
+  async *rangeSearchPages<Vector extends VectorData>(
+    query: VectorInput,
+    radius: number,
+    options: RangePagesOptions = {},
+  ): AsyncGenerator<SearchHit<Vector>[], void, undefined> {
+    const { pageSize = 1000, where, includeVectors, includeMetadata } = options;
+    const chosen = defined({ where, includeVectors, includeMetadata });
+    const args = { space: this.#space(options), query, radius, limit: pageSize, ...chosen };
+    for (let last: SearchHit<VectorData> | undefined; ; ) {
+      const after = last === undefined ? {} : { after: { id: last.id, distance: last.distance } };
+      const page = await this.caller.call('rangeSearch', { ...args, ...after }, options);
+      if (page.length > 0) yield page as SearchHit<Vector>[];
+      last = page.at(-1);
+      if (last === undefined || page.length < pageSize) return;
+    }
   }
 
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void> {

@@ -78,6 +78,7 @@ const rights: RightsTable = {
   updateMetadata: 'write',
   countVectors: 'read',
   searchTopK: 'read',
+  searchTopKBatch: 'read',
   rangeSearch: 'read',
   waitForIndex: 'read',
   // What is told is what whoever is signed in at that moment may see.

@@ -40,6 +40,7 @@ export const partOf = {
   updateMetadata: 'vectors',
   countVectors: 'vectors',
   searchTopK: 'vectors',
+  searchTopKBatch: 'vectors',
   rangeSearch: 'vectors',
   waitForIndex: 'vectors',
   authenticate: 'users',

@@ -1,15 +1,23 @@
 /** The calls on vector spaces: what the caller passed is checked, then read or submitted. */
 
-import type { ArgumentsOf, CallContext, HitArguments, InSpace } from '../api/calls.ts';
-import type { Metadata, SearchHit, VectorData } from '../api/database.ts';
+import type { ArgumentsOf, CallContext, HitArguments, InSpace, PackedHits } from '../api/calls.ts';
+import type { Metadata, SearchHit, VectorData, VectorId } from '../api/database.ts';
 import { integerIn, invalid, numberIn, shown } from '../base/arguments.ts';
+import { nextTask } from '../base/next-task.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { ByteWriter } from '../space/metadata/byte-writer.ts';
 import { recordBytesMax, writeRecord } from '../space/metadata/record.ts';
+import { vectorItems } from '../space/metrics.ts';
 import { encodeDeleteInt, encodeDeleteString, encodeUpdate } from '../space/operation.ts';
 import { checkId } from '../space/vector-ids.ts';
-import { checkVector } from '../space/vector-input.ts';
-import { kMax, type ReadOptions, type SearchEffort } from '../space/vector-space.ts';
+import { checkQueries, checkVector } from '../space/vector-input.ts';
+import {
+  batchQueriesMax,
+  kMax,
+  type RangeStart,
+  type ReadOptions,
+  type SearchEffort,
+} from '../space/vector-space.ts';
 import { compileOptional, compileWhere } from '../space/where/compile.ts';
 import { type CatalogEntry, vectorKind } from '../storage/catalog.ts';
 import { insertVectors, prepareInsert } from './bulk-insert.ts';
@@ -135,11 +143,43 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     return this.#spaces.read(entry, ({ vectors }) => vectors.searchTopK(vector, k, effort, options));
   }
 
+  async searchTopKBatch(
+    { space, queries, k, efSearch, rerank, oversample, ...hits }: ArgumentsOf<'searchTopKBatch'>,
+    { signal, onProgress, allow }: CallContext,
+  ): Promise<PackedHits> {
+    const entry = this.#spaces.entry(space, 'vector', 'searchTopKBatch');
+    const packed = checkQueries(queries, vectorKind(entry));
+    integerIn(k, 1, kMax, 'k');
+    const items = vectorItems(vectorKind(entry).dimension, vectorKind(entry).metric);
+    const total = packed.length / items;
+    if (total * k > kMax)
+      throw invalid(`Got ${total} queries for ${k} hits each, expected at most ${kMax} hits in all`);
+    const effort = checkEffort({ efSearch, rerank, oversample });
+    const options = readOptions(hits, entry);
+    const parts: PackedHits[] = [];
+    for (let from = 0; from < total; from += batchQueriesMax) {
+      if (from > 0) {
+        // Others get a turn, and what they changed of rights and spaces counts.
+        await nextTask();
+        if (signal?.aborted) throw signal.reason;
+        allow?.();
+      }
+      const to = Math.min(total, from + batchQueriesMax);
+      const some = packed.subarray(from * items, to * items);
+      parts.push(
+        await this.#spaces.read(entry, ({ vectors }) => vectors.searchBatch(some, k, effort, options)),
+      );
+      onProgress?.({ done: to, total });
+    }
+    return joinHits(parts);
+  }
+
   rangeSearch({
     space,
     query,
     radius,
     limit,
+    after,
     ...hits
   }: ArgumentsOf<'rangeSearch'>): MaybeLater<SearchHit<VectorData>[]> {
     const entry = this.#spaces.entry(space, 'vector', 'rangeSearch');
@@ -148,7 +188,10 @@ export class VectorCalls implements HandlersOf<'vectors'> {
       throw invalid(`Got ${shown(radius)} for radius, expected a number`);
     const most = integerIn(limit ?? 10_000, 1, kMax, 'limit');
     const options = readOptions(hits, entry);
-    return this.#spaces.read(entry, ({ vectors }) => vectors.rangeSearch(vector, radius, most, options));
+    const start = after === undefined ? undefined : checkStart(after, entry);
+    return this.#spaces.read(entry, ({ vectors }) =>
+      vectors.rangeSearch(vector, radius, most, options, start),
+    );
   }
 
   async waitForIndex({ space }: InSpace, { signal, onProgress }: CallContext): Promise<undefined> {
@@ -163,6 +206,27 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     const resident = await this.#spaces.engine.resident(entry);
     return this.#scans.keep(source(resident.vectors), resident);
   }
+}
+
+function checkStart(after: unknown, entry: CatalogEntry): RangeStart {
+  if (typeof after !== 'object' || after === null)
+    throw invalid(`Got ${shown(after)} for after, expected a hit`);
+  const { id, distance } = after as { id?: unknown; distance?: unknown };
+  if (typeof distance !== 'number' || Number.isNaN(distance))
+    throw invalid(`Got ${shown(distance)} for after.distance, expected a number`);
+  return { id: checkId(id as VectorId, entry.ids ?? 'int'), distance };
+}
+
+function joinHits(parts: readonly PackedHits[]): PackedHits {
+  const [first] = parts;
+  if (first === undefined) return { counts: new Uint32Array(0), ids: [], distances: new Float32Array(0) };
+  return {
+    counts: Uint32Array.from(parts.flatMap(({ counts }) => Array.from(counts))),
+    ids: parts.flatMap(({ ids }) => ids),
+    distances: Float32Array.from(parts.flatMap(({ distances }) => Array.from(distances))),
+    ...(first.metadata === undefined ? {} : { metadata: parts.flatMap(({ metadata }) => metadata ?? []) }),
+    ...(first.vectors === undefined ? {} : { vectors: parts.flatMap(({ vectors }) => vectors ?? []) }),
+  };
 }
 
 function checkEffort({ efSearch, rerank, oversample }: SearchEffort): SearchEffort {

@@ -114,10 +114,22 @@ export interface CoreExports {
     outSlots: number,
     outDistances: number,
   ): number;
+  vec_search_batch(
+    queries: number,
+    count: number,
+    k: number,
+    ef: number,
+    rerank: number,
+    filter: number,
+    filterLength: number,
+    outSlots: number,
+    outDistances: number,
+  ): number;
   vec_range(
     query: number,
     radius: number,
     limit: number,
+    after: number,
     filter: number,
     filterLength: number,
     outSlots: number,

@@ -43,6 +43,21 @@ function checkBitVector(vector: unknown, kind: VectorKind, what: string): Uint8A
   return vector;
 }
 
+/** Any number of queries, row after row. @throws INVALID_ARGUMENT */
+export function checkQueries(queries: unknown, kind: VectorKind): VectorData {
+  const { dimension, metric } = kind;
+  const items = vectorItems(dimension, metric);
+  if (!(queries instanceof (isOfBits(metric) ? Uint8Array : Float32Array))) {
+    const expected = isOfBits(metric) ? `Uint8Array of packed bits for ${metric}` : 'packed Float32Array';
+    throw invalid(`Got ${shown(queries)} for queries, expected a ${expected}${bitsHint(queries)}`);
+  }
+  if (queries.length % items !== 0)
+    throw invalid(`Got ${queries.length} items for queries, expected a multiple of ${items}`);
+  if (queries instanceof Uint8Array) checkUnusedBits(queries, kind, 'queries');
+  else checkComponents(queries, kind, 'queries');
+  return queries;
+}
+
 /** Packed vectors, row after row. @throws INVALID_ARGUMENT */
 export function checkPacked(vectors: unknown, count: number, kind: VectorKind): VectorData {
   const { dimension, metric } = kind;

@@ -1,5 +1,6 @@
 /** A vector space: ids, originals, search. Over wasm/vector; distances become those of the contract here. */
 
+import type { PackedHits } from '../api/calls.ts';
 import type {
   IdKind,
   IndexType,
@@ -12,7 +13,7 @@ import type {
   VectorId,
 } from '../api/database.ts';
 import { assert } from '../base/assert.ts';
-import { readUtf8, writeUtf8 } from '../base/text.ts';
+import { encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { vectorConfigBytes, writeVectorConfig } from '../kernel/vector-config.ts';
@@ -24,13 +25,17 @@ import {
   parseIndexType,
 } from './index-types.ts';
 import { readRecord } from './metadata/record.ts';
-import { isOfBits, metricCodes, vectorBytes } from './metrics.ts';
+import { isOfBits, metricCodes, vectorBytes, vectorItems } from './metrics.ts';
 import { bytesOf, dataView, type OperationView } from './operation.ts';
 import type { Need, Space } from './space.ts';
 import { toPublicId } from './vector-ids.ts';
 import { applyVectorOperation } from './vector-operations.ts';
 import type { FilterProgram } from './where/compile.ts';
 
+/** wasm/index/batch_scan.h: kBatchMost */
+export const batchQueriesMax = 32;
+/** wasm/exports_vector.cc: kSearchEach */
+const searchEach = -102;
 /** Most hits of one search: bounds the memory a query may ask for. */
 export const kMax = 1_048_576;
 
@@ -75,6 +80,31 @@ export interface SearchEffort {
   /** … so many for each hit asked for. Default: by the kind of code. */
   readonly oversample?: number | undefined;
 }
+
+/** The hit that a page of a range search begins behind. */
+export interface RangeStart {
+  readonly id: bigint | string;
+  readonly distance: number;
+}
+
+/** Hits as the core gives them, distances on the public scale. */
+interface Found {
+  readonly ids: VectorId[];
+  readonly distances: Float32Array;
+  readonly slots: Uint32Array;
+}
+
+const nothing: Found = { ids: [], distances: new Float32Array(0), slots: new Uint32Array(0) };
+
+function part({ ids, distances, slots }: Found, from: number, to: number): Found {
+  return {
+    ids: ids.slice(from, to),
+    distances: distances.subarray(from, to),
+    slots: slots.subarray(from, to),
+  };
+}
+
+const noBytes: Uint8Array = new Uint8Array(0);
 
 /** The empty program allows every vector. */
 const everything: FilterProgram = new Uint8Array(0);
@@ -180,9 +210,10 @@ export class VectorSpace implements Space {
     if (most === 0) return [];
     const { ef, candidates } = this.#effort(most, effort);
     const { exports } = this.instance;
-    return this.#search(query, most, options, (queryAt, filterAt, filterLength, slots, distances) =>
+    const found = this.#find(query, most, options, (queryAt, filterAt, filterLength, slots, distances) =>
       exports.vec_search(queryAt, most, ef, candidates, filterAt, filterLength, slots, distances),
     );
+    return this.#hits(found, options);
   }
 
   /** An efSearch that was asked for bounds the candidates: it is what the search may cost. */
@@ -201,53 +232,153 @@ export class VectorSpace implements Space {
     return { ef: Math.max(efSearch ?? 64, k), candidates };
   }
 
+  /** Queries row after row, `batchQueriesMax` at most: in one pass over the originals where that is how they are searched. */
+  searchBatch(queries: VectorData, k: number, effort: SearchEffort, options: ReadOptions): PackedHits {
+    const items = vectorItems(this.shape.dimension, this.shape.metric);
+    const count = queries.length / items;
+    assert(count <= batchQueriesMax, 'a batch has few queries');
+    const most = Math.min(k, this.count());
+    if (most === 0)
+      return this.#packed(
+        Array.from({ length: count }, () => nothing),
+        options,
+      );
+    const { ef, candidates } = this.#effort(most, effort);
+    const { exports } = this.instance;
+    let each = 0;
+    const together = this.#find(
+      queries,
+      count * most,
+      options,
+      (at, filterAt, filterLength, slots, distances) => {
+        each = exports.vec_search_batch(
+          at,
+          count,
+          most,
+          ef,
+          candidates,
+          filterAt,
+          filterLength,
+          slots,
+          distances,
+        );
+        if (each === searchEach) return 0;
+        return each < 0 ? each : each * count;
+      },
+    );
+    const found = Array.from({ length: count }, (_, i): Found => {
+      if (each !== searchEach) return part(together, i * each, (i + 1) * each);
+      const query = queries.subarray(i * items, (i + 1) * items);
+      return this.#find(query, most, options, (at, filterAt, filterLength, slots, distances) =>
+        exports.vec_search(at, most, ef, candidates, filterAt, filterLength, slots, distances),
+      );
+    });
+    return this.#packed(found, options);
+  }
+
+  /** With `after` only what comes behind that hit. */
   rangeSearch(
     query: VectorData,
     radius: number,
     limit: number,
     options: ReadOptions,
+    after?: RangeStart,
   ): SearchHit<VectorData>[] {
     const most = Math.min(limit, this.count());
     if (most === 0) return [];
     // The core measures distances, smaller is nearer: a product above the radius is a distance below its negative.
     const distance = leastF32From(this.shape.metric === 'InnerProduct' ? -radius : radius);
-    return this.#search(query, most, options, (queryAt, filterAt, filterLength, slots, distances) =>
-      this.instance.exports.vec_range(queryAt, distance, most, filterAt, filterLength, slots, distances),
+    const startBytes = after === undefined ? noBytes : this.#startBytes(after);
+    const found = this.#find(
+      query,
+      most,
+      options,
+      (queryAt, filterAt, filterLength, slots, distances, startAt) => {
+        const start = after === undefined ? 0 : startAt;
+        const { exports } = this.instance;
+        return exports.vec_range(queryAt, distance, most, start, filterAt, filterLength, slots, distances);
+      },
+      startBytes,
     );
+    return this.#hits(found, options);
   }
 
-  #search(
+  /** f32 distance, u32 length and bytes of an id as a tree key (wasm/vector/format.h). */
+  #startBytes({ id, distance }: RangeStart): Uint8Array {
+    const key = typeof id === 'string' ? encodeUtf8(id) : new Uint8Array(8);
+    const bytes = new Uint8Array(8 + key.length);
+    const view = dataView(bytes);
+    view.setFloat32(0, this.shape.metric === 'InnerProduct' ? -distance : distance, true);
+    view.setUint32(4, key.length, true);
+    if (typeof id === 'bigint') view.setBigUint64(8, BigInt.asUintN(64, id) ^ (1n << 63n), false);
+    else bytes.set(key, 8);
+    return bytes;
+  }
+
+  /** `most`: room for so many hits in all. `extra`: bytes that the call reads as well. */
+  #find(
     query: VectorData,
     most: number,
-    { includeVectors, includeMetadata, filter = everything }: ReadOptions,
-    run: (query: number, filter: number, filterLength: number, slots: number, distances: number) => number,
-  ): SearchHit<VectorData>[] {
+    { filter = everything }: ReadOptions,
+    run: (
+      query: number,
+      filter: number,
+      filterLength: number,
+      slots: number,
+      distances: number,
+      extra: number,
+    ) => number,
+    extra: Uint8Array = noBytes,
+  ): Found {
     const queryBytes = (query.byteLength + 15) & ~15;
-    // Query, slots, distances, 8-aligned ids and the filter behind them: everything a call needs is asked for at once.
-    const queryAt = this.instance.scratch(queryBytes + most * 16 + 8 + filter.length);
+    const extraBytes = (extra.length + 7) & ~7;
+    // Query, slots, distances, 8-aligned ids, what is extra, and the filter: everything a call needs is asked for at once.
+    const queryAt = this.instance.scratch(queryBytes + most * 16 + 8 + extraBytes + filter.length);
     const slotsAt = queryAt + queryBytes;
     const distancesAt = slotsAt + most * 4;
-    const filterAt = slotsAt + most * 16 + 8;
+    const extraAt = slotsAt + most * 16 + 8;
+    const filterAt = extraAt + extraBytes;
     const bytes = this.instance.bytes();
     bytes.set(bytesOf(query), queryAt);
+    bytes.set(extra, extraAt);
     bytes.set(filter, filterAt);
-    const found = checkStatus(run(queryAt, filterAt, filter.length, slotsAt, distancesAt), 'search');
-    const ids = this.#idsOf(slotsAt, found, (distancesAt + most * 4 + 7) & ~7);
-    const distances = this.instance.f32(distancesAt, found).slice();
-    const slots = this.instance.u32(slotsAt, found).slice();
+    const count = checkStatus(run(queryAt, filterAt, filter.length, slotsAt, distancesAt, extraAt), 'search');
+    const ids = this.#idsOf(slotsAt, count, (distancesAt + most * 4 + 7) & ~7);
     const sign = this.shape.metric === 'InnerProduct' ? -1 : 1;
+    // `+ 0` turns -0 into 0.
+    const distances = this.instance.f32(distancesAt, count).map((distance) => sign * distance + 0);
+    return { ids, distances, slots: this.instance.u32(slotsAt, count).slice() };
+  }
+
+  #hits(
+    { ids, distances, slots }: Found,
+    { includeVectors, includeMetadata }: ReadOptions,
+  ): SearchHit<VectorData>[] {
     const hits: SearchHit<VectorData>[] = [];
-    for (let i = 0; i < found; i++) {
-      // `+ 0` turns -0 into 0.
-      const hit: SearchHit<VectorData> = {
-        id: ids[i] as VectorId,
-        distance: sign * (distances[i] as number) + 0,
-      };
+    for (let i = 0; i < ids.length; i++) {
+      const hit: SearchHit<VectorData> = { id: ids[i] as VectorId, distance: distances[i] as number };
       if (includeMetadata) hit.metadata = this.#metadataAt(slots[i] as number) ?? {};
       if (includeVectors) hit.vector = this.#vectorAt(slots[i] as number);
       hits.push(hit);
     }
     return hits;
+  }
+
+  #packed(found: readonly Found[], { includeVectors, includeMetadata }: ReadOptions): PackedHits {
+    const slots = found.flatMap((each) => Array.from(each.slots));
+    const distances = new Float32Array(slots.length);
+    let at = 0;
+    for (const each of found) {
+      distances.set(each.distances, at);
+      at += each.distances.length;
+    }
+    return {
+      counts: Uint32Array.from(found, ({ ids }) => ids.length),
+      ids: found.flatMap(({ ids }) => ids),
+      distances,
+      ...(includeMetadata ? { metadata: slots.map((slot) => this.#metadataAt(slot) ?? {}) } : {}),
+      ...(includeVectors ? { vectors: slots.map((slot) => this.#vectorAt(slot)) } : {}),
+    };
   }
 
   /** The next vectors in the order of ids behind `after`, with their metadata where they have any; none: done. */

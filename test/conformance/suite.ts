@@ -2,6 +2,7 @@
 
 import type { Database } from '../../src/api/database.ts';
 import type { Case, CaseContext, CaseOptions } from './case.ts';
+import { batchCases } from './cases/batches.ts';
 import { codeCases } from './cases/codes.ts';
 import { controlCases } from './cases/control.ts';
 import { eventCases } from './cases/events.ts';
@@ -28,6 +29,7 @@ export const suite: readonly Case[] = [
   ...idCases,
   ...metadataCases,
   ...filterCases,
+  ...batchCases,
   ...searchCases,
   ...indexCases,
   ...metricCases,

@@ -15,8 +15,17 @@ struct Hit {
 
 class TopK {
  public:
+  /// Takes nothing: a place for one.
+  TopK() = default;
   /// `hits` has room for `capacity` > 0; nothing further away than `bound` is taken.
-  TopK(const Slots& slots, Hit* hits, u32 capacity, f32 bound) : slots_(slots), hits_(hits), capacity_(capacity), bound_(bound) {}
+  TopK(const Slots& slots, Hit* hits, u32 capacity, f32 bound)
+      : slots_(&slots), hits_(hits), capacity_(capacity), bound_(bound) {}
+
+  /// Takes only what comes behind this distance and id from now on. Requires: `id`, a tree key, stays where it is.
+  void start_behind(f32 distance, Bytes id) {
+    floor_ = distance;
+    floor_id_ = id;
+  }
 
   /// What is further away than this need not be offered.
   f32 bound() const { return bound_; }
@@ -26,6 +35,7 @@ class TopK {
   /// Requires: the slot is live and was not offered before.
   void offer(u32 slot, f32 distance) {
     if (!(distance <= bound_)) return;
+    if (floor_id_.data != nullptr && !behind_floor(slot, distance)) return;
     const Hit hit{distance, slot};
     if (count_ < capacity_) {
       sift_up(count_++, hit);
@@ -51,7 +61,13 @@ class TopK {
 
  private:
   bool before(const Hit& a, const Hit& b) const {
-    return a.distance < b.distance || (a.distance == b.distance && slots_.id_before(a.slot, b.slot));
+    return a.distance < b.distance || (a.distance == b.distance && slots_->id_before(a.slot, b.slot));
+  }
+
+  bool behind_floor(u32 slot, f32 distance) const {
+    u8 storage[8];
+    if (distance != floor_) return distance > floor_;
+    return compare_bytes(slots_->key(slot, storage), floor_id_) > 0;
   }
 
   void sift_up(u32 i, const Hit hit) {
@@ -76,11 +92,13 @@ class TopK {
     hits_[i] = hit;
   }
 
-  const Slots& slots_;
-  Hit* hits_;
-  u32 capacity_;
+  const Slots* slots_ = nullptr;
+  Hit* hits_ = nullptr;
+  u32 capacity_ = 0;
   u32 count_ = 0;
-  f32 bound_;
+  f32 bound_ = 0;
+  f32 floor_ = 0;
+  Bytes floor_id_;  // data is null where there is no floor
 };
 
 }  // namespace shibumi

@@ -328,29 +328,35 @@ Status VectorStore::get(Bytes key, u8* out) const {
   return kOk;
 }
 
+bool VectorStore::ensure_hits(u64 hits) {
+  const u64 bytes = hits * sizeof(Hit);
+  return bytes < (1ull << 31) && hit_buffer_.ensure(static_cast<u32>(bytes), false);
+}
+
 /// A cosine query is brought to unit length first, so that the inner product of huge vectors does not overflow. One of
 /// bits is filled up to whole words.
-bool VectorStore::prepare_query(const u8* query, u32 hits, Probe& probe) {
-  const u64 hit_bytes = static_cast<u64>(hits) * sizeof(Hit);
-  if (hit_bytes >= (1ull << 31) || !hit_buffer_.ensure(static_cast<u32>(hit_bytes), false)) return false;
-  const f32* values = reinterpret_cast<const f32*>(query);
-  probe = {values, 1.0f};
-  const bool bits = is_of_bits(rows_.metric);
-  if (!bits && rows_.metric != kCosine) return true;
-  if (!query_buffer_.ensure(rows_.words * sizeof(f32), false)) return false;
-  f32* prepared = query_buffer_.as<f32>();
-  probe.values = prepared;
-  if (bits) {
+void VectorStore::prepare_values(const u8* query, f32* prepared) const {
+  if (is_of_bits(rows_.metric)) {
     prepared[rows_.words - 1] = 0;
     __builtin_memcpy(prepared, query, rows_.vector_bytes);
-    return true;
+    return;
   }
-  const f32 inverse = inverse_norm(values, rows_.dimension);
+  const f32* values = reinterpret_cast<const f32*>(query);
+  const f32 inverse = rows_.metric == kCosine ? inverse_norm(values, rows_.dimension) : 1.0f;
   for (u32 i = 0; i < rows_.dimension; i++) {
     f32 value;
     __builtin_memcpy(&value, values + i, sizeof value);
     prepared[i] = value * inverse;
   }
+}
+
+bool VectorStore::prepare_query(const u8* query, u32 hits, Probe& probe) {
+  if (!ensure_hits(hits)) return false;
+  probe = {reinterpret_cast<const f32*>(query), 1.0f};
+  if (!is_of_bits(rows_.metric) && rows_.metric != kCosine) return true;
+  if (!query_buffer_.ensure(rows_.words * sizeof(f32), false)) return false;
+  prepare_values(query, query_buffer_.as<f32>());
+  probe.values = query_buffer_.as<f32>();
   return true;
 }
 
@@ -433,8 +439,36 @@ Status VectorStore::search(const u8* query, u32 k, SearchEffort effort, const Hi
   return kOk;
 }
 
-Status VectorStore::range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found,
-                          const Allowed& allowed) {
+Status VectorStore::search_batch(const u8* queries, u32 count, u32 k, SearchEffort effort, const Hit*& hits, u32& found,
+                                 const Allowed& allowed) {
+  found = 0;
+  if (count == 0 || count > kBatchMost) return kInvalid;
+  const u32 matches = allowed.all() ? live_count() : allowed.count;
+  const u32 wanted = min_of(k, matches);
+  if (wanted == 0) return kOk;
+  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  const u32 candidates = max_of(wanted, effort.rerank);
+  if (!exact_is_faster(codes_.any() ? candidates : max_of(effort.ef, candidates), matches)) return kNotFound;
+  const u32 bytes = rows_.words * sizeof(f32);
+  if (!ensure_hits(static_cast<u64>(wanted) * count) || !query_buffer_.ensure(bytes * count, false)) return kOutOfMemory;
+  Probe probes[kBatchMost];
+  TopK best[kBatchMost];
+  Hit* storage = hit_buffer_.as<Hit>();
+  for (u32 i = 0; i < count; i++) {
+    f32* prepared = query_buffer_.as<f32>() + static_cast<size_t>(i) * rows_.words;
+    prepare_values(queries + static_cast<size_t>(i) * rows_.vector_bytes, prepared);
+    probes[i] = {prepared, 1.0f};
+    best[i] = TopK(slots_, storage + static_cast<size_t>(i) * wanted, wanted, __builtin_inff());
+  }
+  batch_scan(rows_, slots_, probes, count, slot_count(), allowed, best);
+  for (u32 i = 0; i < count; i++) found = best[i].finish();
+  check(found == wanted);
+  hits = storage;
+  return kOk;
+}
+
+Status VectorStore::range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed,
+                          const RangeStart* after) {
   found = 0;
   const u32 most = min_of(limit, allowed.all() ? live_count() : allowed.count);
   if (most == 0 || !(radius > -__builtin_inff())) return kOk;
@@ -444,6 +478,7 @@ Status VectorStore::range(const u8* query, f32 radius, u32 limit, const Hit*& hi
   // Strictly below the radius is at most the f32 before it.
   const f32 bound = of_ordered_bits(ordered_bits(radius == 0 ? -0.0f : radius) - 1);
   TopK best(slots_, hit_buffer_.as<Hit>(), most, bound);
+  if (after != nullptr) best.start_behind(after->distance, after->id);
   flat_scan(rows_, slots_, probe, slot_count(), allowed, best);
   hits = hit_buffer_.as<Hit>();
   found = best.finish();

@@ -11,6 +11,7 @@
 // Concurrency: none; one instance is used by one thread.
 #pragma once
 
+#include "../index/batch_scan.h"
 #include "../index/hnsw.h"
 #include "../kv/btree.h"
 #include "../metadata/filter.h"
@@ -38,6 +39,12 @@ static_assert(sizeof(VectorConfig) == 40 && offsetof(VectorConfig, index) == 16 
 struct SearchEffort {
   u32 ef;      // HNSW: candidates looked at, at least k
   u32 rerank;  // codes: so many of the nearest, at least k, are measured again with the originals; 0: none is
+};
+
+/// Where a page of a range search begins.
+struct RangeStart {
+  f32 distance;
+  Bytes id;  // a tree key
 };
 
 /// The ids of a batch, of the space's kind.
@@ -97,8 +104,14 @@ class VectorStore {
   /// live and allowed, however few those are among all.
   /// The hits lie in memory of the store and are good until its next call. kOk, kAbsent or kOutOfMemory.
   Status search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found, const Allowed& allowed = {});
-  /// The nearest of all allowed that are nearer than `radius`, `limit` at most; always exact.
-  Status range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {});
+  /// The same for `count` queries, kBatchMost at most, one after another: `found` hits for each, in one pass over the
+  /// originals that they share. kNotFound where searching for each alone is quicker.
+  Status search_batch(const u8* queries, u32 count, u32 k, SearchEffort effort, const Hit*& hits, u32& found,
+                      const Allowed& allowed = {});
+  /// The nearest of all allowed that are nearer than `radius`, `limit` at most; always exact. With `after` only those behind
+  /// that distance and id.
+  Status range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {},
+               const RangeStart* after = nullptr);
   /// Up to `limit` live slots in id order, of those allowed, after the id `after` if there is one. Returns how many.
   u32 scan(const Bytes* after, u32 limit, u32* out, const Allowed& allowed = {}) const;
 
@@ -126,7 +139,9 @@ class VectorStore {
   u32 take_slot(VectorSuperblock& super);
   void free_slot(VectorSuperblock& super, u32 slot);
   u64 append_string(VectorSuperblock& super, Bytes id);
+  bool ensure_hits(u64 hits);
   bool prepare_query(const u8* query, u32 hits, Probe& probe);
+  void prepare_values(const u8* query, f32* prepared) const;
   bool exact_is_faster(u32 candidates, u32 allowed) const;
   bool scan_is_faster(u32 candidates, u32 allowed) const;
   Status search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed, TopK& best);
@@ -152,7 +167,7 @@ class VectorStore {
   Filters filters_;
   u64 version_ = 1;  // changes with every mutation
   Hnsw graph_;
-  TransientBuffer query_buffer_;  // the query at unit length, for cosine; in whole words, for bits
+  TransientBuffer query_buffer_;  // the queries at unit length, for cosine; in whole words, for bits
   TransientBuffer hit_buffer_;
   TransientBuffer candidate_buffer_;
 };

@@ -67,6 +67,7 @@ const plan: Plan = {
   getMetadata: ['read', ({ vec }) => ({ space: vec, id: 1 })],
   countVectors: ['read', ({ vec }) => ({ space: vec })],
   searchTopK: ['read', ({ vec }) => ({ space: vec, query: vector, k: 1 })],
+  searchTopKBatch: ['read', ({ vec }) => ({ space: vec, queries: vector.slice(), k: 1 })],
   rangeSearch: ['read', ({ vec }) => ({ space: vec, query: vector, radius: 1 })],
   waitForIndex: ['read', ({ vec }) => ({ space: vec })],
   put: ['write', ({ kv }) => ({ space: kv, key: 'k', value: 'v' })],
