@@ -5,16 +5,17 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { findBrowser } from '../../tools/browser.mjs';
+import { slope } from './growth.ts';
 import { ensurePeers, type PeerName } from './peers.ts';
 import type { Row } from './row.ts';
 import { suites } from './suites.ts';
 
-const timeoutMs = 240_000;
+const timeoutMs = 600_000;
 const folder = mkdtempSync(path.join(tmpdir(), 'shibumi-bench-test-'));
 const out = path.join(folder, 'bench.json');
 let rows: Row[] = [];
@@ -45,7 +46,7 @@ test('every row has what a reader needs', () => {
     }
     assert.equal(typeof row.params, 'object');
     // A clock that is coarser than a search may give it no time at all.
-    const least = row.unit === 'ms' ? 0 : Number.MIN_VALUE;
+    const least = row.unit === 'ms' ? 0 : row.metric === 'exponent' ? -10 : Number.MIN_VALUE;
     assert.ok(Number.isFinite(row.value) && row.value >= least, JSON.stringify(row));
     assert.ok(row.better === 'higher' || row.better === 'lower', JSON.stringify(row));
   }
@@ -81,6 +82,43 @@ test('every index type has speed, recall, build, size and latency, in Node and i
     }
   }
   if (findBrowser() === undefined) t.diagnostic('no Chromium was found: only Node was looked at');
+});
+
+test('growth has every size and its exponents, kernels every build beside a plain read', () => {
+  const growth = rows.filter(({ suite }) => suite === 'growth');
+  const runtimes = findBrowser() === undefined ? ['node'] : ['node', 'chromium'];
+  for (const runtime of runtimes) {
+    const own = growth.filter((row) => row.runtime === runtime);
+    assert.equal(own.filter(({ metric }) => metric === 'buildPerSecond').length, 3);
+    assert.equal(own.filter(({ metric }) => metric === 'exponent').length, 2);
+    const sweeps = rows.filter((row) => row.suite === 'kernels' && row.runtime === runtime);
+    for (const build of ['simd128', 'relaxed']) {
+      const kernels = new Set(
+        sweeps.filter(({ params }) => params.build === build).map(({ scenario }) => scenario),
+      );
+      for (const name of ['read', 'l2sq', 'SQ8 dot, 4 at a time', 'BQ difference'])
+        assert.ok(kernels.has(name), `${runtime} ${build}: no ${name}`);
+    }
+  }
+});
+
+test('a slope is that of the power the values follow', () => {
+  const points = [10, 1000, 4000].map((count) => [count, 7 * count ** -0.25] as const);
+  assert.ok(Math.abs(slope(points) + 0.25) < 1e-9);
+});
+
+test('charts are drawn of recall against speed, and of growth', () => {
+  const charts = readdirSync(path.join(folder, 'bench-charts'));
+  for (const name of [/^recall-qps-node-/, /^growth-qps-0\.95/, /^growth-buildPerSecond/])
+    assert.ok(
+      charts.some((file) => name.test(file)),
+      `no ${name} in ${charts}`,
+    );
+  for (const file of charts) {
+    const svg = readFileSync(path.join(folder, 'bench-charts', file), 'utf8');
+    assert.match(svg, /^<svg /);
+    assert.ok(svg.includes('HNSW16,SQ8'), `${file} has no line of HNSW16,SQ8`);
+  }
 });
 
 const peers: readonly [subject: string, suite: string, runtime: string, packaged?: PeerName][] = [
@@ -121,7 +159,7 @@ for (const [name, suite] of Object.entries(suites)) {
 test('an unknown suite is refused with the list of suites', async () => {
   const { status, output } = await runBench(['speed']);
   assert.equal(status, 2);
-  assert.match(output, /vectors, storage, api/);
+  assert.match(output, /vectors, growth, kernels, storage, api/);
 });
 
 function runBench(args: readonly string[]): Promise<{ status: number | null; output: string }> {

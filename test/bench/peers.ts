@@ -7,8 +7,11 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 export type PeerName = 'hnswlib-node' | 'hnswlib-wasm' | 'idb-keyval' | 'usearch';
+/** What draws the charts; installed with them. */
+export type ChartLibrary = 'vega' | 'vega-lite';
 
 export interface Peers {
   /** Folder of an installed peer. */
@@ -18,7 +21,7 @@ export interface Peers {
   readonly missing: ReadonlyMap<PeerName, string>;
 }
 
-const npmTimeoutMs = 2 * 60_000;
+const npmTimeoutMs = 4 * 60_000;
 const here = import.meta.dirname;
 const names: readonly PeerName[] = ['hnswlib-node', 'hnswlib-wasm', 'idb-keyval', 'usearch'];
 
@@ -87,6 +90,12 @@ function npm(...args: string[]): string | undefined {
 
 export function requirePeer(name: PeerName): unknown {
   return createRequire(path.join(here, 'package.json'))(name);
+}
+
+/** @throws when it is not installed */
+export async function importPeer(name: ChartLibrary): Promise<unknown> {
+  const entry = createRequire(path.join(here, 'package.json')).resolve(name);
+  return import(pathToFileURL(entry).href);
 }
 
 function folderOf(name: PeerName): string {

@@ -8,6 +8,7 @@ import { availableParallelism, cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { browserVersion } from './browser.ts';
+import { writeCharts } from './charts.ts';
 import { ensurePeers } from './peers.ts';
 import { compareSubjects, formatTable } from './report.ts';
 import type { Row } from './row.ts';
@@ -46,6 +47,7 @@ async function main(): Promise<number> {
   console.log(`\n${formatTable(rows)}\n`);
   for (const line of compareSubjects(rows)) console.log(line);
   console.log(`\n${rows.length} rows, also in ${out}`);
+  for (const line of await drawCharts(rows, out)) console.log(line);
   return failed || rows.length === 0 ? 1 : 0;
 }
 
@@ -64,6 +66,15 @@ async function measure(chosen: readonly string[], quick: boolean): Promise<{ row
     });
   }
   return { rows, failed };
+}
+
+/** Beside the JSON, in a folder of its name. A run whose charts cannot be drawn is still a run. */
+async function drawCharts(rows: readonly Row[], out: string): Promise<string[]> {
+  try {
+    return await writeCharts(rows, `${out.replace(/\.json$/, '')}-charts`);
+  } catch (error) {
+    return [`No charts: ${error instanceof Error ? error.message : String(error)}`];
+  }
 }
 
 async function describeMachine(): Promise<Record<string, unknown>> {

@@ -1,9 +1,13 @@
 /** The suites there are, and what each measures where. */
 
+import { supportedBuild } from '../../src/kernel/module.ts';
 import type { DataSet } from '../data/data-set.ts';
 import { generateSet, loadLatent, loadPublicSet, noPublicData } from '../data/sources.ts';
+import { nodeCore } from '../support/node-database.ts';
 import { bridge } from './bridge.ts';
 import { BenchBrowser } from './browser.ts';
+import { growthPlan, measureGrowth } from './growth.ts';
+import { measureKernels } from './kernel-sweeps.ts';
 import type { PageJob } from './page/jobs.ts';
 import type { Row } from './row.ts';
 import { packageSizes } from './sizes.ts';
@@ -22,6 +26,8 @@ type Suite = (run: SuiteRun) => Promise<void>;
 /** Names of the contract; `undefined` where nothing is measured yet. */
 export const suites: Readonly<Record<string, Suite | undefined>> = {
   vectors,
+  growth,
+  kernels,
   storage: (run) => inPage(run, [{ kind: 'storage', quick: run.quick }]),
   api,
   bridge,
@@ -50,6 +56,19 @@ function dataSets(quick: boolean): (() => DataSet | Promise<DataSet>)[] {
     () => loadLatent(20_000),
     () => loadLatent(100_000),
   ];
+}
+
+async function growth(run: SuiteRun): Promise<void> {
+  const build = supportedBuild();
+  if (build === undefined) throw new Error('Got no WASM SIMD, expected it');
+  run.add(await measureGrowth(nodeCore(build), 'node', growthPlan(run.quick), run.log));
+  await inPage(run, [{ kind: 'growth', quick: run.quick }]);
+}
+
+async function kernels(run: SuiteRun): Promise<void> {
+  const builds = supportedBuild() === 'relaxed' ? (['simd128', 'relaxed'] as const) : (['simd128'] as const);
+  run.add(measureKernels(builds.map(nodeCore), 'node', run.quick));
+  await inPage(run, [{ kind: 'kernels', quick: run.quick }]);
 }
 
 async function api(run: SuiteRun): Promise<void> {

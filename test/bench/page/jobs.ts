@@ -9,6 +9,8 @@ type Set<Arrays> = Arrays extends string
 
 export type PageJob<Arrays = unknown> =
   | { readonly kind: 'vectors'; readonly quick: boolean; readonly data: Set<Arrays> }
+  | { readonly kind: 'growth'; readonly quick: boolean }
+  | { readonly kind: 'kernels'; readonly quick: boolean }
   | { readonly kind: 'storage'; readonly quick: boolean }
   | { readonly kind: 'api'; readonly quick: boolean };
 

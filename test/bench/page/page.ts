@@ -1,6 +1,10 @@
 /** The bench page: takes one job, measures it with the real worker and IndexedDB, and answers with rows. */
 
+import { type BuildName, compileCore, supportedBuild } from '../../../src/kernel/module.ts';
+import { wasmFile } from '../../../src/wasm-files.ts';
 import type { DataSet } from '../../data/data-set.ts';
+import { growthPlan, measureGrowth } from '../growth.ts';
+import { measureKernels } from '../kernel-sweeps.ts';
 import type { Row } from '../row.ts';
 import { measureApi } from './api.ts';
 import type { PageJob, PagePeers } from './jobs.ts';
@@ -10,6 +14,8 @@ import { vectorsInPage } from './vectors.ts';
 async function runJob(job: PageJob<string>, peers: PagePeers): Promise<Row[]> {
   if (job.kind === 'storage') return measureStorage(job.quick);
   if (job.kind === 'api') return measureApi(job.quick, peers);
+  if (job.kind === 'growth') return growthInPage(job.quick);
+  if (job.kind === 'kernels') return kernelsInPage(job.quick);
   const { base, queries, truth, ...rest } = job.data;
   const data: DataSet = {
     ...rest,
@@ -18,6 +24,19 @@ async function runJob(job: PageJob<string>, peers: PagePeers): Promise<Row[]> {
     truth: new Float64Array(await fetchBytes(truth)),
   };
   return vectorsInPage(data, job.quick, peers);
+}
+
+/** In a page the engine is asked what it can do; the faster build is what an application gets. */
+async function growthInPage(quick: boolean): Promise<Row[]> {
+  const build = supportedBuild() ?? 'simd128';
+  const core = await compileCore(build, wasmFile(build));
+  return measureGrowth(core, 'chromium', growthPlan(quick), (line) => console.log(line));
+}
+
+async function kernelsInPage(quick: boolean): Promise<Row[]> {
+  const builds: BuildName[] = supportedBuild() === 'relaxed' ? ['simd128', 'relaxed'] : ['simd128'];
+  const cores = await Promise.all(builds.map((build) => compileCore(build, wasmFile(build))));
+  return measureKernels(cores, 'chromium', quick);
 }
 
 async function fetchBytes(url: string): Promise<ArrayBuffer> {
