@@ -222,20 +222,26 @@ function settle(call: OpenCall, reply: Exclude<Reply, { progress: unknown }>, on
   else call.reject(fromEnvelope(reply.error));
 }
 
-/** Roughly the bytes that arguments take on their way: exact for what is large. */
-function sizeOf(value: unknown): number {
+const depthMax = 64;
+
+/**
+ * Roughly the bytes that arguments take on their way: exact for what is large. They are not checked yet: what contains itself,
+ * or goes too deep for anybody, must not end this.
+ */
+function sizeOf(value: unknown, seen: Set<object> = new Set(), depth = 0): number {
   if (typeof value === 'string') return value.length;
   if (ArrayBuffer.isView(value)) return value.byteLength;
   if (Array.isArray(value)) {
     // Ids or numbers, thousands of them: all are about alike.
     const [first] = value;
     if (typeof first !== 'object' && typeof first !== 'string') return value.length * 8;
-    let bytes = 0;
-    for (const item of value) bytes += sizeOf(item) + 8;
-    return bytes;
   }
   if (typeof value !== 'object' || value === null) return 8;
+  // What is there twice travels once.
+  if (depth === depthMax || seen.has(value)) return 8;
+  seen.add(value);
   let bytes = 0;
-  for (const name in value) bytes += sizeOf((value as Record<string, unknown>)[name]);
+  if (Array.isArray(value)) for (const item of value) bytes += sizeOf(item, seen, depth + 1) + 8;
+  else for (const name in value) bytes += sizeOf((value as Record<string, unknown>)[name], seen, depth + 1);
   return bytes;
 }
