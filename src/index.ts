@@ -59,6 +59,11 @@ export interface OpenOptions extends ClientOptions {
    * database opens with what is intact (read-only where something is missing), or empty. Default `fail`.
    */
   onCorruption?: 'fail' | 'salvage';
+  /**
+   * Asks the browser to keep the data when it runs short of room, once, when the first space is made: a page that never stores
+   * anything asks nothing. Chromium decides by itself, Firefox asks the user. `stats()` says what it is. Default true.
+   */
+  persist?: boolean;
 }
 
 /**
@@ -70,12 +75,31 @@ export interface OpenOptions extends ClientOptions {
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
   checkOptions(options);
-  return openClient(() => connect(name, options), options);
+  const asks = options.persist !== false && options.storage !== 'memory';
+  return openClient(() => connect(name, options), options, asks ? askToPersist : undefined);
+}
+
+let asked = false;
+
+/** Nobody waits for the answer: it may take as long as the user does. */
+function askToPersist(): void {
+  if (asked) return;
+  asked = true;
+  globalThis.navigator?.storage?.persist?.().catch(() => {});
 }
 
 async function connect(
   name: string,
-  { worker, wasm, broker, ownerTimeoutMs = 5000, admin: _admin, log: _log, ...rest }: OpenOptions,
+  {
+    worker,
+    wasm,
+    broker,
+    ownerTimeoutMs = 5000,
+    admin: _admin,
+    log: _log,
+    persist: _persist,
+    ...rest
+  }: OpenOptions,
 ): Promise<Transport> {
   const { openPrivately, openShared, workersOf } = await import('./tabs/page.ts');
   const workers = await workersOf(worker);
@@ -129,6 +153,7 @@ const optionNames = [
   'ownerTimeoutMs',
   'broker',
   'onCorruption',
+  'persist',
   'admin',
   'log',
 ];
@@ -138,7 +163,9 @@ function checkOptions(options: OpenOptions): void {
   const stranger = Object.keys(options).find((name) => !optionNames.includes(name));
   if (stranger !== undefined)
     throw invalid(`Got option ${shown(stranger)}, expected only ${optionNames.join(', ')}`);
-  const { build, storage, openTimeoutMs, ownerTimeoutMs, broker, onCorruption } = options;
+  const { build, storage, openTimeoutMs, ownerTimeoutMs, broker, onCorruption, persist } = options;
+  if (persist !== undefined && typeof persist !== 'boolean')
+    throw invalid(`Got ${shown(persist)} for persist, expected a boolean`);
   if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
   if (storage !== undefined) oneOf(storage, ['indexeddb', 'memory'], 'storage');
   if (onCorruption !== undefined) oneOf(onCorruption, ['fail', 'salvage'], 'onCorruption');

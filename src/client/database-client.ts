@@ -338,26 +338,29 @@ export class DatabaseClient extends SpaceClient implements Database {
   readonly #transport: Transport;
   readonly #logger: Logger | undefined;
   #token: string | undefined;
+  readonly #onCreated: (() => void) | undefined;
 
-  constructor(transport: Transport, logger?: Logger) {
+  constructor(transport: Transport, logger?: Logger, onCreated?: () => void) {
     super(new Caller(transport, logger), undefined);
     // Not noted in the log: it is what carries the log.
     this.#events = new EventListeners((args) => transport.call('nextEvents', args, {}));
     this.#transport = transport;
     this.#logger = logger;
+    this.#onCreated = onCreated;
     transport.listen?.((type, detail) => {
       this.#events.dispatch(type, detail);
       logger?.note('info', type);
     });
   }
 
-  createSpace(
+  async createSpace(
     name: string,
     engine: EngineKind,
     options: (KeyValueSpaceOptions | VectorSpaceOptions) & CallOptions = {},
   ): Promise<void> {
     const { signal, timeoutMs, space: _, ...rest } = options;
-    return this.caller.call('createSpace', { name, engine, options: rest }, pick(signal, timeoutMs));
+    await this.caller.call('createSpace', { name, engine, options: rest }, pick(signal, timeoutMs));
+    this.#onCreated?.();
   }
 
   deleteSpace(name: string, options?: CallOptions): Promise<void> {

@@ -20,16 +20,17 @@ export interface ClientOptions {
   log?: LogLevel | LogOptions;
 }
 
-/** @throws INVALID_ARGUMENT; what `connect` throws */
+/** `onCreated` is told of each space that this client made. @throws INVALID_ARGUMENT; what `connect` throws */
 export async function openClient(
   connect: () => Promise<Transport> | Transport,
   { admin, log }: ClientOptions,
+  onCreated?: () => void,
 ): Promise<Database> {
   if (admin !== undefined && (typeof admin !== 'object' || admin === null))
     throw invalid(`Got ${shown(admin)} for admin, expected { username, password }`);
   const logger = loggerOf(log);
   const startedMs = performance.now();
-  const db = new DatabaseClient(await connect(), logger);
+  const db = new DatabaseClient(await connect(), logger, onCreated);
   try {
     if (admin !== undefined) await db.createFirstAdmin(admin);
   } catch (error) {

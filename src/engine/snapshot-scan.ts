@@ -49,7 +49,7 @@ export class SnapshotScan<Item> {
   /** @throws SNAPSHOT_LOST with `details.cursor` */
   next(): ScanStep<Item> {
     this.#begun = true;
-    if (this.#ahead.length === 0) {
+    if (this.#ahead.length === 0 && !this.#ended) {
       if (this.#lost) {
         throw shibuDbError(
           'SNAPSHOT_LOST',

@@ -360,9 +360,20 @@ export class IndexedDbBackend implements StorageBackend {
         this.#endBy('closed', 'the connection to it is gone');
         throw notOwner(this.#end);
       }
+      if (nameOf(error) === 'QuotaExceededError') throw await this.#quotaExceeded(action, error);
       const end = await this.#endBehind(error);
       throw end === undefined ? storageError(error, action, 'STORAGE_FAILED') : notOwner(end);
     }
+  }
+
+  async #quotaExceeded(action: string, cause: unknown): Promise<ShibuDbError> {
+    const { usageBytes, quotaBytes } = await this.estimate().catch((): StorageEstimate => ({}));
+    const sizes = usageBytes === undefined ? '' : `: ${usageBytes} of ${quotaBytes} bytes, by its estimate`;
+    return shibuDbError(
+      'QUOTA_EXCEEDED',
+      `The browser's storage quota is used up (${action})${sizes}; nothing was written`,
+      { cause, details: { usageBytes, quotaBytes } },
+    );
   }
 
   #write(

@@ -216,3 +216,31 @@ test('pages of one origin have separate databases under separate names', { skip,
   assert.deepEqual(values, ['separate 0', 'separate 1']);
   for (const page of pages) await page.close();
 });
+
+test('the browser is asked to keep the data once there is some, once a page, and not when told not to', {
+  skip,
+  timeout,
+}, async () => {
+  const page = await newPage();
+  const asked = await page.evaluate(async () => {
+    let count = 0;
+    navigator.storage.persist = async () => {
+      count++;
+      return true;
+    };
+    const seen: number[] = [];
+    const run = async (name: string, options: Parameters<typeof window.tests.open>[1]): Promise<void> => {
+      await using db = await window.tests.open(name, options);
+      seen.push(count);
+      await db.createSpace('kv', 'key-value');
+      seen.push(count);
+    };
+    await run('persist memory', { storage: 'memory' });
+    await run('persist not', { persist: false });
+    await run('persist', {});
+    await run('persist again', {});
+    return seen;
+  });
+  assert.deepEqual(asked, [0, 0, 0, 0, 0, 1, 1, 1]);
+  await page.close();
+});

@@ -49,6 +49,15 @@ test('does not see what is written after the first step', () => {
   assert.deepEqual([...first, ...drain(scan)], numbers(2000));
 });
 
+test('does not see what is written behind its last item when that was read already', () => {
+  const items = numbers(10);
+  const scan = scanOver(items);
+  const first = scan.next();
+  scan.freeze();
+  items.push(10);
+  assert.deepEqual([...first.items, ...drain(scan)], numbers(10));
+});
+
 test('sees what is written before the first step', () => {
   const items = numbers(10);
   const scan = scanOver(items);
