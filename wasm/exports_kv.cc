@@ -3,6 +3,7 @@
 // Answers are a Status, or a count; a count is negative where a Status failed, and an absent block (Status kAbsent,
 // positive) is then reported as -100. Neither keys nor values may be given from inside the arena.
 #include "core/border.h"
+#include "kv/btree_pages.h"
 #include "kv/kv_space.h"
 
 using namespace shibumi;
@@ -32,6 +33,20 @@ SHIBUMI_EXPORT(kv_create) i32 export_kv_create() { return kv_space.create(); }
 SHIBUMI_EXPORT(kv_open) i32 export_kv_open(u32 deep) { return kv_space.open(deep != 0); }
 
 SHIBUMI_EXPORT(kv_count) u32 export_kv_count() { return kv_space.ready() ? kv_space.tree().count() : 0; }
+
+/// Pages of the trees, and how many of them are free, as u32[2] at `out`.
+SHIBUMI_EXPORT(kv_pages) void export_kv_pages(Addr out) {
+  if (!kv_space.ready() || !in_memory(out, 8)) return;
+  u32* facts = at<u32>(out);
+  facts[0] = facts[1] = 0;
+  const SegmentId trees[] = {kv_space.tree().segment(), kv_space.deadlines().segment()};
+  for (const SegmentId tree : trees) {
+    const TreeHeader* header = read_header(tree);
+    if (header == nullptr) continue;
+    facts[0] += header->blocks * kPagesPerBlock;
+    facts[1] += header->free_pages;
+  }
+}
 
 /// Bytes of all keys and values.
 SHIBUMI_EXPORT(kv_bytes) f64 export_kv_bytes() {

@@ -13,6 +13,7 @@ import type { Checksum } from '../storage/envelope.ts';
 import { encodeManifest, type ManifestBlock } from '../storage/manifest.ts';
 import { blockBytes, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { isOfLargeValue } from './stored-space.ts';
 
 /** Blocks stored by one transaction: few, because in a browser the log waits for it (storage/indexeddb-backend.ts). */
 const blocksPerWrite = 4;
@@ -52,15 +53,20 @@ export async function checkpointSpace(
   const large = resident.large?.forManifest(resident.scans.size > 0);
   let published = false;
   try {
-    const blocks = new Map<number, ManifestBlock>(resident.manifest?.blocks);
+    const former = resident.manifest?.blocks ?? new Map<number, ManifestBlock>();
+    const blocks = new Map(
+      resident.isNewImage ? [...former].filter(([, block]) => isOfLargeValue(block)) : former,
+    );
     const replaced: BlockName[] = large === undefined ? [] : settleLarge(blocks, large);
+    if (resident.isNewImage)
+      for (const block of former.values()) if (!isOfLargeValue(block)) replaced.push(block);
     for (let from = 0; from < count; from += blocksPerWrite) {
       const batch: StoredBlock[] = [];
       for (let i = from; i < Math.min(count, from + blocksPerWrite); i++) {
         const { block, bytes, hash } = copyOut(resident, i, buffers);
         batch.push({ block, generation, bytes });
-        const former = blocks.get(block);
-        if (former !== undefined) replaced.push({ block, generation: former.generation });
+        const before = blocks.get(block);
+        if (before !== undefined) replaced.push({ block, generation: before.generation });
         blocks.set(block, { block, generation, usedBytes: bytes.length, checksum: hash });
       }
       await backend.writeBlocks(resident.entry.id, batch);
@@ -71,6 +77,7 @@ export async function checkpointSpace(
     await backend.publish(resident.entry.id, manifestBytes);
     published = true;
     resident.manifest = manifest;
+    resident.isNewImage = false;
     resident.manifests = { first: manifestBytes, copy: manifestBytes };
     resident.logBytes -= before.logBytes;
     resident.changes -= before.changes;

@@ -57,6 +57,7 @@ export class CommitQueue {
   readonly #checksum: Checksum;
   readonly #onApplied: (resident: ResidentSpace) => void;
   readonly #unflushed: Map<ResidentSpace, FlushState> = new Map();
+  readonly #between: (() => void)[] = [];
   #waiting: Waiting[] = [];
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
@@ -133,6 +134,15 @@ export class CommitQueue {
     return waiting;
   }
 
+  /** Runs `work` between two groups: no memory is promised to anybody, and nothing is on its way to the log. */
+  between(work: () => void): void {
+    if (this.#running === undefined) work();
+    else {
+      this.#between.push(work);
+      this.#wake();
+    }
+  }
+
   /** Resolves when everything submitted so far is settled. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
@@ -145,6 +155,7 @@ export class CommitQueue {
       const group = this.#takeGroup();
       if (group.length > 0) await this.#commit(group);
       else await this.#nextChange();
+      for (const between of this.#between.splice(0)) between();
     }
     this.#running = undefined;
   }

@@ -35,6 +35,8 @@ import {
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
 import { CommitQueue, type Compose, type PreparedWrite } from './commit-queue.ts';
+import type { Compaction } from './compaction.ts';
+import { Compactor } from './compactor.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
 import { LargeValues } from './large-values.ts';
@@ -66,6 +68,7 @@ export class DatabaseEngine {
   readonly #buffers: BlockBuffers = new BlockBuffers();
   readonly #queue: CommitQueue;
   readonly #indexer: Indexer;
+  readonly #compactor: Compactor;
   readonly #residents: Map<number, ResidentSpace> = new Map();
   readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
   /** Writes accepted while their space was not in memory. */
@@ -108,6 +111,9 @@ export class DatabaseEngine {
       },
     });
     this.#indexer = new Indexer(this.#environment, (resident) => this.#indexed(resident));
+    this.#compactor = new Compactor(this.#environment, (resident, compaction) =>
+      this.#takeOver(resident, compaction),
+    );
     this.users = new UserDirectory(
       {
         current: () => this.#catalog,
@@ -263,6 +269,7 @@ export class DatabaseEngine {
     this.#residents.set(entry.id, resident);
     this.#indexer.schedule(resident);
     this.#sweepLater(resident);
+    this.#compactor.consider(resident);
     dropOrphans(this.#environment, resident).catch(() => {});
     return resident;
   }
@@ -274,7 +281,7 @@ export class DatabaseEngine {
     for (const resident of idle) {
       if (this.#residents.size < residentSpacesMax) return;
       const busy = resident.space.pending() > 0 || resident.scans.size > 0 || resident.largeWrites > 0;
-      if (busy || resident.broken) continue;
+      if (busy || resident.broken || resident.compaction !== undefined) continue;
       const usedAtMs = resident.usedAtMs;
       // One that cannot be stored now (a full disk) stays; the one that is wanted is opened all the same.
       await this.checkpoint(resident).catch(() => {});
@@ -432,6 +439,7 @@ export class DatabaseEngine {
   #applied(resident: ResidentSpace): void {
     this.#indexer.schedule(resident);
     this.#sweepLater(resident);
+    this.#compactor.consider(resident);
     if (resident.droppableBytes >= this.#environment.settings.checkpointLogBytes)
       this.#checkpointQuietly(resident);
     else this.#checkpointWhenIdle(resident);
@@ -464,6 +472,7 @@ export class DatabaseEngine {
   }
 
   #indexed(resident: ResidentSpace): void {
+    this.#compactor.consider(resident);
     this.#checkpointWhenIdle(resident);
   }
 
@@ -475,6 +484,30 @@ export class DatabaseEngine {
       if (isWorthStoring(resident) && resident.space.pending() === 0) this.#checkpointQuietly(resident);
     }, this.#environment.settings.checkpointIdleMs);
     this.#idleTimers.set(id, timer);
+  }
+
+  /** Puts a compacted image in place where no checkpoint and no group commit is under way, and stores it. */
+  async #takeOver(resident: ResidentSpace, compaction: Compaction): Promise<boolean> {
+    const { id } = resident.entry;
+    let tookOver = false;
+    while (!tookOver && !resident.broken && !compaction.failed && this.#closing === undefined) {
+      while (this.#checkpoints.has(id)) await this.#checkpoints.get(id)?.catch(() => {});
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#queue.between(() => {
+        if (!resident.broken && !compaction.failed && !this.#checkpoints.has(id)) {
+          resident.takeOver(compaction);
+          tookOver = true;
+        }
+        resolve();
+      });
+      await promise;
+    }
+    if (!tookOver) return false;
+    this.#indexer.schedule(resident);
+    // If it cannot be stored now, the log goes on from the old image, and the next checkpoint tries again.
+    await this.checkpoint(resident).catch(() => {});
+    this.events.log('info', 'compacted', { space: resident.entry.name, storedBytes: resident.storedBytes });
+    return true;
   }
 
   /** A checkpoint nobody waits for: if it fails, the log still has everything, and the next write tries again. */
@@ -504,7 +537,8 @@ export class DatabaseEngine {
     // While linking goes on, the graph's blocks change everywhere: they are stored when it is done, or when half of all
     // links are new, so that a crash never costs more than as much again.
     const linked = resident.space.count() - resident.space.pending();
-    const withDerived = resident.space.pending() === 0 || resident.unsavedLinks * 2 > linked;
+    const withDerived =
+      resident.isNewImage || resident.space.pending() === 0 || resident.unsavedLinks * 2 > linked;
     const startedMs = this.#environment.now();
     await checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum);
     this.#keepManifest(resident);
@@ -691,6 +725,7 @@ export class DatabaseEngine {
     await Promise.all(this.#entering);
     await this.#queue.idle();
     await this.#indexer.stop();
+    await this.#compactor.stop();
     // If a last checkpoint fails, the log has everything that was promised.
     for (const resident of [...this.#residents.values()]) {
       await this.checkpoint(resident).catch(() => {});

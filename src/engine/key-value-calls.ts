@@ -249,6 +249,6 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     const entry = this.#spaces.entry(space, 'key-value', 'scan');
     const source = openEntryScan(options, this.#spaces.engine.snapshotBytesMax);
     const resident = await this.#spaces.engine.resident(entry);
-    return this.#scans.keep(source(resident.keyValue), resident);
+    return this.#scans.keep(source(resident), resident);
   }
 }

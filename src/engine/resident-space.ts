@@ -16,6 +16,7 @@ import type { Need, Space } from '../space/space.ts';
 import { VectorSpace } from '../space/vector-space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Manifest } from '../storage/manifest.ts';
+import type { Compaction } from './compaction.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
 
 export const blockBytes: number = 256 * 1024;
@@ -32,7 +33,8 @@ export interface StoredManifests {
 
 export class ResidentSpace {
   readonly entry: CatalogEntry;
-  readonly space: Space;
+  /** Replaced by a compaction, between two operations: never kept across an await. */
+  space: Space;
   manifest: Manifest | undefined;
   /** The manifest as it is stored. */
   manifests: StoredManifests | undefined;
@@ -56,6 +58,11 @@ export class ResidentSpace {
   readonly scans: Set<SnapshotScan<unknown>> = new Set();
   /** Writes of large values that are under way: until they end it stays in memory. */
   largeWrites = 0;
+  /** A smaller image that is being made, and follows what is applied here. */
+  compaction: Compaction | undefined;
+  compactAgainAtMs = 0;
+  /** The image is another than the stored one: no block of the manifest is part of it. */
+  isNewImage = false;
 
   constructor(entry: CatalogEntry, space: Space, manifest: Manifest | undefined) {
     this.entry = entry;
@@ -117,6 +124,21 @@ export class ResidentSpace {
   }
 
   /**
+   * Puts a smaller image with the same contents in the place of this one. Open scans go on there: they know the key or id they
+   * are at. Requires: no promise of memory is open.
+   */
+  takeOver(compaction: Compaction): void {
+    const { large } = this;
+    this.space.instance.release();
+    this.space = compaction.space;
+    // Which large values are stored and wanted has nothing to do with the image.
+    if (large !== undefined) this.keyValue.large = large;
+    this.compaction = undefined;
+    this.isNewImage = true;
+    this.changes++;
+  }
+
+  /**
    * Removes up to `most` expired entries; returns how many. It needs no log record: what has expired is gone for every
    * reader already, and stays so on replay.
    */
@@ -133,6 +155,7 @@ export class ResidentSpace {
     for (const scan of this.scans) scan.freeze();
     try {
       const outcome = this.space.apply(operation);
+      this.compaction?.follow(operation);
       this.changes++;
       return outcome;
     } catch (error) {

@@ -5,17 +5,12 @@ import type { VectorData, VectorEntry } from '../api/database.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { cursorAt } from '../base/cursor.ts';
 import { encodeUtf8 } from '../base/text.ts';
-import {
-  continueBehind,
-  type KeyRange,
-  type KeyValueSpace,
-  type StoredEntry,
-} from '../space/key-value-space.ts';
+import { continueBehind, type KeyRange, type StoredEntry } from '../space/key-value-space.ts';
 import { LargeValue } from '../space/large-value.ts';
 import { checkInt, checkString } from '../space/vector-ids.ts';
-import type { VectorSpace } from '../space/vector-space.ts';
 import { compileOptional } from '../space/where/compile.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
+import type { ResidentSpace } from './resident-space.ts';
 import { type ScanSource, SnapshotScan } from './snapshot-scan.ts';
 
 /** What a vector's metadata is taken to need while it is read ahead. */
@@ -26,12 +21,12 @@ const noLimit = Number.POSITIVE_INFINITY;
 export function openEntryScan(
   options: ScanArguments,
   budgetBytes: number,
-): (space: KeyValueSpace) => SnapshotScan<StoredEntry> {
+): (resident: ResidentSpace) => SnapshotScan<StoredEntry> {
   const limit = parseLimit(options.limit);
   const range = parseRange(options);
-  return (space) => {
+  return (resident) => {
     const source: ScanSource<StoredEntry> = {
-      read: (most) => space.scan(range, most),
+      read: (most) => resident.keyValue.scan(range, most),
       bytesOf: ({ key, value }) => key.length + (value instanceof LargeValue ? 0 : value.length),
       farBytesOf: ({ value }) => (value instanceof LargeValue ? value.length : 0),
       cursorAt,
@@ -77,14 +72,14 @@ export function openVectorScan(
   options: VectorScanArguments,
   entry: CatalogEntry,
   budgetBytes: number,
-): (space: VectorSpace) => SnapshotScan<VectorEntry<VectorData>> {
+): (resident: ResidentSpace) => SnapshotScan<VectorEntry<VectorData>> {
   const limit = parseLimit(options.limit);
   let after = options.cursor === undefined ? undefined : parseIdCursor(options.cursor, entry);
   const filter = compileOptional(options.where, entry.metadataFields);
-  return (space) => {
+  return (resident) => {
     const source: ScanSource<VectorEntry<VectorData>> = {
       read(most) {
-        const entries = space.scan(after, most, filter);
+        const entries = resident.vectors.scan(after, most, filter);
         const last = entries.at(-1);
         if (last !== undefined) after = typeof last.id === 'number' ? BigInt(last.id) : last.id;
         return entries;

@@ -42,6 +42,11 @@ export interface Settings {
   readonly sweepMsMax: number;
   /** Spaces kept in memory; idle ones beyond it are checkpointed and let go, least recently used first. */
   readonly residentSpacesMax: number;
+  /** A space is compacted when so much of the room it ever took is free again (0 to 1) … */
+  readonly compactSlackMin: number;
+  /** … if it has at least so many blocks; and not again for so long. */
+  readonly compactBlocksMin: number;
+  readonly compactPauseMs: number;
   /** What an open scan may hold to stay a stable snapshot while others write. */
   readonly snapshotBytesMax: number;
   /** What hashing a new password costs. Stored ones keep the cost they were made with. */
@@ -61,6 +66,9 @@ export const defaultSettings: Settings = {
   sweepMsMin: 500,
   sweepMsMax: 60_000,
   residentSpacesMax: 16,
+  compactSlackMin: 0.5,
+  compactBlocksMin: 16,
+  compactPauseMs: 30_000,
   snapshotBytesMax: 16 * 1024 * 1024,
   // One of OWASP's equivalent minimums: 32 MiB, 0.2 s native and 0.3 s in JavaScript on one core.
   passwordCost: { N: 2 ** 15, r: 8, p: 3 },

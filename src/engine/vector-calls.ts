@@ -204,7 +204,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     const entry = this.#spaces.entry(space, 'vector', 'scanVectors');
     const source = openVectorScan(options, entry, this.#spaces.engine.snapshotBytesMax);
     const resident = await this.#spaces.engine.resident(entry);
-    return this.#scans.keep(source(resident.vectors), resident);
+    return this.#scans.keep(source(resident), resident);
   }
 }
 

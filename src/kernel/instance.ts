@@ -45,6 +45,7 @@ export interface CoreExports {
   kv_create(): number;
   kv_open(deep: number): number;
   kv_count(): number;
+  kv_pages(out: number): void;
   kv_bytes(): number;
   kv_plan(keyLength: number, valueLength: number): number;
   kv_plan_many(count: number, bytes: number, deadlines: number): number;

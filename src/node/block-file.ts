@@ -8,6 +8,9 @@
  * blocks are flushed, then the manifest file is replaced as a whole, and from then on they count. Blocks that were
  * written but never published are forgotten by the next open. A file a block would cost a flush a block (600 blocks on
  * ext4: two to three times slower); a file a checkpoint would keep its dead blocks until the last one has died.
+ *
+ * When most slots are free (a compacted space), the blocks at the end are copied to the beginning and count there from a second
+ * replacement of the manifest file on, so that the file becomes shorter.
  */
 
 import path from 'node:path';
@@ -18,6 +21,9 @@ import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from '
 import { type FileSystem, flushed, type OpenFile, replaceFile } from './file-system.ts';
 
 const slotBytes: number = 256 * 1024;
+/** Blocks are moved down when the file has more than twice as many slots as it needs, and 16 more. */
+const slotsMoved = 2;
+const slotsKept = 16;
 const indexFixedBytes = 8;
 const indexEntryBytes = 16;
 
@@ -39,6 +45,8 @@ export class BlockFile {
   /** Open from the first write of a checkpoint to its end, so that a late write error meets the flush. */
   #writing: OpenFile | undefined;
   #dirty = false;
+  /** The engine's manifest as it was last published. */
+  #manifest: Uint8Array | undefined;
 
   constructor(files: FileSystem, folder: string, checksum: Checksum) {
     this.#files = files;
@@ -61,7 +69,8 @@ export class BlockFile {
       if (isShibuDbError(error) && error.code === 'CORRUPTION') return bytes.slice(0, end);
       throw error;
     }
-    return bytes.slice(end);
+    this.#manifest = bytes.slice(end);
+    return this.#manifest;
   }
 
   #readIndex(payload: Uint8Array): void {
@@ -145,11 +154,13 @@ export class BlockFile {
       this.#dirty = false;
     }
     await replaceFile(this.#files, this.#manifestPath, [this.#encodeIndex(), manifest]);
+    this.#manifest = manifest;
   }
 
   /** Frees slots, and gives the file's end back to the system when nothing is there any more. */
   async drop(names: readonly BlockName[]): Promise<void> {
     for (const name of names) this.#free(name);
+    await this.#moveDown();
     const before = this.#taken.length;
     while (this.#taken.length > 0 && !this.#taken.at(-1)) this.#taken.pop();
     if (this.#taken.length < before) {
@@ -158,6 +169,47 @@ export class BlockFile {
     }
     // A flush that a failed checkpoint left undone is done by the next one, through this same descriptor.
     if (!this.#dirty) await this.close();
+  }
+
+  /** Requires: nothing was written since the last publication. */
+  async #moveDown(): Promise<void> {
+    const count = this.#placed.size;
+    if (this.#dirty || this.#manifest === undefined || this.#taken.length < slotsMoved * count + slotsKept)
+      return;
+    const behind = [...this.#placed.values()].filter(({ slot }) => slot >= count);
+    this.#writing ??= await this.#openForWriting();
+    const file = this.#writing;
+    const moved: Placed[] = [];
+    const reading = await this.#files.open(this.#blocksPath, 'read');
+    try {
+      let slot = -1;
+      for (const place of behind) {
+        slot = this.#freeSlotBehind(slot);
+        await file.write(
+          [await reading.read(place.slot * this.#slotBytes, place.usedBytes)],
+          slot * this.#slotBytes,
+        );
+        moved.push({ ...place, slot });
+      }
+    } finally {
+      await reading.close();
+    }
+    await flushed(() => file.flush(), file.path);
+    this.#replace(moved);
+    try {
+      await replaceFile(this.#files, this.#manifestPath, [this.#encodeIndex(), this.#manifest]);
+    } catch (error) {
+      // On the disk the former places count: nothing may be written there.
+      this.#replace(behind);
+      throw error;
+    }
+  }
+
+  #replace(places: readonly Placed[]): void {
+    for (const place of places) {
+      this.#free(place);
+      this.#place(place);
+    }
   }
 
   async bytes(): Promise<number> {

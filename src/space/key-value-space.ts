@@ -92,7 +92,7 @@ function checkSize(bytes: number): void {
 
 export class KeyValueSpace implements Space {
   readonly instance: CoreInstance;
-  readonly large: LargeReferences = new LargeReferences();
+  large: LargeReferences = new LargeReferences();
 
   readonly #clock: () => number;
 
@@ -108,6 +108,13 @@ export class KeyValueSpace implements Space {
 
   open(deep = false): void {
     checkStatus(this.instance.exports.kv_open(deep ? 1 : 0), 'open a key-value space');
+  }
+
+  slack(): number {
+    const at = this.instance.scratch(8);
+    this.instance.exports.kv_pages(at);
+    const [pages = 0, free = 0] = this.instance.u32(at, 2);
+    return pages === 0 ? 0 : free / pages;
   }
 
   count(): number {

@@ -36,6 +36,8 @@ export interface Space {
   apply(operation: OperationView): boolean;
   /** Entries or vectors there are. */
   count(): number;
+  /** What part of the room that was ever taken is free again, from 0 to 1: what compacting would give back. */
+  slack(): number;
   /** Items whose derived data (index links) is still to be made. */
   pending(): number;
   /** Makes some of it; about `most` items. Returns how many remain. */

@@ -142,6 +142,11 @@ export class VectorSpace implements Space {
     checkStatus(this.instance.exports.vec_open(deep ? 1 : 0), 'open a vector space');
   }
 
+  slack(): number {
+    const slots = this.instance.exports.vec_slots() >>> 0;
+    return slots === 0 ? 0 : 1 - this.count() / slots;
+  }
+
   count(): number {
     return this.instance.exports.vec_count() >>> 0;
   }

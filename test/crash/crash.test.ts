@@ -17,8 +17,11 @@ import { Workload } from './workload.ts';
 const firstSeed = Number(process.env.SHIBUMI_TEST_SEED ?? 1);
 const seeds = 300;
 const turns = 25;
-/** Small, so that checkpoints and letting spaces go happen all the time. */
+/** Small, so that checkpoints, compactions and letting spaces go happen all the time. */
 const settings: Partial<Settings> = {
+  compactBlocksMin: 1,
+  compactSlackMin: 0.2,
+  compactPauseMs: 0,
   checkpointLogBytes: 6000,
   checkpointIdleMs: 2000,
   groupOperationsMax: 4,

@@ -6,18 +6,16 @@
 
 import type { CallContext } from '../../api/calls.ts';
 import type { Value } from '../../api/database.ts';
-import { continueBehind, type KeyRange, type StoredEntry } from '../../space/key-value-space.ts';
 import { LargeValue } from '../../space/large-value.ts';
-import { PackedMetadata } from '../../space/metadata/packed.ts';
-import { isOfBits, vectorBytes, vectorItems } from '../../space/metrics.ts';
-import { encodeInsertInts, encodeInsertStrings, encodePut } from '../../space/operation.ts';
-import { type CatalogEntry, vectorKind } from '../../storage/catalog.ts';
+import { encodePut } from '../../space/operation.ts';
+import type { CatalogEntry } from '../../storage/catalog.ts';
 import { EnvelopeKind } from '../../storage/envelope.ts';
+import { ContentsReader, type ContentsStep } from '../contents-reader.ts';
 import type { DatabaseEngine } from '../database-engine.ts';
 import type { ResidentSpace } from '../resident-space.ts';
 import { FrameWriter, frameBytesAim } from './frames.ts';
 
-const keysPerStep = 512;
+const stepSize = { bytes: frameBytesAim, items: 512 };
 const exportVersion = 1;
 
 /** The frames, in order; `onProgress` counts entries and vectors. @throws SPACE_NOT_FOUND when one is deleted meanwhile */
@@ -42,10 +40,19 @@ export async function* exportFrames(
     let count = 0;
     let operations: Uint8Array[] = [];
     let bytes = 0;
-    for await (const step of stepsOf(engine, entry)) {
-      operations.push(step.operation);
-      bytes += step.operation.length;
-      count += step.count;
+    const reader = new ContentsReader(entry, stepSize);
+    for (;;) {
+      // Not kept: between two steps the space may be let go, or be opened again.
+      const resident = await engine.resident(entry);
+      const step = reader.next(resident);
+      if (step === undefined) break;
+      if (step.insert !== undefined) count += step.count;
+      for await (const operation of operationsOf(engine, resident, step)) {
+        operations.push(operation);
+        bytes += operation.length;
+        // One that was deleted while it was read is not there.
+        if (step.insert === undefined) count++;
+      }
       if (bytes < frameBytesAim) continue;
       yield writer.frame(EnvelopeKind.ExportOperations, operations);
       operations = [];
@@ -60,42 +67,17 @@ export async function* exportFrames(
   yield writer.json(EnvelopeKind.ExportEnd, { spaces: spaces.length });
 }
 
-interface Step {
-  readonly operation: Uint8Array;
-  /** Entries or vectors in it. */
-  readonly count: number;
-}
-
-function stepsOf(engine: DatabaseEngine, entry: CatalogEntry): AsyncGenerator<Step, void, undefined> {
-  return entry.engine === 'vector' ? vectorSteps(engine, entry) : keyValueSteps(engine, entry);
-}
-
-async function* keyValueSteps(
+/** The operations of a step, with what is large read from where it is stored. */
+async function* operationsOf(
   engine: DatabaseEngine,
-  entry: CatalogEntry,
-): AsyncGenerator<Step, void, undefined> {
-  const range: KeyRange = { start: new Uint8Array(0), startExclusive: false, end: undefined, reverse: false };
-  for (;;) {
-    // Not kept: between two steps the space may be let go, or be opened again.
-    const resident = await engine.resident(entry);
-    const entries: (StoredEntry & { deadlineMs: number | undefined })[] = [];
-    let bytes = 0;
-    let last: string | undefined;
-    for (const key of resident.keyValue.scanKeys(range, keysPerStep)) {
-      const stored = resident.keyValue.getStored(key);
-      last = key;
-      if (stored === undefined) continue;
-      entries.push({ key, ...stored });
-      bytes += key.length + stored.value.length;
-      if (bytes >= frameBytesAim) break;
-    }
-    for (const { key, value, deadlineMs } of entries) {
-      const whole =
-        value instanceof LargeValue ? await loadLarge(engine, entry, resident, key, value) : value;
-      if (whole !== undefined) yield { operation: encodePut(key, whole, deadlineMs), count: 1 };
-    }
-    if (last === undefined) return;
-    continueBehind(range, new TextEncoder().encode(last));
+  resident: ResidentSpace,
+  { puts, insert }: ContentsStep,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (insert !== undefined) yield insert;
+  for (const { key, value, deadlineMs } of puts) {
+    const whole =
+      value instanceof LargeValue ? await loadLarge(engine, resident.entry, resident, key, value) : value;
+    if (whole !== undefined) yield encodePut(key, whole, deadlineMs);
   }
 }
 
@@ -111,40 +93,4 @@ async function loadLarge(
     return { resident: current, values: [current.keyValue.get(key)] };
   });
   return whole;
-}
-
-async function* vectorSteps(
-  engine: DatabaseEngine,
-  entry: CatalogEntry,
-): AsyncGenerator<Step, void, undefined> {
-  const { dimension, metric } = vectorKind(entry);
-  const rows = Math.max(1, Math.min(512, Math.floor(frameBytesAim / vectorBytes(dimension, metric))));
-  let after: bigint | string | undefined;
-  for (;;) {
-    const { vectors } = await engine.resident(entry);
-    const found = vectors.scan(after, rows);
-    if (found.length === 0) return;
-    const items = vectorItems(dimension, metric);
-    const packed = isOfBits(metric)
-      ? new Uint8Array(found.length * items)
-      : new Float32Array(found.length * items);
-    for (const [i, { vector }] of found.entries()) packed.set(vector, i * items);
-    const ids = found.map(({ id }) => id);
-    const records = found.map(({ metadata }) => metadata);
-    const metadata = PackedMetadata.of(records, found.length, entry.metadataFields ?? [])?.rows(
-      0,
-      found.length,
-    );
-    const operation =
-      entry.ids === 'string'
-        ? encodeInsertStrings(ids as string[], packed, metadata)
-        : encodeInsertInts(
-            BigInt64Array.from(ids, (id) => BigInt(id)),
-            packed,
-            metadata,
-          );
-    yield { operation, count: found.length };
-    const last = ids.at(-1) as string | number | bigint;
-    after = typeof last === 'string' ? last : BigInt(last);
-  }
 }

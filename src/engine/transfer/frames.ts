@@ -30,8 +30,8 @@ export interface Frame {
 const numberBytes = 8;
 /** A frame of operations is closed when it has so many bytes: several of them are all that is in memory at a time. */
 export const frameBytesAim: number = 1024 * 1024;
-/** The largest there is: one value of 64 MiB with its key. What claims to be larger is refused before it is read. */
-const frameBytesMax = 65 * 1024 * 1024;
+/** The largest there is: one value of 64 MiB behind two frames' worth of others. What claims more is refused unread. */
+const frameBytesMax = 67 * 1024 * 1024;
 
 export class FrameWriter {
   readonly #checksum: Checksum;

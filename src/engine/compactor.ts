@@ -1,0 +1,83 @@
+/**
+ * Compacts spaces in the background, one at a time, in slices that hold nobody up longer than `sliceMs`.
+ */
+
+import { nextTask } from '../base/next-task.ts';
+import { Compaction } from './compaction.ts';
+import type { ResidentSpace } from './resident-space.ts';
+import type { Environment } from './settings.ts';
+
+export class Compactor {
+  readonly #environment: Environment;
+  readonly #takeOver: (resident: ResidentSpace, compaction: Compaction) => Promise<boolean>;
+  readonly #queue: Set<ResidentSpace> = new Set();
+  #running: Promise<void> | undefined;
+  #stopped = false;
+
+  /**
+   * `takeOver` puts the new image in the old one's place when nothing is under way, and stores it; false when that could not
+   * be.
+   */
+  constructor(
+    environment: Environment,
+    takeOver: (resident: ResidentSpace, compaction: Compaction) => Promise<boolean>,
+  ) {
+    this.#environment = environment;
+    this.#takeOver = takeOver;
+  }
+
+  /** Begins with a space that has enough to give back. Cheap: called after every write. */
+  consider(resident: ResidentSpace): void {
+    const { compactBlocksMin, compactSlackMin, backgroundTimers } = this.#environment.settings;
+    if (this.#stopped || !backgroundTimers || this.#queue.has(resident) || !isIdle(resident)) return;
+    const { now } = this.#environment;
+    if (resident.compactAgainAtMs > now()) return;
+    if (resident.space.instance.exports.arena_frames_in_use() < compactBlocksMin) return;
+    if (resident.space.slack() < compactSlackMin) return;
+    this.#queue.add(resident);
+    this.#running ??= this.#run();
+  }
+
+  /** Stops after the slice under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    await nextTask();
+    for (const resident of this.#queue) {
+      await this.#compact(resident).catch(() => {});
+      // A space whose image is as large as before, or whose memory did not suffice, is not tried at every write.
+      resident.compactAgainAtMs = this.#environment.now() + this.#environment.settings.compactPauseMs;
+      this.#queue.delete(resident);
+    }
+    this.#running = undefined;
+  }
+
+  async #compact(resident: ResidentSpace): Promise<void> {
+    if (!isIdle(resident)) return;
+    const { now, settings } = this.#environment;
+    const compaction = new Compaction(this.#environment, resident);
+    resident.compaction = compaction;
+    let tookOver = false;
+    try {
+      for (;;) {
+        const endMs = now() + settings.sliceMs;
+        const done = compaction.slice(() => now() >= endMs);
+        if (this.#stopped || resident.broken || compaction.failed) return;
+        if (done) break;
+        await nextTask();
+      }
+      tookOver = await this.#takeOver(resident, compaction);
+    } finally {
+      resident.compaction = undefined;
+      compaction.end(tookOver);
+    }
+  }
+}
+
+/** Linking goes first: what it does to the old image would be lost. */
+function isIdle({ broken, readOnly, space }: ResidentSpace): boolean {
+  return !broken && readOnly === undefined && space.pending() === 0;
+}
