@@ -4,11 +4,14 @@
  * the object's isolate; the core comes compiled, by static import, since Workers compile nothing at run time.
  */
 
-import type { Database } from './api/database.ts';
+import type { CallOptions, Database, ProgressOptions } from './api/database.ts';
+import { invalid, shown } from './base/arguments.ts';
+import { DatabaseClient } from './client/database-client.ts';
 import { openClient } from './client/open-client.ts';
 import type { DurableStorage } from './edge/durable-storage.ts';
 import { type ObjectStub, ObjectTransport } from './edge/object-transport.ts';
 import { defaultPrefix, type EdgeOptions, openEngine } from './edge/open-engine.ts';
+import { ShardedTransport } from './edge/sharding/sharded-transport.ts';
 import { dropTables } from './edge/sqlite-backend.ts';
 import { Session } from './engine/session.ts';
 import { DirectTransport } from './local/direct-transport.ts';
@@ -20,6 +23,7 @@ export {
   type ErrorCode,
   type ErrorDetails,
   isShibuDbError,
+  PartialResultError,
   QueryError,
   ShibuDbError,
 } from './api/errors.ts';
@@ -69,6 +73,60 @@ export async function connectObject(
     await db.close().catch(() => {});
     throw error;
   }
+}
+
+export interface ConnectShardedOptions {
+  /** Gives the stub of a shard: `(name) => env.NOTES.get(env.NOTES.idFromName(name))`. */
+  stub: (name: string) => ObjectStub;
+  /** Names of the objects that new spaces are sharded over. The first one is asked which there are now. */
+  shards: readonly string[];
+  /** Whom to sign in as, at every shard: the admin of their options, or a user that each of them has. */
+  username: string;
+  password: string;
+}
+
+/** A `Database` of sharded vector spaces. What only makes sense on one object fails with UNSUPPORTED. */
+export interface ShardedDatabase extends Database {
+  /**
+   * Spreads a space over more objects. Only what becomes theirs is moved, while reads and writes go on. When it is stopped in
+   * the middle, everything stays reachable; another call, with no names or the same, goes on.
+   */
+  addShards(space: string, names: readonly string[], options?: CallOptions & ProgressOptions): Promise<void>;
+  /** Names of the objects that the space is on, in the order in which they came. */
+  shardsOf(space: string): Promise<readonly string[]>;
+}
+
+/**
+ * The database of spaces that are sharded over many `ShibumiObject`s (which override `peer`). A search asks all shards and
+ * merges their hits; one that fails makes it throw a `PartialResultError` with the hits there are, unless `allowPartial`.
+ *
+ * @throws INVALID_ARGUMENT; what `connectObject` throws, at the first call
+ */
+export function connectSharded({ stub, shards, username, password }: ConnectShardedOptions): ShardedDatabase {
+  if (!Array.isArray(shards) || shards.length === 0 || new Set(shards).size !== shards.length)
+    throw invalid(`Got ${shown(shards)} for shards, expected the names of at least one, each once`);
+  const open = new Map<string, Promise<ObjectTransport>>();
+  const shardOf = (name: string): Promise<ObjectTransport> => {
+    let shard = open.get(name);
+    if (shard === undefined) {
+      const transport = new ObjectTransport(() => stub(name));
+      shard = transport.call('authenticate', { username, password }, {}).then(() => transport);
+      // One that could not be reached is tried again by the next call.
+      shard.catch(() => open.delete(name));
+      open.set(name, shard);
+    }
+    return shard;
+  };
+  const transport = new ShardedTransport(shardOf, shards, () => {
+    for (const shard of open.values()) shard.then((one) => one.release()).catch(() => {});
+    open.clear();
+  });
+  const db = new DatabaseClient(transport);
+  return Object.assign(db, {
+    addShards: (space: string, names: readonly string[], options = {}) =>
+      transport.addShards(space, names, options),
+    shardsOf: async (space: string) => (await transport.mapOf(space)).shards,
+  });
 }
 
 /** Deletes the database in an object's storage; there may have been none. Close it before. */

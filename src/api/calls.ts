@@ -58,6 +58,7 @@ export interface HitArguments {
   where?: Where;
   includeVectors?: boolean;
   includeMetadata?: boolean;
+  allowPartial?: boolean;
 }
 
 /** Hits of several queries, one query's behind another's: of the first `counts[0]` of them, of the next `counts[1]`, … */

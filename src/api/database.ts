@@ -278,6 +278,8 @@ export interface SearchOptions extends CallOptions, WhereOptions {
   includeVectors?: boolean;
   /** Return each hit's metadata too, `{}` where it has none. Default false. */
   includeMetadata?: boolean;
+  /** Sharded spaces: be content with the hits of the shards that answer, instead of `PARTIAL_RESULT`. Default false. */
+  allowPartial?: boolean;
 }
 
 /** `signal` is seen between groups of 32 queries. */
@@ -295,6 +297,8 @@ export interface RangeSearchOptions extends CallOptions, WhereOptions {
   limit?: number;
   includeVectors?: boolean;
   includeMetadata?: boolean;
+  /** As for `searchTopK`. */
+  allowPartial?: boolean;
 }
 
 /** One result, best first; ties by id. `distance` is what `Metric` says. */

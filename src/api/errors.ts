@@ -27,6 +27,7 @@ export type ErrorCode =
   | 'ABORTED'
   | 'TIMEOUT'
   | 'SNAPSHOT_LOST'
+  | 'PARTIAL_RESULT'
   | 'CLOSED'
   | 'LOCKED'
   | 'WORKER_LOST'
@@ -84,6 +85,17 @@ export class AuthenticationError extends ShibuDbError {
 /** Every connection of a pool is in use, and none came back in time. */
 export class PoolExhaustedError extends ShibuDbError {
   override readonly name: string = 'PoolExhaustedError';
+}
+
+/** Some shards of a space gave no answer: `hits` are what the others found. Passing `allowPartial` makes it no error. */
+export class PartialResultError<Hit = unknown> extends ShibuDbError {
+  override readonly name: string = 'PartialResultError';
+  readonly hits: readonly Hit[];
+
+  constructor(message: string, hits: readonly Hit[], cause: unknown) {
+    super('PARTIAL_RESULT', message, { cause, details: { hits: hits.length } });
+    this.hits = hits;
+  }
 }
 
 const queryCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([

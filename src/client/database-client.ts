@@ -273,8 +273,16 @@ class SpaceClient implements SpaceCalls {
     k = 1,
     options: SearchOptions = {},
   ): Promise<SearchHit<Vector>[]> {
-    const { efSearch, rerank, oversample, where, includeVectors, includeMetadata } = options;
-    const chosen = defined({ efSearch, rerank, oversample, where, includeVectors, includeMetadata });
+    const { efSearch, rerank, oversample, where, includeVectors, includeMetadata, allowPartial } = options;
+    const chosen = defined({
+      efSearch,
+      rerank,
+      oversample,
+      where,
+      includeVectors,
+      includeMetadata,
+      allowPartial,
+    });
     const args = { space: this.#space(options), query, k, ...chosen };
     return this.caller.call('searchTopK', args, options) as Promise<SearchHit<Vector>[]>;
   }
@@ -295,8 +303,8 @@ class SpaceClient implements SpaceCalls {
     radius: number,
     options: RangeSearchOptions = {},
   ): Promise<SearchHit<Vector>[]> {
-    const { limit, where, includeVectors, includeMetadata } = options;
-    const chosen = defined({ limit, where, includeVectors, includeMetadata });
+    const { limit, where, includeVectors, includeMetadata, allowPartial } = options;
+    const chosen = defined({ limit, where, includeVectors, includeMetadata, allowPartial });
     const args = { space: this.#space(options), query, radius, ...chosen };
     return this.caller.call('rangeSearch', args, options) as Promise<SearchHit<Vector>[]>;
   }

@@ -9,10 +9,13 @@ import type { Progress } from '../api/database.ts';
 import { type ErrorEnvelope, toEnvelope } from '../api/error-envelope.ts';
 import { shibuDbError } from '../api/errors.ts';
 import type { Session } from '../engine/session.ts';
+import { callThroughGate, type ShardMethod } from './sharding/shard-calls.ts';
+import type { ShardHost } from './sharding/shard-host.ts';
 
 export type Outcome = { readonly value: unknown } | { readonly error: ErrorEnvelope };
 
 export interface SessionOptions {
+  readonly shards: ShardHost;
   /** Refuses a call before it is made. */
   readonly admit: () => void;
   /** Runs after every call. */
@@ -33,8 +36,8 @@ export class ObjectSession extends RpcTarget {
   /** @param id the caller's number of the call, for `cancel` */
   async call(
     id: number,
-    method: Method,
-    args: unknown,
+    method: Method | ShardMethod,
+    args: object,
     onProgress?: (progress: Progress) => unknown,
   ): Promise<Outcome> {
     const controller = new AbortController();
@@ -51,7 +54,7 @@ export class ObjectSession extends RpcTarget {
     };
     try {
       this.#options.admit();
-      const value = await this.#session.call(method, args as never, context);
+      const value = await callThroughGate(this.#options.shards, this.#session, method, args, context);
       await told;
       return { value };
     } catch (error) {

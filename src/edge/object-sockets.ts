@@ -6,12 +6,11 @@
 
 import { isShibuDbError } from '../api/errors.ts';
 import { subprotocol } from '../bridge/protocol/hello.ts';
-import type { DatabaseEngine } from '../engine/database-engine.ts';
-import { Session } from '../engine/session.ts';
 import { Admission } from '../host/admission.ts';
 import type { ConnectionHost, Traffic } from '../host/connection-host.ts';
 import { SessionStore } from '../host/session-store.ts';
 import { type ConnectionAtRest, SocketConnection } from '../host/socket-connection.ts';
+import type { Callee } from '../host/source.ts';
 import type { DurableSocket, DurableState } from './durable-storage.ts';
 
 /** A ping wakes the object: seldom enough to let it sleep, often enough that no proxy takes the connection for dead. */
@@ -39,9 +38,9 @@ export class ObjectSockets {
   readonly #sockets: Map<SocketConnection, DurableSocket> = new Map();
 
   /** @param quiet runs when a connection has answered everything there was */
-  constructor(state: DurableState, engine: DatabaseEngine, quiet: () => void) {
+  constructor(state: DurableState, openSession: () => Callee, quiet: () => void) {
     this.#state = state;
-    const source = { kind: 'durable-object', openSession: () => new Session(engine), close: async () => {} };
+    const source = { kind: 'durable-object', openSession, close: async () => {} };
     this.#host = {
       sessions: new SessionStore(source, resumeMs),
       admission: new Admission({}),

@@ -12,10 +12,11 @@ import type { Transport, TransportOptions } from '../client/transport.ts';
 import { valueBytesMax } from '../space/key-value-space.ts';
 import { insertInPieces, isLargeBulk } from './bulk-pieces.ts';
 import type { Outcome } from './object-session.ts';
+import { isShardMethod, type ShardCalls, type ShardMethod } from './sharding/shard-calls.ts';
 
 /** An `ObjectSession`, seen from outside. */
 export interface RemoteSession extends Partial<Disposable> {
-  call(id: number, method: Method, args: unknown, onProgress?: unknown): Promise<Outcome>;
+  call(id: number, method: Method | ShardMethod, args: object, onProgress?: unknown): Promise<Outcome>;
   cancel(id: number): Promise<void> | void;
 }
 
@@ -58,6 +59,13 @@ export class ObjectTransport implements Transport {
     return outcome.value as ResultOf<M>;
   }
 
+  /** A call to a shard: all of them can be repeated. */
+  async shardCall<M extends ShardMethod>(method: M, args: ShardCalls[M][0]): Promise<ShardCalls[M][1]> {
+    const outcome = await this.#reach(method, args, {});
+    if ('error' in outcome) throw fromEnvelope(outcome.error);
+    return outcome.value as ShardCalls[M][1];
+  }
+
   release(): void {
     const session = this.#session;
     this.#session = undefined;
@@ -65,7 +73,7 @@ export class ObjectTransport implements Transport {
   }
 
   /** Asks once, and where that can do no harm once more. @throws BRIDGE_UNAVAILABLE, OUTCOME_UNKNOWN */
-  async #reach(method: Method, args: unknown, options: TransportOptions): Promise<Outcome> {
+  async #reach(method: Method | ShardMethod, args: object, options: TransportOptions): Promise<Outcome> {
     for (let attempt = 1; ; attempt++) {
       let opened: RemoteSession;
       try {
@@ -90,7 +98,7 @@ export class ObjectTransport implements Transport {
           );
         }
         this.#forget();
-        if (!callsThatChangeNothing.has(method) && method !== 'authenticate' && method !== 'useSpace') {
+        if (!isShardMethod(method) && !callsThatChangeNothing.has(method)) {
           throw shibuDbError(
             'OUTCOME_UNKNOWN',
             `${method} was sent and may have taken effect: ${reasonOf(error)}`,
@@ -117,8 +125,8 @@ export class ObjectTransport implements Transport {
 
   async #ask(
     session: RemoteSession,
-    method: Method,
-    args: unknown,
+    method: Method | ShardMethod,
+    args: object,
     { signal, onProgress }: TransportOptions,
   ): Promise<Outcome> {
     const id = ++this.#lastId;

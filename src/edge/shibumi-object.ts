@@ -14,18 +14,26 @@
  */
 
 import { DurableObject } from 'cloudflare:workers';
+import type { Database, FirstAdmin } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
+import { DatabaseClient } from '../client/database-client.ts';
 import type { DatabaseEngine } from '../engine/database-engine.ts';
 import { Session } from '../engine/session.ts';
+import { DirectTransport } from '../local/direct-transport.ts';
 import type { DurableSocket } from './durable-storage.ts';
 import { ObjectSession } from './object-session.ts';
 import { ObjectSockets } from './object-sockets.ts';
-import { type EdgeOptions, openEngine } from './open-engine.ts';
+import { type ObjectStub, ObjectTransport } from './object-transport.ts';
+import { defaultPrefix, type EdgeOptions, openEngine } from './open-engine.ts';
 import { answerRest } from './rest/answer.ts';
+import { callThroughGate } from './sharding/shard-calls.ts';
+import { type FormerOwner, ShardHost } from './sharding/shard-host.ts';
 
 export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
   #opening: Promise<DatabaseEngine> | undefined;
   #sockets: ObjectSockets | undefined;
+  #shards: ShardHost | undefined;
+  readonly #peers: Map<string, Promise<FormerOwner>> = new Map();
   /** When the alarm is set for, as far as this instance knows. */
   #alarmAtMs: number = Number.POSITIVE_INFINITY;
 
@@ -35,15 +43,26 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
    */
   protected abstract options(): Omit<EdgeOptions, 'log'>;
 
+  /**
+   * The stub of another object of this class, by name: needed where spaces are sharded over several of them.
+   * @throws UNSUPPORTED unless it is overridden
+   */
+  protected peer(name: string): ObjectStub {
+    throw shibuDbError(
+      'UNSUPPORTED',
+      `The object cannot reach the shard "${name}": override peer(name) to give its stub`,
+    );
+  }
+
   /** Answers a request: a WebSocket of the bridge, or the REST front, where credentials come with each. See docs/edge.md. */
   async fetch(request: Request): Promise<Response> {
     if (request.headers.get('upgrade')?.toLowerCase() === 'websocket') return this.#accept(request);
     return this.#use(async (engine) => {
-      const session = new Session(engine);
+      const session = this.#sessionOf(engine);
       try {
         return await answerRest(request, session, () => assertUsers(engine));
       } finally {
-        await session.close();
+        await session.call('close', {}, {});
       }
     });
   }
@@ -71,19 +90,74 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #socketsOver(engine: DatabaseEngine): ObjectSockets {
-    this.#sockets ??= new ObjectSockets(this.ctx, engine, () => {
-      this.#tendLater(engine).catch(() => {});
-    });
+    this.#sockets ??= new ObjectSockets(
+      this.ctx,
+      () => this.#sessionOf(engine),
+      () => {
+        this.#tendLater(engine).catch(() => {});
+      },
+    );
     return this.#sockets;
+  }
+
+  /**
+   * The database for methods of your own, as the admin of the options: they decide who may call them. Sessions are cheap;
+   * close it or let it go with the object.
+   */
+  protected async database(): Promise<Database> {
+    const engine = await this.#engine();
+    const session = this.#sessionOf(engine);
+    const admin = engine.users.find(this.options().admin?.username ?? '');
+    if (admin !== undefined)
+      await session.call('resumeSession', { token: engine.users.issueToken(admin) }, {});
+    const call: Session['call'] = async (method, args, context) => {
+      try {
+        return await session.call(method, args, context);
+      } finally {
+        await this.#tendLater(engine);
+      }
+    };
+    return new DatabaseClient(new DirectTransport({ call }));
   }
 
   /** For `connectObject`: a session of its own for each caller. */
   async openSession(): Promise<ObjectSession> {
     const engine = await this.#engine();
     return new ObjectSession(new Session(engine), {
+      shards: this.#shardHost(),
       admit: () => assertUsers(engine),
       after: () => this.#tendLater(engine),
     });
+  }
+
+  /** A session that goes by no map of shards. */
+  #sessionOf(engine: DatabaseEngine): Pick<Session, 'call'> {
+    const session = new Session(engine);
+    const shards = this.#shardHost();
+    // Most objects have no sharded spaces, and a call that answers at once should.
+    if (!shards.any) return session;
+    return {
+      call: (method, args, context) =>
+        callThroughGate(shards, session, method, args, context) as Promise<never>,
+    };
+  }
+
+  #shardHost(): ShardHost {
+    this.#shards ??= new ShardHost(this.ctx.storage.sql, this.options().prefix ?? defaultPrefix, (name) =>
+      this.#formerOwner(name),
+    );
+    return this.#shards;
+  }
+
+  /** Another shard, signed in as the admin that all objects of a class are made with. */
+  #formerOwner(name: string): Promise<FormerOwner> {
+    let peer = this.#peers.get(name);
+    if (peer === undefined) {
+      peer = signedInPeer(() => this.peer(name), this.options().admin);
+      peer.catch(() => this.#peers.delete(name));
+      this.#peers.set(name, peer);
+    }
+    return peer;
   }
 
   /** The object's alarm: a slice of what is left to do. An own `alarm` must call it too. */
@@ -124,6 +198,21 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
     this.#alarmAtMs = atMs;
     await this.ctx.storage.setAlarm(atMs);
   }
+}
+
+async function signedInPeer(stub: () => ObjectStub, admin: FirstAdmin | undefined): Promise<FormerOwner> {
+  if (admin === undefined)
+    throw shibuDbError(
+      'NOT_AUTHENTICATED',
+      'Shards reach one another as the admin of their options: name one',
+    );
+  const transport = new ObjectTransport(stub);
+  const { username, password } = admin;
+  await transport.call('authenticate', { username, password }, {});
+  return {
+    shardPage: (space, to) => transport.shardCall('shardPage', { space, to }),
+    shardDrop: (space, ids) => transport.shardCall('shardDrop', { space, ids }),
+  };
 }
 
 /** An address on the internet is no boundary: what has no users is closed. @throws NO_USERS */

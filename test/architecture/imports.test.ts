@@ -44,7 +44,7 @@ const packages: Record<string, string[]> = {
   engine: ['@noble/hashes'],
   host: ['@noble/hashes'],
   node: ['node:'],
-  edge: ['cloudflare:workers'],
+  edge: ['@noble/hashes', 'cloudflare:workers'],
   cli: ['node:'],
   server: ['node:', 'ws', 'ioredis', 'pg'],
 };

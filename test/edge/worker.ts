@@ -12,6 +12,7 @@ import { ObjectSession } from '../../src/edge/object-session.ts';
 import { ObjectSockets } from '../../src/edge/object-sockets.ts';
 import { ObjectTransport } from '../../src/edge/object-transport.ts';
 import { openEngine } from '../../src/edge/open-engine.ts';
+import { ShardHost } from '../../src/edge/sharding/shard-host.ts';
 import { deleteDatabase, open } from '../../src/edge.ts';
 import type { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
@@ -94,13 +95,23 @@ export class SessionHost extends DurableObject<Env> {
 
   async openSession(prefix: string): Promise<ObjectSession> {
     const engine = await this.#open(prefix);
-    return new ObjectSession(new Session(engine), { admit: () => {}, after: async () => {} });
+    return new ObjectSession(new Session(engine), {
+      admit: () => {},
+      after: async () => {},
+      shards: new ShardHost(this.ctx.storage.sql, prefix, async (name) => {
+        throw new Error(`there is no shard ${name}`);
+      }),
+    });
   }
 
   async fetch(request: Request): Promise<Response> {
     const name = new URL(request.url).searchParams.get('name') ?? '';
     const engine = await this.#open(prefixOf(name));
-    this.#sockets ??= new ObjectSockets(this.ctx, engine, () => {});
+    this.#sockets ??= new ObjectSockets(
+      this.ctx,
+      () => new Session(engine),
+      () => {},
+    );
     return this.#sockets.accept(request, 'test');
   }
 

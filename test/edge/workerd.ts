@@ -44,9 +44,9 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
   const { Miniflare } = createRequire(path.join(home, 'package.json'))('miniflare') as {
     Miniflare: new (config: object) => Workerd;
   };
-  const wasm = (name: string): object => ({
+  const wasm = (name: string, folder = ''): object => ({
     type: 'CompiledWasm',
-    path: `shibumi-${name}.wasm`,
+    path: `${folder}shibumi-${name}.wasm`,
     contents: readFileSync(path.join(root, `build/wasm/shibumi-${name}.wasm`)),
   });
   return new Miniflare({
@@ -54,6 +54,8 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
       { type: 'ESModule', path: 'worker.js', contents: await bundle(options.script) },
       wasm('relaxed'),
       wasm('simd128'),
+      // As applications import it.
+      wasm('relaxed', 'shibumi/'),
     ],
     compatibilityDate: '2026-07-01',
     host: '127.0.0.1',
@@ -93,6 +95,7 @@ async function bundle(script: string): Promise<string> {
     input: script,
     platform: 'neutral',
     external: [/^cloudflare:/, /\.wasm$/],
+    resolve: { alias: { 'shibumi/edge': path.join(root, 'src/edge.ts') } },
   });
   const { output } = await build.generate({ format: 'esm', codeSplitting: false });
   await build.close();

@@ -23,7 +23,11 @@ import { routes } from './routes.ts';
  * @param session for this request alone
  * @param admit throws while nobody may use the database
  */
-export async function answerRest(request: Request, session: Session, admit: () => void): Promise<Response> {
+export async function answerRest(
+  request: Request,
+  session: Pick<Session, 'call'>,
+  admit: () => void,
+): Promise<Response> {
   try {
     const { pathname, searchParams } = new URL(request.url);
     const path = pathname.split('/').slice(1).map(decodePart);
@@ -73,7 +77,7 @@ function decodePart(part: string): string {
 }
 
 /** @throws NOT_AUTHENTICATED, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS */
-async function signIn(request: Request, session: Session): Promise<void> {
+async function signIn(request: Request, session: Pick<Session, 'call'>): Promise<void> {
   const [, scheme = '', value = ''] =
     /^(\w+) ([\w.+/=-]+)$/.exec(request.headers.get('authorization') ?? '') ?? [];
   switch (scheme.toLowerCase()) {
@@ -94,7 +98,11 @@ async function signIn(request: Request, session: Session): Promise<void> {
   }
 }
 
-async function authenticate(session: Session, username: unknown, password: unknown): Promise<SignedIn> {
+async function authenticate(
+  session: Pick<Session, 'call'>,
+  username: unknown,
+  password: unknown,
+): Promise<SignedIn> {
   return session.call('authenticate', { username, password } as ArgumentsOf<'authenticate'>, {});
 }
 

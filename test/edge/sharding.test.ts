@@ -1,0 +1,108 @@
+/** Spaces sharded over objects inside workerd: the answers of one, growth while everybody reads and writes, a shard that fails. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ownerOf, Shards } from '../../src/edge/sharding/shard-map.ts';
+import { missingWorkerd, startWorkerd } from './workerd.ts';
+
+const skip = missingWorkerd() ?? false;
+const timeoutMs = 300_000;
+
+// Whatever a scenario of the worker tells; the assertions say what it should be.
+// biome-ignore lint/suspicious/noExplicitAny: it comes as JSON
+async function run(scenario: string): Promise<any> {
+  // One isolate has to hold all shards here, so each scenario has its own.
+  const workerd = await startWorkerd({
+    script: 'test/edge/sharding-worker.ts',
+    objects: { SHARDS: 'Shard', DRIVERS: 'Driver' },
+  });
+  try {
+    const response = await workerd.dispatchFetch(`http://edge.test/${scenario}`);
+    const text = await response.text();
+    assert.equal(response.status, 200, text);
+    return JSON.parse(text);
+  } finally {
+    await workerd.dispose();
+  }
+}
+
+const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
+
+test('a shard that comes takes its part from all others, and nothing else moves', () => {
+  const before = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+  const virtuals = Array.from({ length: 256 }, (_, i) => i);
+  const moved = virtuals.filter((virtual) => ownerOf(virtual, before) !== ownerOf(virtual, [...before, 'h']));
+  for (const virtual of moved) assert.equal(ownerOf(virtual, [...before, 'h']), 'h');
+  assert.ok(moved.length > 256 / 16 && moved.length < 256 / 4, `${moved.length} of 256 moved`);
+  const donors = new Set(moved.map((virtual) => ownerOf(virtual, before)));
+  assert.ok(donors.size >= 6, `only ${[...donors]} gave something`);
+  // Whatever order they are listed in.
+  for (const virtual of virtuals)
+    assert.equal(ownerOf(virtual, before), ownerOf(virtual, [...before].reverse()));
+});
+
+test('7 and 7n are one id, the text 7 is another; ids spread evenly', () => {
+  const shards = new Shards({ version: 1, virtualShards: 256, shards: ['a', 'b', 'c', 'd'] });
+  for (let id = 0; id < 100; id++) assert.equal(shards.ownerOf(id), shards.ownerOf(BigInt(id)));
+  const counts = new Map<string, number>();
+  let sameAsText = 0;
+  for (let id = 0; id < 4000; id++) {
+    counts.set(shards.ownerOf(id), (counts.get(shards.ownerOf(id)) ?? 0) + 1);
+    if (shards.ownerOf(id) === shards.ownerOf(String(id))) sameAsText++;
+  }
+  for (const [shard, count] of counts)
+    assert.ok(count > 500 && count < 1700, `${shard} has ${count} of 4000`);
+  assert.ok(sameAsText < 2000, `${sameAsText} texts went with their numbers`);
+});
+
+test('eight shards answer as one object does', { skip, timeout: timeoutMs }, async () => {
+  const told = await run('equal');
+  assert.deepEqual(told.L2, []);
+  assert.deepEqual(told.InnerProduct, []);
+  assert.deepEqual([told.count, told.described, sum(told.per)], [1999, 1999, 1999]);
+  for (const count of told.per as number[]) assert.ok(count > 50, `the shards have ${told.per}`);
+  assert.deepEqual([told.replaced, told.gone, told.deletedTwice, told.there], [5, true, false, true]);
+  assert.deepEqual(told.codes, [
+    'UNSUPPORTED',
+    'SPACE_EXISTS',
+    'INVALID_ARGUMENT',
+    'SPACE_NOT_FOUND',
+    'NO_SPACE_SELECTED',
+    'UNSUPPORTED',
+    'UNSUPPORTED',
+  ]);
+});
+
+test('shards are added while others read and write: nothing is missing, lost, doubled or raised from the dead', {
+  skip,
+  timeout: timeoutMs,
+}, async () => {
+  const told = await run('grow');
+  console.log(
+    JSON.stringify({ ...told, missing: (told.missing as string[]).length, differences: undefined }),
+  );
+  assert.deepEqual(told.missing, []);
+  assert.equal(told.stopped, 'ABORTED');
+  assert.deepEqual(told.differences, []);
+  assert.equal(told.count, told.expected);
+  assert.equal(sum(told.countsAfter), told.expected);
+  assert.deepEqual(
+    told.shards,
+    Array.from({ length: 4 }, (_, i) => `grow${i}`),
+  );
+  for (const count of told.countsAfter as number[])
+    assert.ok(count > 100, `the shards have ${told.countsAfter}`);
+});
+
+test('a shard that fails makes a search throw what the others found, unless that is allowed', {
+  skip,
+  timeout: timeoutMs,
+}, async () => {
+  const told = await run('partial');
+  assert.equal(told.code, 'PARTIAL_RESULT');
+  assert.equal(told.whole, 400);
+  assert.ok(told.hits > 200 && told.hits < 400, `${told.hits} hits came with the error`);
+  assert.equal(told.allowed, told.hits);
+  assert.equal(told.lost, 'BRIDGE_UNAVAILABLE', 'a count is whole or none');
+  assert.equal(told.again, 400);
+});
