@@ -6,13 +6,16 @@
 import { type ArgumentsOf, callsThatChangeNothing, type Method, type ResultOf } from '../api/calls.ts';
 import { fromEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { type InsertCall, insertInParts, needsParts } from '../client/insert-in-parts.ts';
 import { SessionMemory } from '../client/session-state.ts';
 import { takeOver } from '../client/take-over.ts';
 import type { Transport, TransportOptions } from '../client/transport.ts';
 import { valueBytesMax } from '../space/key-value-space.ts';
-import { insertInPieces, isLargeBulk } from './bulk-pieces.ts';
 import type { Outcome } from './object-session.ts';
 import { isShardMethod, type ShardCalls, type ShardMethod } from './sharding/shard-calls.ts';
+
+/** Messages may have 32 MiB; a quarter leaves room for ids and metadata, and for others in the isolate. */
+const partBytes = 8 * 1024 * 1024;
 
 /** An `ObjectSession`, seen from outside. */
 export interface RemoteSession extends Partial<Disposable> {
@@ -43,13 +46,13 @@ export class ObjectTransport implements Transport {
     passed: ArgumentsOf<M>,
     options: TransportOptions,
   ): Promise<ResultOf<M>> {
+    if (method === 'insertVectors' && needsParts(passed as ArgumentsOf<'insertVectors'>, partBytes)) {
+      const call: InsertCall = (part, rest) => this.call('insertVectors', part, rest);
+      const bulk = passed as ArgumentsOf<'insertVectors'>;
+      return (await insertInParts(call, bulk, partBytes, options)) as ResultOf<M>;
+    }
     // They may wait for a session, or be sent twice.
     const args = takeOver(passed, options.transfer);
-    if (method === 'insertVectors' && isLargeBulk(args as ArgumentsOf<'insertVectors'>)) {
-      return (await insertInPieces(args as ArgumentsOf<'insertVectors'>, options, (piece, rest) =>
-        this.call('insertVectors', piece, { ...rest, transfer: undefined }),
-      )) as ResultOf<M>;
-    }
     if (method === 'scanNext' && !this.#scans.has((args as ArgumentsOf<'scanNext'>).scan))
       throw shibuDbError('SNAPSHOT_LOST', 'The scan ended with the session that it was made in');
     const outcome = await this.#reach(method, args, options);

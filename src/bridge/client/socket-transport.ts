@@ -21,6 +21,7 @@ import {
 } from '../../api/calls.ts';
 import type { Progress } from '../../api/database.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../../api/errors.ts';
+import { type InsertCall, insertInParts, needsParts } from '../../client/insert-in-parts.ts';
 import { OpenScans } from '../../client/open-scans.ts';
 import { callsThatChangeSession, SessionMemory } from '../../client/session-state.ts';
 import type { Transport, TransportOptions } from '../../client/transport.ts';
@@ -29,7 +30,9 @@ import { frameBytesMax, type Welcome } from '../protocol/hello.ts';
 import { malformed } from '../protocol/value-reader.ts';
 import { Backoff } from './backoff.ts';
 import { Connection, errorIn, makeHello, unavailable } from './connection.ts';
-import { type InsertCall, insertInParts, needsParts } from './insert-in-parts.ts';
+
+/** Of a bulk insert, in one frame. */
+const partBytes = 16 * 1024 * 1024;
 
 /** Who is calling. Used once: sessions go on by tokens, passwords are not kept. */
 export type Credentials =
@@ -92,10 +95,10 @@ export class SocketTransport implements Transport {
       return Promise.resolve(undefined as ResultOf<M>);
     if (method === 'scanClose' && this.#scans.isLost((args as ArgumentsOf<'scanClose'>).scan))
       return Promise.resolve(undefined as ResultOf<M>);
-    if (method === 'insertVectors' && needsParts(args as ArgumentsOf<'insertVectors'>)) {
+    if (method === 'insertVectors' && needsParts(args as ArgumentsOf<'insertVectors'>, partBytes)) {
       const call: InsertCall = (part, partOptions) => this.#callOnce('insertVectors', part, partOptions);
-      const inParts = insertInParts(call, args as ArgumentsOf<'insertVectors'>, options);
-      return inParts.finally(() => handOver(options.transfer ?? [])) as Promise<ResultOf<M>>;
+      const bulk = args as ArgumentsOf<'insertVectors'>;
+      return insertInParts(call, bulk, partBytes, options) as Promise<ResultOf<M>>;
     }
     return this.#callOnce(method, args, options);
   }
