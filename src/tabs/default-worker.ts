@@ -63,6 +63,12 @@ function withFirst(workers: InlinedWorkers): Workers {
   return { ...workers, first: workers.spawn() };
 }
 
+/**
+ * Keeps an endpoint as long as its worker: when the last one of a worker that Comlink knows is collected, Comlink tells the
+ * worker to listen no more, also to those that are wrapped later.
+ */
+const asked: WeakMap<Worker, RemoteTab> = new WeakMap();
+
 /** Why a worker does not run; `undefined` once it answers. */
 function answer(worker: Worker): Promise<string | undefined> {
   return new Promise((resolve) => {
@@ -72,6 +78,7 @@ function answer(worker: Worker): Promise<string | undefined> {
     };
     worker.addEventListener('error', onError, { once: true });
     const { tab } = Comlink.wrap(worker) as unknown as { tab: RemoteTab };
+    asked.set(worker, tab);
     tab.ping().then(
       () => {
         worker.removeEventListener('error', onError);
