@@ -69,6 +69,17 @@ SHIBUMI_EXPORT(vec_create) i32 export_vec_create(Addr config_at) {
 /// After the host adopted all blocks. `deep` = 1 checks every reference.
 SHIBUMI_EXPORT(vec_open) i32 export_vec_open(u32 deep) { return vector_space.open(deep != 0); }
 
+/// A VectorConfig that differs from the space's in the index. 1 when the index is another one now or was to be made
+/// `anew`, 0 when it was that one.
+SHIBUMI_EXPORT(vec_reindex) i32 export_vec_reindex(Addr config_at, u32 anew) {
+  if (segments[kMeta].block_count == 0 || !in_memory(config_at, sizeof(VectorConfig))) return kInvalid;
+  VectorConfig config;
+  __builtin_memcpy(&config, at<u8>(config_at), sizeof config);
+  bool changed = false;
+  const Status status = vector_space.reindex(config, anew != 0, changed);
+  return status == kOk ? changed : count_status(status);
+}
+
 /// Frames an insert of `count` vectors, whose string ids have `id_bytes` together, and `updates` updates of metadata may
 /// need, for arena_hold. The records and patches have `metadata_bytes` together and `values` indexed values.
 SHIBUMI_EXPORT(vec_plan)
@@ -186,11 +197,19 @@ SHIBUMI_EXPORT(vec_count_where) i32 export_vec_count_where(Addr filter, u32 filt
 SHIBUMI_EXPORT(vec_count) u32 export_vec_count() { return vector_space.ready() ? vector_space.live_count() : 0; }
 SHIBUMI_EXPORT(vec_slots) u32 export_vec_slots() { return vector_space.ready() ? vector_space.slot_count() : 0; }
 SHIBUMI_EXPORT(vec_pending) u32 export_vec_pending() { return vector_space.ready() ? vector_space.pending() : 0; }
+/// Vectors the index was trained on, 0 before it was; how many it takes, 0 where it needs no training; what is left of it, 0..1.
+SHIBUMI_EXPORT(vec_trained_on) u32 export_vec_trained_on() { return vector_space.ready() ? vector_space.trained_on() : 0; }
+SHIBUMI_EXPORT(vec_training_needs) u32 export_vec_training_needs() {
+  return vector_space.ready() ? vector_space.points_needed() : 0;
+}
+SHIBUMI_EXPORT(vec_training_left) f64 export_vec_training_left() {
+  return vector_space.ready() ? vector_space.training_left() : 0;
+}
 
 /// The k nearest that the filter program allows, best first, ties by id: u32[k] slots and f32[k] distances. Returns how
-/// many. `ef` and `rerank`: see SearchEffort.
+/// many. `ef`, `nprobe` and `rerank`: see SearchEffort.
 SHIBUMI_EXPORT(vec_search)
-i32 export_vec_search(Addr query, u32 k, u32 ef, u32 rerank, Addr filter, u32 filter_length, Addr out_slots,
+i32 export_vec_search(Addr query, u32 k, u32 ef, u32 nprobe, u32 rerank, Addr filter, u32 filter_length, Addr out_slots,
                       Addr out_distances) {
   if (!vector_space.ready()) return kInvalid;
   // k may pass the count; the host gives room for what there is.
@@ -200,14 +219,14 @@ i32 export_vec_search(Addr query, u32 k, u32 ef, u32 rerank, Addr filter, u32 fi
   Status status = filter_at(filter, filter_length, allowed);
   const Hit* hits = nullptr;
   u32 found = 0;
-  if (status == kOk) status = vector_space.search(at<const u8>(query), wanted, {ef, rerank}, hits, found, allowed);
+  if (status == kOk) status = vector_space.search(at<const u8>(query), wanted, {ef, rerank, nprobe}, hits, found, allowed);
   return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
 }
 
 /// The same for `count` queries, kBatchMost at most: as many hits for each, one query's after another's; room as for k hits
 /// each. Returns how many a query has, or kSearchEach where searching for each alone is quicker.
 SHIBUMI_EXPORT(vec_search_batch)
-i32 export_vec_search_batch(Addr queries, u32 count, u32 k, u32 ef, u32 rerank, Addr filter, u32 filter_length,
+i32 export_vec_search_batch(Addr queries, u32 count, u32 k, u32 ef, u32 nprobe, u32 rerank, Addr filter, u32 filter_length,
                             Addr out_slots, Addr out_distances) {
   if (!vector_space.ready() || count > kBatchMost || !good_vectors(queries, count)) return kInvalid;
   const u32 wanted = min_of(k, vector_space.live_count());
@@ -217,7 +236,7 @@ i32 export_vec_search_batch(Addr queries, u32 count, u32 k, u32 ef, u32 rerank, 
   Status status = filter_at(filter, filter_length, allowed);
   const Hit* hits = nullptr;
   u32 found = 0;
-  if (status == kOk) status = vector_space.search_batch(at<const u8>(queries), count, wanted, {ef, rerank}, hits, found, allowed);
+  if (status == kOk) status = vector_space.search_batch(at<const u8>(queries), count, wanted, {ef, rerank, nprobe}, hits, found, allowed);
   if (status == kNotFound) return kSearchEach;
   if (status != kOk) return count_status(status);
   give_hits(hits, found * count, out_slots, out_distances);

@@ -6,6 +6,7 @@
 import type {
   EngineKind,
   Entry,
+  IndexType,
   KeyValueSpaceOptions,
   Progress,
   PutEntry,
@@ -49,6 +50,7 @@ export interface VectorScanArguments {
 /** How hard a search tries: SearchOptions. */
 export interface EffortArguments {
   efSearch?: number;
+  nprobe?: number;
   rerank?: boolean;
   oversample?: number;
 }
@@ -177,6 +179,7 @@ export interface Calls {
     } & HitArguments,
     SearchHit<VectorData>[],
   ];
+  reindex: [InSpace & { indexType: IndexType; efConstruction?: number }, undefined];
   waitForIndex: [InSpace, undefined];
   authenticate: [{ username: string; password: string }, SignedIn];
   resumeSession: [SessionState, SignedIn | undefined];

@@ -63,12 +63,23 @@ export type Metric =
 /** What may be passed as a metric: the names and their usual short forms. */
 export type MetricName = Metric | 'IP' | 'COS';
 
+/** The form in which vectors are measured first: `PQ{m}` has m bytes a vector. */
+type CodeType = 'Flat' | 'SQ8' | 'BQ' | `PQ${number}`;
+
 /**
  * How vectors are found. `Flat`: exact scan. `HNSW{M}` (or `HNSW{M},Flat`): graph with `M` links a node and level, 2 to 256.
- * `SQ8` and `BQ`: scan of codes of 7 bits or 1 bit a component, whose best are measured again with the originals;
- * `HNSW{M},SQ8` and `HNSW{M},BQ`: graph over such codes.
+ * `IVF{nlist}` (or `IVF{nlist},Flat`): posting lists of 1 to 16384 centroids. `SQ8`, `BQ` and `PQ{m}` (or `PQ{m},Flat`): scan
+ * of codes of 7 bits or 1 bit a component, or of m bytes a vector, whose best are measured again with the originals; behind
+ * `HNSW{M},` or `IVF{nlist},`: such codes in a graph or in lists. m is 1 to 512 and at most the dimension, which it need not
+ * divide. `Auto`: `Flat` or a graph, chosen by what a search costs, and again as the space grows and shrinks.
  */
-export type IndexType = 'Flat' | 'SQ8' | 'BQ' | `HNSW${number}` | `HNSW${number},${'Flat' | 'SQ8' | 'BQ'}`;
+export type IndexType =
+  | CodeType
+  | `PQ${number},Flat`
+  | `HNSW${number}`
+  | `IVF${number}`
+  | `${'HNSW' | 'IVF'}${number},${CodeType}`
+  | 'Auto';
 
 export type IdKind = 'int' | 'string';
 
@@ -165,6 +176,33 @@ export interface ImportResult {
   spaces: string[];
 }
 
+/** What `Auto` chose, and why. */
+export interface IndexChoice {
+  indexType: IndexType;
+  reason: string;
+}
+
+export interface ReindexOptions {
+  /** The index type there shall be. The one there is: it is made, and trained, anew. */
+  indexType: IndexType;
+  /** As for `createSpace`. Default: as it is. */
+  efConstruction?: number;
+}
+
+export interface IndexState {
+  /** Vectors the index knows. */
+  linked: number;
+  /** Vectors still to be taken in, which searches measure exactly meanwhile. */
+  pending: number;
+  /**
+   * IVF and PQ, which are trained by themselves once there are vectors enough: on how many that was (0: not yet), how many
+   * it takes, and how much of the work is done, 0 to 1. Until then searches are exact.
+   */
+  training?: { trainedOn: number; needs: number; done: number };
+  /** With indexType `Auto`: what it is now, and why. */
+  chosen?: IndexChoice;
+}
+
 export interface SpaceDescription extends SpaceInfo {
   /** Entries or vectors that are there. */
   count: number;
@@ -173,7 +211,7 @@ export interface SpaceDescription extends SpaceInfo {
   /** Bytes in storage: blocks of the last checkpoint and the log since. */
   storedBytes: number;
   /** Vector spaces: vectors the index knows, and those still to be linked (searched exactly meanwhile). */
-  index?: { linked: number; pending: number };
+  index?: IndexState;
   /** There when the space is damaged and only what is intact can be read: what is wrong. Writes fail with `READ_ONLY`. */
   readOnly?: StorageFault[];
   /** There when the space lies in another database behind the server: what that one keeps, and what it does not. */
@@ -263,15 +301,17 @@ export interface UpdateMetadataOptions extends CallOptions {
 export interface SearchOptions extends CallOptions, WhereOptions {
   /** HNSW: size of the candidate pool, at least k; more is slower and finds more. Default max(64, k). */
   efSearch?: number;
+  /** IVF: lists looked through, the nearest ones; more is slower and finds more. Default 2.5 sqrt(nlist). */
+  nprobe?: number;
   /**
-   * SQ8 and BQ: measure the best candidates again with the original vectors, so that distances are exact. Default true.
-   * Without it distances are those of the codes: estimates for SQ8, the number of differing bits for BQ (for
+   * SQ8, BQ and PQ: measure the best candidates again with the original vectors, so that distances are exact. Default true.
+   * Without it distances are those of the codes: estimates for SQ8 and PQ, the number of differing bits for BQ (for
    * InnerProduct its negative).
    */
   rerank?: boolean;
   /**
-   * SQ8 and BQ: candidates measured again for each hit asked for, 1 to 1000. Default: SQ8 2, BQ 14500 / dimension, 45
-   * to 1000, for at least 10 hits; never more than an `efSearch` that is given.
+   * SQ8, BQ and PQ: candidates measured again for each hit asked for, 1 to 1000. Default: SQ8 2; BQ 14500 / dimension, 45
+   * to 1000; PQ dimension / m, 8 to 1000; for at least 10 hits; never more than an `efSearch` that is given.
    */
   oversample?: number;
   /** Return each hit's vector too. Default false. */
@@ -478,6 +518,13 @@ export interface SpaceCalls {
     radius: number,
     options?: RangePagesOptions,
   ): AsyncIterable<SearchHit<Vector>[]>;
+  /**
+   * Gives the space another index type, or makes the index anew. Other calls go on meanwhile: searches are exact until
+   * the new index knows the vectors, then use it. Resolves when it does; an abort before the change is stored leaves the space as
+   * it was, a later one only ends the waiting. With users it takes an admin.
+   * @throws INVALID_ARGUMENT, OUT_OF_MEMORY, READ_ONLY; the space then has its former index
+   */
+  reindex(options: ReindexOptions & CallOptions & ProgressOptions): Promise<void>;
   /** Resolves when the index knows every vector there was when the call was made. Flat: at once. */
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
 }

@@ -32,6 +32,7 @@ import type {
   PutOptions,
   RangePagesOptions,
   RangeSearchOptions,
+  ReindexOptions,
   Role,
   Scan,
   ScanOptions,
@@ -273,9 +274,10 @@ class SpaceClient implements SpaceCalls {
     k = 1,
     options: SearchOptions = {},
   ): Promise<SearchHit<Vector>[]> {
-    const { efSearch, rerank, oversample, where, includeVectors, includeMetadata, allowPartial } = options;
+    const { efSearch, nprobe, rerank, oversample, where, includeVectors, includeMetadata, allowPartial } = options;
     const chosen = defined({
       efSearch,
+      nprobe,
       rerank,
       oversample,
       where,
@@ -292,8 +294,8 @@ class SpaceClient implements SpaceCalls {
     k = 1,
     options: SearchBatchOptions = {},
   ): Promise<SearchHit<Vector>[][]> {
-    const { efSearch, rerank, oversample, where, includeVectors, includeMetadata } = options;
-    const chosen = defined({ efSearch, rerank, oversample, where, includeVectors, includeMetadata });
+    const { efSearch, nprobe, rerank, oversample, where, includeVectors, includeMetadata } = options;
+    const chosen = defined({ efSearch, nprobe, rerank, oversample, where, includeVectors, includeMetadata });
     const args = { space: this.#space(options), queries, k, ...chosen };
     return unpackHits<Vector>(await this.caller.call('searchTopKBatch', args, options));
   }
@@ -324,6 +326,12 @@ class SpaceClient implements SpaceCalls {
       last = page.at(-1);
       if (last === undefined || page.length < pageSize) return;
     }
+  }
+
+  reindex(options: ReindexOptions & CallOptions & ProgressOptions): Promise<void> {
+    const { indexType, efConstruction } = options;
+    const args = { space: this.#space(options), indexType, ...defined({ efConstruction }) };
+    return this.caller.call('reindex', args, options);
   }
 
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void> {

@@ -80,6 +80,7 @@ const rights: RightsTable = {
   searchTopK: 'read',
   searchTopKBatch: 'read',
   rangeSearch: 'read',
+  reindex: 'admin',
   waitForIndex: 'read',
   // What is told is what whoever is signed in at that moment may see.
   nextEvents: 'anyone',

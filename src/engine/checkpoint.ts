@@ -7,7 +7,7 @@
 import { checkStatus } from '../kernel/instance.ts';
 import type { LargeReferences } from '../space/large-references.ts';
 import { largeBlock, largeSegment } from '../space/large-value.ts';
-import { GroupMask } from '../space/space.ts';
+import { firstDerivedSegment, GroupMask } from '../space/space.ts';
 import type { BlockName, StoredBlock } from '../storage/backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { encodeManifest, type ManifestBlock } from '../storage/manifest.ts';
@@ -58,8 +58,11 @@ export async function checkpointSpace(
       resident.isNewImage ? [...former].filter(([, block]) => isOfLargeValue(block)) : former,
     );
     const replaced: BlockName[] = large === undefined ? [] : settleLarge(blocks, large);
-    if (resident.isNewImage)
+    if (resident.isNewImage) {
       for (const block of former.values()) if (!isOfLargeValue(block)) replaced.push(block);
+    } else if (resident.indexChanged) {
+      dropFormerIndex(resident, blocks, replaced);
+    }
     for (let from = 0; from < count; from += blocksPerWrite) {
       const batch: StoredBlock[] = [];
       for (let i = from; i < Math.min(count, from + blocksPerWrite); i++) {
@@ -81,6 +84,7 @@ export async function checkpointSpace(
     resident.manifests = { first: manifestBytes, copy: manifestBytes };
     resident.logBytes -= before.logBytes;
     resident.changes -= before.changes;
+    resident.indexChanged = false;
     if (withDerived) resident.unsavedLinks -= before.unsavedLinks;
     await backend.drop(resident.entry.id, replaced, logFrom);
   } finally {
@@ -108,6 +112,21 @@ function settleLarge(
     blocks.set(number, range === undefined ? block : { ...block, pendingPieces: range.pieces });
   }
   return names;
+}
+
+/** Of an index that is gone, no block may be left behind the last one of the index that took its place. */
+function dropFormerIndex(
+  { space }: ResidentSpace,
+  blocks: Map<number, ManifestBlock>,
+  replaced: BlockName[],
+): void {
+  for (const [block, { generation }] of blocks) {
+    const segment = block >>> 24;
+    if (segment < firstDerivedSegment) continue;
+    if ((block & 0xffffff) < space.instance.exports.arena_segment_blocks(segment)) continue;
+    blocks.delete(block);
+    replaced.push({ block, generation });
+  }
 }
 
 function copyOut(

@@ -53,6 +53,11 @@ export class Compaction {
     return this.#failed;
   }
 
+  /** The old image has become something else than what is copied. */
+  giveUp(): void {
+    this.#failed = true;
+  }
+
   /** What was just applied to the old image. */
   follow(operation: OperationView): void {
     if (!this.#failed) this.#try(() => this.space.apply(operation));

@@ -19,6 +19,7 @@ import type {
 } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
+import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
 import type { Decide } from '../space/conditional.ts';
 import type { LargeBytes, SplitPuts } from '../space/large-bytes.ts';
 import type { LargeValue } from '../space/large-value.ts';
@@ -30,6 +31,7 @@ import {
   catalogFaults,
   emptyCatalog,
   encodeCatalog,
+  indexTypeOf,
   soundCatalog,
 } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
@@ -41,6 +43,7 @@ import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
 import { LargeValues } from './large-values.ts';
 import { dropOrphans, openResidentSpace } from './open-space.ts';
+import { changeIndex, type IndexChange, withIndex } from './reindex.ts';
 import { blockBytes, type ResidentSpace, type StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
@@ -178,6 +181,56 @@ export class DatabaseEngine {
       const kept = users === undefined ? {} : { users: withoutSpace(users, name) };
       await this.#retire(id, { ...catalog, spaces, ...kept });
     });
+  }
+
+  /**
+   * Gives a space another index, or the same one made anew; its vectors are found exactly until that is built, in the
+   * background. Resolves when the change is stored: memory first, because it may not be there, then the catalog, which is
+   * what counts when the space is opened again.
+   *
+   * @throws OUT_OF_MEMORY, and what the backend throws; the space then has its former index
+   */
+  reindex({ id, name }: CatalogEntry, change: IndexChange): Promise<void> {
+    return this.#changeCatalog(async () => {
+      const former = this.entryOf(name);
+      if (former.id !== id)
+        throw shibuDbError('SPACE_NOT_FOUND', `The space "${name}" was deleted or cleared meanwhile`);
+      const resident = await this.resident(former);
+      assertWritable(resident);
+      const entry = withIndex(former, change);
+      await this.#noCheckpoint(id);
+      changeIndex(resident, entry, change.auto === undefined);
+      const spaces = this.#catalog.spaces.map((space) => (space.id === id ? entry : space));
+      try {
+        await this.#writeCatalog({ ...this.#catalog, spaces }, []);
+        resident.entry = entry;
+      } catch (error) {
+        await this.#noCheckpoint(id);
+        changeIndex(resident, former, false);
+        throw error;
+      } finally {
+        this.#indexer.schedule(resident);
+        this.#checkpointWhenIdle(resident);
+      }
+      if (change.indexType === 'Auto') this.#decideIndex(resident);
+    });
+  }
+
+  async #noCheckpoint(id: number): Promise<void> {
+    while (this.#checkpoints.has(id)) await this.#checkpoints.get(id)?.catch(() => {});
+  }
+
+  /** With indexType `Auto`: picks another index when the number of vectors and the cost of a search ask for it. */
+  #decideIndex(resident: ResidentSpace): void {
+    const { entry, space } = resident;
+    if (entry.indexType !== 'Auto' || resident.readOnly !== undefined || this.#closing !== undefined) return;
+    const current = indexTypeOf(entry);
+    if (!isWorthDeciding(space.count(), resident.decidedAtCount, current)) return;
+    resident.decidedAtCount = space.count();
+    const auto = decideIndex(resident.vectors, this.#environment.now, current);
+    if (auto.indexType === current && entry.auto?.reason === auto.reason) return;
+    // Where it cannot be had, the index stays as it is until there are twice as many vectors.
+    this.reindex(entry, { indexType: 'Auto', auto }).catch(() => {});
   }
 
   /** Empties a space by giving it a new number: what was under the old one goes in the same transaction. */
@@ -438,6 +491,7 @@ export class DatabaseEngine {
 
   #applied(resident: ResidentSpace): void {
     this.#indexer.schedule(resident);
+    this.#decideIndex(resident);
     this.#sweepLater(resident);
     this.#compactor.consider(resident);
     if (resident.droppableBytes >= this.#environment.settings.checkpointLogBytes)
@@ -538,7 +592,10 @@ export class DatabaseEngine {
     // links are new, so that a crash never costs more than as much again.
     const linked = resident.space.count() - resident.space.pending();
     const withDerived =
-      resident.isNewImage || resident.space.pending() === 0 || resident.unsavedLinks * 2 > linked;
+      resident.isNewImage ||
+      resident.indexChanged ||
+      resident.space.pending() === 0 ||
+      resident.unsavedLinks * 2 > linked;
     const startedMs = this.#environment.now();
     await checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum);
     this.#keepManifest(resident);
@@ -617,6 +674,12 @@ export class DatabaseEngine {
     if (entry.engine === 'vector') {
       const pending = space.pending();
       description.index = { linked: count - Math.min(count, pending), pending };
+      if (entry.auto !== undefined) description.index.chosen = entry.auto;
+      const training = resident.vectors.training();
+      if (training !== undefined) {
+        description.index.training = training;
+        if (training.trainedOn === 0) description.index.linked = 0;
+      }
     }
     return description;
   }
@@ -754,6 +817,6 @@ function assertWritable({ entry, readOnly }: ResidentSpace): void {
 }
 
 function publicInfo(entry: CatalogEntry): SpaceInfo {
-  const { id: _id, efConstruction: _ef, seed: _seed, ...info } = entry;
+  const { id: _id, efConstruction: _ef, seed: _seed, auto: _auto, ...info } = entry;
   return { ...info, durability: info.durability as Durability };
 }

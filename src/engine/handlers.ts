@@ -42,6 +42,7 @@ export const partOf = {
   searchTopK: 'vectors',
   searchTopKBatch: 'vectors',
   rangeSearch: 'vectors',
+  reindex: 'vectors',
   waitForIndex: 'vectors',
   authenticate: 'users',
   resumeSession: 'session',

@@ -2,6 +2,7 @@
 
 import type { Durability } from '../api/database.ts';
 import { integerIn, invalid, oneOf, shown, wellFormedText } from '../base/arguments.ts';
+import { firstChoice } from '../space/auto-index.ts';
 import { parseIndexType } from '../space/index-types.ts';
 import { parseMetadataFields } from '../space/metadata/fields.ts';
 import { bitsMax, dimensionMax, isOfBits, parseMetric, parsePower } from '../space/metrics.ts';
@@ -34,12 +35,15 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
   const metric = parseMetric(bag.metric ?? 'L2');
   const p = parsePower(bag.p, metric);
   const metadataFields = parseMetadataFields(bag.metadataFields ?? []);
+  const dimension = integerIn(bag.dimension, 1, isOfBits(metric) ? bitsMax : dimensionMax, 'dimension');
   return {
     name: text,
     engine: kind,
     durability,
-    dimension: integerIn(bag.dimension, 1, isOfBits(metric) ? bitsMax : dimensionMax, 'dimension'),
-    indexType: parseIndexType(bag.indexType ?? 'Flat', metric).indexType,
+    dimension,
+    ...(bag.indexType === 'Auto'
+      ? { indexType: 'Auto' as const, auto: firstChoice }
+      : { indexType: parseIndexType(bag.indexType ?? 'Flat', metric, dimension).indexType }),
     metric,
     ...(p === undefined ? {} : { p }),
     ids: oneOf(bag.ids ?? 'int', ['int', 'string'], 'ids'),

@@ -15,6 +15,7 @@ import { isShibuDbError } from '../api/errors.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
 import { operationsIn } from '../space/operation.ts';
 import { firstDerivedSegment } from '../space/space.ts';
+import { VectorSpace } from '../space/vector-space.ts';
 import type { BlockName } from '../storage/backend.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
@@ -78,6 +79,8 @@ async function openImage(
     if (manifest === undefined) space.create();
     else space.open();
     const resident = new ResidentSpace(entry, space, manifest);
+    // The catalog says which index there is; a change that was stored there may have come no further.
+    if (space instanceof VectorSpace) resident.indexChanged = space.reindex();
     resident.manifests = { first: found?.bytes, copy: found?.bytes };
     return resident;
   };

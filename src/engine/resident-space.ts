@@ -5,7 +5,7 @@
  * never saw the failure.
  */
 
-import type { Durability, IndexType, StorageFault } from '../api/database.ts';
+import type { Durability, StorageFault } from '../api/database.ts';
 import { assert } from '../base/assert.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
@@ -14,7 +14,7 @@ import type { LargeReferences } from '../space/large-references.ts';
 import type { OperationView } from '../space/operation.ts';
 import type { Need, Space } from '../space/space.ts';
 import { VectorSpace } from '../space/vector-space.ts';
-import type { CatalogEntry } from '../storage/catalog.ts';
+import { type CatalogEntry, indexTypeOf } from '../storage/catalog.ts';
 import type { Manifest } from '../storage/manifest.ts';
 import type { Compaction } from './compaction.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
@@ -32,7 +32,7 @@ export interface StoredManifests {
 }
 
 export class ResidentSpace {
-  readonly entry: CatalogEntry;
+  entry: CatalogEntry;
   /** Replaced by a compaction, between two operations: never kept across an await. */
   space: Space;
   manifest: Manifest | undefined;
@@ -47,6 +47,10 @@ export class ResidentSpace {
   /** Items linked since the derived blocks were last stored, and in all. */
   unsavedLinks = 0;
   linkedEver = 0;
+  /** The index is another one than what is stored of it: the next checkpoint replaces all derived blocks. */
+  indexChanged = false;
+  /** With indexType `Auto`: how many vectors there were when it was last decided. */
+  decidedAtCount = 0;
   /** Why the last attempt to link stopped, if it failed: told to whoever waits for the index. */
   linkFailure: unknown;
   usedAtMs = 0;
@@ -94,7 +98,8 @@ export class ResidentSpace {
 
   /** Whether a checkpoint would find nothing to do. */
   get stored(): boolean {
-    return this.changes === 0 && this.unsavedLinks === 0 && (this.large?.obsoleteBytes ?? 0) === 0;
+    const { changes, unsavedLinks, indexChanged, large } = this;
+    return changes === 0 && unsavedLinks === 0 && !indexChanged && (large?.obsoleteBytes ?? 0) === 0;
   }
 
   get keyValue(): KeyValueSpace {
@@ -174,7 +179,7 @@ export function makeSpace(entry: CatalogEntry, instance: CoreInstance, wallClock
     dimension: entry.dimension ?? 0,
     metric: entry.metric ?? 'L2',
     ...(entry.p === undefined ? {} : { p: entry.p }),
-    indexType: (entry.indexType ?? 'Flat') as IndexType,
+    indexType: indexTypeOf(entry),
     ids: entry.ids ?? 'int',
     efConstruction: entry.efConstruction ?? 128,
     seed: entry.seed ?? 42,

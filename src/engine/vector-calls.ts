@@ -23,6 +23,7 @@ import { type CatalogEntry, vectorKind } from '../storage/catalog.ts';
 import { insertVectors, prepareInsert } from './bulk-insert.ts';
 import { deleteByIds, deleteWhere } from './delete-vectors.ts';
 import type { HandlersOf } from './handlers.ts';
+import { parseReindex } from './reindex.ts';
 import type { ScanCalls } from './scan-calls.ts';
 import { openVectorScan } from './scans.ts';
 import type { SpaceAccess } from './space-access.ts';
@@ -131,6 +132,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     query,
     k,
     efSearch,
+    nprobe,
     rerank,
     oversample,
     ...hits
@@ -138,13 +140,13 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     const entry = this.#spaces.entry(space, 'vector', 'searchTopK');
     const vector = checkVector(query, vectorKind(entry), 'query');
     integerIn(k, 1, kMax, 'k');
-    const effort = checkEffort({ efSearch, rerank, oversample });
+    const effort = checkEffort({ efSearch, nprobe, rerank, oversample });
     const options = readOptions(hits, entry);
     return this.#spaces.read(entry, ({ vectors }) => vectors.searchTopK(vector, k, effort, options));
   }
 
   async searchTopKBatch(
-    { space, queries, k, efSearch, rerank, oversample, ...hits }: ArgumentsOf<'searchTopKBatch'>,
+    { space, queries, k, efSearch, nprobe, rerank, oversample, ...hits }: ArgumentsOf<'searchTopKBatch'>,
     { signal, onProgress, allow }: CallContext,
   ): Promise<PackedHits> {
     const entry = this.#spaces.entry(space, 'vector', 'searchTopKBatch');
@@ -154,7 +156,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     const total = packed.length / items;
     if (total * k > kMax)
       throw invalid(`Got ${total} queries for ${k} hits each, expected at most ${kMax} hits in all`);
-    const effort = checkEffort({ efSearch, rerank, oversample });
+    const effort = checkEffort({ efSearch, nprobe, rerank, oversample });
     const options = readOptions(hits, entry);
     const parts: PackedHits[] = [];
     for (let from = 0; from < total; from += batchQueriesMax) {
@@ -194,6 +196,19 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     );
   }
 
+  async reindex(
+    { space, indexType, efConstruction }: ArgumentsOf<'reindex'>,
+    { signal, onProgress }: CallContext,
+  ): Promise<undefined> {
+    const entry = this.#spaces.entry(space, 'vector', 'reindex');
+    const change = parseReindex(entry, { indexType, efConstruction });
+    signal?.throwIfAborted();
+    const { engine } = this.#spaces;
+    await engine.reindex(entry, change);
+    const resident = await engine.resident(entry);
+    await engine.waitForIndex(resident, (done, total) => onProgress?.({ done, total }), signal);
+  }
+
   async waitForIndex({ space }: InSpace, { signal, onProgress }: CallContext): Promise<undefined> {
     const entry = this.#spaces.entry(space, 'vector', 'waitForIndex');
     const resident = await this.#spaces.engine.resident(entry);
@@ -229,12 +244,13 @@ function joinHits(parts: readonly PackedHits[]): PackedHits {
   };
 }
 
-function checkEffort({ efSearch, rerank, oversample }: SearchEffort): SearchEffort {
+function checkEffort({ efSearch, nprobe, rerank, oversample }: SearchEffort): SearchEffort {
   if (efSearch !== undefined) integerIn(efSearch, 1, kMax, 'efSearch');
+  if (nprobe !== undefined) integerIn(nprobe, 1, kMax, 'nprobe');
   if (rerank !== undefined && typeof rerank !== 'boolean')
     throw invalid(`Got ${shown(rerank)} for rerank, expected true or false`);
   if (oversample !== undefined) numberIn(oversample, 1, oversampleMax, 'oversample');
-  return { efSearch, rerank, oversample };
+  return { efSearch, nprobe, rerank, oversample };
 }
 
 function readOptions(

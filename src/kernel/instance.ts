@@ -81,6 +81,7 @@ export interface CoreExports {
 
   vec_create(config: number): number;
   vec_open(deep: number): number;
+  vec_reindex(config: number, anew: number): number;
   vec_plan(count: number, idBytes: number, updates: number, values: number, metadataBytes: number): number;
   vec_plan_removals(count: number): number;
   vec_insert(ids: number, vectors: number, metadataEnds: number, metadata: number, count: number): number;
@@ -105,10 +106,14 @@ export interface CoreExports {
   vec_count(): number;
   vec_slots(): number;
   vec_pending(): number;
+  vec_trained_on(): number;
+  vec_training_needs(): number;
+  vec_training_left(): number;
   vec_search(
     query: number,
     k: number,
     ef: number,
+    nprobe: number,
     rerank: number,
     filter: number,
     filterLength: number,
@@ -120,6 +125,7 @@ export interface CoreExports {
     count: number,
     k: number,
     ef: number,
+    nprobe: number,
     rerank: number,
     filter: number,
     filterLength: number,

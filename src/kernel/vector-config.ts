@@ -11,10 +11,12 @@ export interface VectorConfig {
   readonly m: number;
   readonly efConstruction: number;
   readonly codes: number;
+  readonly listCount: number;
+  readonly subspaces: number;
   readonly seed: number;
 }
 
-export const vectorConfigBytes = 40;
+export const vectorConfigBytes = 48;
 
 export function writeVectorConfig(view: DataView, at: number, config: VectorConfig): void {
   view.setUint32(at, config.dimension, true);
@@ -25,5 +27,7 @@ export function writeVectorConfig(view: DataView, at: number, config: VectorConf
   view.setUint32(at + 20, config.m, true);
   view.setUint32(at + 24, config.efConstruction, true);
   view.setUint32(at + 28, config.codes, true);
-  view.setBigUint64(at + 32, BigInt(config.seed), true);
+  view.setUint32(at + 32, config.listCount, true);
+  view.setUint32(at + 36, config.subspaces, true);
+  view.setBigUint64(at + 40, BigInt(config.seed), true);
 }

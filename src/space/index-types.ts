@@ -1,17 +1,17 @@
 /**
  * The index types a vector space may have: what a factory string means to the core, one row a shape.
  *
- * A factory string names how vectors are found (`HNSW16`, or nothing for a scan) and in what form they are measured first
- * (`SQ8`, `BQ`, or `Flat` for the originals themselves). It is kept as the caller wrote it.
+ * A factory string names how vectors are found (`HNSW16`, `IVF256`, or nothing for a scan) and in what form they are
+ * measured first (`SQ8`, `BQ`, `PQ16`, or `Flat` for the originals themselves). It is kept as the caller wrote it.
  */
 
 import type { IndexType, Metric } from '../api/database.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
 
 /** `IndexKind` of wasm/vector/format.h. */
-export const indexKinds = { Flat: 0, HNSW: 1 } as const;
+export const indexKinds = { Flat: 0, HNSW: 1, IVF: 2 } as const;
 /** `CodeKind` of wasm/vector/format.h. */
-export const codeKinds = { none: 0, SQ8: 1, BQ: 2 } as const;
+export const codeKinds = { none: 0, SQ8: 1, BQ: 2, PQ: 3 } as const;
 
 export type CodeName = keyof typeof codeKinds;
 
@@ -20,56 +20,108 @@ export interface ParsedIndexType {
   /** Neighbours of a node of the graph; 0 without one. */
   readonly m: number;
   readonly codes: CodeName;
+  /** Posting lists of an inverted file. Codes of PQ without one are kept in a single list. */
+  readonly lists: number;
+  /** Bytes of a code of PQ. */
+  readonly subspaces: number;
 }
+
+/** What of an index type is not a number 0. */
+type Parts = Partial<ParsedIndexType>;
 
 interface Shape {
   readonly pattern: RegExp;
-  parse(numbers: readonly string[]): ParsedIndexType;
+  parse(numbers: readonly string[], dimension: number): Parts;
 }
 
-const graph = (m: string | undefined, codes: CodeName): ParsedIndexType => ({
+/** Of wasm/vector/format.h. */
+const listsMax = 16_384;
+const subspacesMax = 512;
+
+const graph = (m: string | undefined): Parts => ({
   index: 'HNSW',
   m: integerIn(Number(m), 2, 256, 'M of indexType'),
-  codes,
 });
-const scan = (codes: CodeName): ParsedIndexType => ({ index: 'Flat', m: 0, codes });
+const lists = (count: string | undefined): Parts => ({
+  index: 'IVF',
+  lists: integerIn(Number(count), 1, listsMax, 'nlist of indexType'),
+});
+const product = (m: string | undefined, dimension: number): Parts => ({
+  codes: 'PQ',
+  subspaces: integerIn(
+    Number(m),
+    1,
+    Math.min(subspacesMax, dimension),
+    `m of indexType with dimension ${dimension}`,
+  ),
+});
 
 const shapes: readonly Shape[] = [
-  { pattern: /^Flat$/, parse: () => scan('none') },
-  { pattern: /^SQ8$/, parse: () => scan('SQ8') },
-  { pattern: /^BQ$/, parse: () => scan('BQ') },
-  { pattern: /^HNSW(\d{1,4})(?:,Flat)?$/, parse: ([m]) => graph(m, 'none') },
-  { pattern: /^HNSW(\d{1,4}),SQ8$/, parse: ([m]) => graph(m, 'SQ8') },
-  { pattern: /^HNSW(\d{1,4}),BQ$/, parse: ([m]) => graph(m, 'BQ') },
+  { pattern: /^Flat$/, parse: () => ({}) },
+  { pattern: /^SQ8$/, parse: () => ({ codes: 'SQ8' }) },
+  { pattern: /^BQ$/, parse: () => ({ codes: 'BQ' }) },
+  {
+    pattern: /^PQ(\d{1,4})(?:,Flat)?$/,
+    parse: ([m], dimension) => ({ index: 'IVF', lists: 1, ...product(m, dimension) }),
+  },
+  { pattern: /^HNSW(\d{1,4})(?:,Flat)?$/, parse: ([m]) => graph(m) },
+  { pattern: /^HNSW(\d{1,4}),SQ8$/, parse: ([m]) => ({ ...graph(m), codes: 'SQ8' }) },
+  { pattern: /^HNSW(\d{1,4}),BQ$/, parse: ([m]) => ({ ...graph(m), codes: 'BQ' }) },
+  {
+    pattern: /^HNSW(\d{1,4}),PQ(\d{1,4})$/,
+    parse: ([m, bytes], dimension) => ({ ...graph(m), lists: 1, ...product(bytes, dimension) }),
+  },
+  { pattern: /^IVF(\d{1,6})(?:,Flat)?$/, parse: ([count]) => lists(count) },
+  { pattern: /^IVF(\d{1,6}),SQ8$/, parse: ([count]) => ({ ...lists(count), codes: 'SQ8' }) },
+  { pattern: /^IVF(\d{1,6}),BQ$/, parse: ([count]) => ({ ...lists(count), codes: 'BQ' }) },
+  {
+    pattern: /^IVF(\d{1,6}),PQ(\d{1,4})$/,
+    parse: ([count, bytes], dimension) => ({ ...lists(count), ...product(bytes, dimension) }),
+  },
 ];
 
-/** Metrics that codes can be measured by. */
+const noParts: ParsedIndexType = { index: 'Flat', m: 0, codes: 'none', lists: 0, subspaces: 0 };
+
+/** Metrics that codes can be measured by, and that centroids, which are means, make sense for. */
 const metricsOfCodes: readonly Metric[] = ['L2', 'InnerProduct', 'Cosine'];
 
-/** @throws INVALID_ARGUMENT for what is no index type, has a number out of range, or codes that the metric has none of */
-export function parseIndexType(text: unknown, metric: Metric): ParsedIndexType & { indexType: IndexType } {
+/**
+ * @throws INVALID_ARGUMENT for what is no index type, has a number out of range, or needs a metric that the space does not
+ * have
+ */
+export function parseIndexType(
+  text: unknown,
+  metric: Metric,
+  dimension: number,
+): ParsedIndexType & { indexType: IndexType } {
   for (const { pattern, parse } of shapes) {
     const match = typeof text === 'string' ? pattern.exec(text) : null;
     if (match === null) continue;
-    const parsed = parse(match.slice(1));
-    if (parsed.codes !== 'none' && !metricsOfCodes.includes(metric)) {
+    const parsed = { ...noParts, ...parse(match.slice(1), dimension) };
+    const { codes, index } = parsed;
+    if ((codes !== 'none' || index === 'IVF') && !metricsOfCodes.includes(metric)) {
       throw invalid(
-        `Got indexType ${text} with metric ${metric}, expected Flat or HNSW{M}: ${parsed.codes} is for ${metricsOfCodes.join(', ')}`,
+        `Got indexType ${text} with metric ${metric}, expected Flat or HNSW{M}: ${codes === 'none' ? 'IVF' : codes} is for ${metricsOfCodes.join(', ')}`,
       );
     }
     return { indexType: text as IndexType, ...parsed };
   }
   throw invalid(
-    `Got ${shown(text)} for indexType, expected Flat, SQ8, BQ or HNSW followed by M, alone or with one of them, such as HNSW16 or HNSW16,SQ8`,
+    `Got ${shown(text)} for indexType, expected Flat, SQ8, BQ, PQ followed by m, HNSW followed by M or IVF followed by nlist, the latter two alone or with one of the former, such as HNSW16, HNSW16,SQ8 or IVF256,PQ16; or Auto`,
   );
 }
 
 /**
  * How many candidates are measured again with the originals where the caller does not say: enough for a recall@10 of 0.98
  * on every set of the benchmark (test/recall/codes.test.ts). SQ8 tells neighbours apart well enough on all of them. Bits
- * need the more candidates the fewer they are: 200 do for 1024, 400 for 784 pixels, 1100 for the 128 of SIFT.
+ * need the more candidates the fewer they are: 200 do for 1024, 400 for 784 pixels, 1100 for the 128 of SIFT. PQ needs the more
+ * the more components share a byte.
  */
-export function defaultCandidates(codes: CodeName, k: number, dimension: number): number {
+export function defaultCandidates(
+  { codes, subspaces }: ParsedIndexType,
+  k: number,
+  dimension: number,
+): number {
   switch (codes) {
     case 'none':
       return k;
@@ -79,5 +131,17 @@ export function defaultCandidates(codes: CodeName, k: number, dimension: number)
       const each = Math.min(1000, Math.max(45, Math.ceil(14500 / dimension)));
       return Math.max(each * k, 10 * each);
     }
+    case 'PQ': {
+      const each = Math.min(1000, Math.max(8, Math.ceil(dimension / subspaces)));
+      return Math.max(each * k, 10 * each);
+    }
   }
+}
+
+/**
+ * How many of an inverted file's lists are looked through where the caller does not say: neighbours are spread over more
+ * lists the more there are, but over a smaller part of them.
+ */
+export function defaultProbes({ lists }: ParsedIndexType): number {
+  return Math.min(lists, Math.ceil(2.5 * Math.sqrt(lists)));
 }

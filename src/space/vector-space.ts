@@ -20,6 +20,7 @@ import { vectorConfigBytes, writeVectorConfig } from '../kernel/vector-config.ts
 import {
   codeKinds,
   defaultCandidates,
+  defaultProbes,
   indexKinds,
   type ParsedIndexType,
   parseIndexType,
@@ -75,6 +76,8 @@ function leastF32From(value: number): number {
 export interface SearchEffort {
   /** HNSW: candidates looked at. Default: 64, or as many as k or re-ranking ask for. */
   readonly efSearch?: number | undefined;
+  /** IVF: lists looked through. Default: 2.5 times the square root of their number. */
+  readonly nprobe?: number | undefined;
   /** Codes: measure candidates again with the originals. Default true. */
   readonly rerank?: boolean | undefined;
   /** … so many for each hit asked for. Default: by the kind of code. */
@@ -111,18 +114,40 @@ const everything: FilterProgram = new Uint8Array(0);
 
 export class VectorSpace implements Space {
   readonly instance: CoreInstance;
-  readonly shape: VectorShape;
-  readonly #index: ParsedIndexType;
+  #shape: VectorShape;
+  #index: ParsedIndexType;
 
   constructor(instance: CoreInstance, shape: VectorShape) {
     this.instance = instance;
-    this.shape = shape;
-    this.#index = parseIndexType(shape.indexType, shape.metric);
+    this.#shape = shape;
+    this.#index = parseIndexType(shape.indexType, shape.metric, shape.dimension);
+  }
+
+  get shape(): VectorShape {
+    return this.#shape;
   }
 
   create(): void {
+    checkStatus(this.instance.exports.vec_create(this.#config()), 'create a vector space');
+  }
+
+  /**
+   * Makes the index what the shape says, where the image has another one. True when it did, or was told to make it `anew`:
+   * all vectors are pending then, and the next checkpoint has to store derived blocks.
+   *
+   * @throws OUT_OF_MEMORY: the space then needs an index that fits before anything else
+   */
+  reindex(change: Partial<Pick<VectorShape, 'indexType' | 'efConstruction'>> = {}, anew = false): boolean {
+    this.#shape = { ...this.#shape, ...change };
+    this.#index = parseIndexType(this.#shape.indexType, this.#shape.metric, this.#shape.dimension);
+    const status = this.instance.exports.vec_reindex(this.#config(), anew ? 1 : 0);
+    return checkStatus(status, 'change the index of a vector space') === 1;
+  }
+
+  /** The address of what the core makes a space by. */
+  #config(): number {
     const { dimension, metric, p, ids, efConstruction, seed } = this.shape;
-    const { index, m, codes } = this.#index;
+    const { index, m, codes, lists, subspaces } = this.#index;
     const config = this.instance.scratch(vectorConfigBytes);
     writeVectorConfig(dataView(this.instance.bytes()), config, {
       dimension,
@@ -133,9 +158,11 @@ export class VectorSpace implements Space {
       m,
       efConstruction,
       codes: codeKinds[codes],
+      listCount: lists,
+      subspaces,
       seed,
     });
-    checkStatus(this.instance.exports.vec_create(config), 'create a vector space');
+    return config;
   }
 
   open(deep = false): void {
@@ -153,6 +180,14 @@ export class VectorSpace implements Space {
 
   pending(): number {
     return this.instance.exports.vec_pending() >>> 0;
+  }
+
+  /** Of an index that has to be trained: on how many vectors it was, what it takes, and how much of it is done. */
+  training(): { trainedOn: number; needs: number; done: number } | undefined {
+    const { exports } = this.instance;
+    const needs = exports.vec_training_needs() >>> 0;
+    if (needs === 0) return undefined;
+    return { trainedOn: exports.vec_trained_on() >>> 0, needs, done: 1 - exports.vec_training_left() };
   }
 
   maintain(most: number): number {
@@ -213,10 +248,10 @@ export class VectorSpace implements Space {
   ): SearchHit<VectorData>[] {
     const most = Math.min(k, this.count());
     if (most === 0) return [];
-    const { ef, candidates } = this.#effort(most, effort);
+    const { ef, probes, candidates } = this.#effort(most, effort);
     const { exports } = this.instance;
     const found = this.#find(query, most, options, (queryAt, filterAt, filterLength, slots, distances) =>
-      exports.vec_search(queryAt, most, ef, candidates, filterAt, filterLength, slots, distances),
+      exports.vec_search(queryAt, most, ef, probes, candidates, filterAt, filterLength, slots, distances),
     );
     return this.#hits(found, options);
   }
@@ -224,17 +259,17 @@ export class VectorSpace implements Space {
   /** An efSearch that was asked for bounds the candidates: it is what the search may cost. */
   #effort(
     k: number,
-    { efSearch, rerank = true, oversample }: SearchEffort,
-  ): { ef: number; candidates: number } {
+    { efSearch, nprobe, rerank = true, oversample }: SearchEffort,
+  ): { ef: number; probes: number; candidates: number } {
     const { codes } = this.#index;
     const again = codes !== 'none' && rerank;
     const wanted =
       oversample === undefined
-        ? defaultCandidates(codes, k, this.shape.dimension)
+        ? defaultCandidates(this.#index, k, this.shape.dimension)
         : Math.ceil(k * oversample);
     const most = Math.min(again ? wanted : 0, this.count());
     const candidates = efSearch === undefined ? most : Math.min(most, Math.max(efSearch, k));
-    return { ef: Math.max(efSearch ?? 64, k), candidates };
+    return { ef: Math.max(efSearch ?? 64, k), probes: nprobe ?? defaultProbes(this.#index), candidates };
   }
 
   /** Queries row after row, `batchQueriesMax` at most: in one pass over the originals where that is how they are searched. */
@@ -248,7 +283,7 @@ export class VectorSpace implements Space {
         Array.from({ length: count }, () => nothing),
         options,
       );
-    const { ef, candidates } = this.#effort(most, effort);
+    const { ef, probes, candidates } = this.#effort(most, effort);
     const { exports } = this.instance;
     let each = 0;
     const together = this.#find(
@@ -261,6 +296,7 @@ export class VectorSpace implements Space {
           count,
           most,
           ef,
+          probes,
           candidates,
           filterAt,
           filterLength,
@@ -275,7 +311,7 @@ export class VectorSpace implements Space {
       if (each !== searchEach) return part(together, i * each, (i + 1) * each);
       const query = queries.subarray(i * items, (i + 1) * items);
       return this.#find(query, most, options, (at, filterAt, filterLength, slots, distances) =>
-        exports.vec_search(at, most, ef, candidates, filterAt, filterLength, slots, distances),
+        exports.vec_search(at, most, ef, probes, candidates, filterAt, filterLength, slots, distances),
       );
     });
     return this.#packed(found, options);

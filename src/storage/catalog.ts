@@ -3,7 +3,7 @@
  * grows with every feature, which JSON takes more kindly than a fixed layout.
  */
 
-import type { Metric, SpaceInfo, StorageFault } from '../api/database.ts';
+import type { IndexChoice, IndexType, Metric, SpaceInfo, StorageFault } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import type { Permissions, Role } from '../api/users.ts';
 import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from './envelope.ts';
@@ -13,6 +13,8 @@ export interface CatalogEntry extends SpaceInfo {
   readonly id: number;
   readonly efConstruction?: number;
   readonly seed?: number;
+  /** With indexType `Auto`: what it is now. */
+  readonly auto?: IndexChoice;
 }
 
 /** scrypt of the password, with its cost parameters; salt and hash in base64url. */
@@ -30,6 +32,11 @@ export interface StoredUser {
   readonly role: Role;
   readonly permissions: Permissions;
   readonly password: StoredPassword;
+}
+
+/** The index type a vector space really has. */
+export function indexTypeOf({ indexType = 'Flat', auto }: CatalogEntry): IndexType {
+  return indexType === 'Auto' ? (auto?.indexType ?? 'Flat') : indexType;
 }
 
 /** What the vectors of a space are. Requires: a vector space. */

@@ -10,8 +10,10 @@ import { filterCases } from './cases/filters.ts';
 import { keyValueCases } from './cases/key-value.ts';
 import { keyValueCallCases } from './cases/key-value-calls.ts';
 import { largeValueCases } from './cases/large-values.ts';
+import { listCases } from './cases/lists.ts';
 import { metadataCases } from './cases/metadata.ts';
 import { metricCases } from './cases/metrics.ts';
+import { reindexCases } from './cases/reindex.ts';
 import { scanCases } from './cases/scans.ts';
 import { indexCases, searchCases } from './cases/search.ts';
 import { spaceCases } from './cases/spaces.ts';
@@ -34,6 +36,8 @@ export const suite: readonly Case[] = [
   ...indexCases,
   ...metricCases,
   ...codeCases,
+  ...listCases,
+  ...reindexCases,
   ...controlCases,
   ...transferCases,
   ...userCases,

@@ -62,6 +62,7 @@ const calls: { readonly [Method in Exclude<keyof Database, Spaceless>]: Call } =
   scanVectors: (db, o) => Array.fromAsync(db.scanVectors({ ...vec, ...o })),
   searchTopK: (db, o) => db.searchTopK(row, 1, { ...vec, ...o }),
   rangeSearch: (db, o) => db.rangeSearch(row, 1, { ...vec, ...o }),
+  reindex: (db, o) => db.reindex({ ...vec, indexType: 'HNSW8', ...o }),
   waitForIndex: (db, o) => db.waitForIndex({ ...vec, ...o }),
 };
 

@@ -8,17 +8,19 @@ constexpr u32 kTrainedFirst = 32, kTrainedMost = 16384;
 
 }  // namespace
 
-void Codes::define(CodeKind kind, const Rows* rows, const Slots* slots) {
+void Codes::define(CodeKind kind, const Rows* rows, const Slots* slots, const Quantizer* quantizer) {
   *this = Codes{};
   kind_ = kind;
   rows_ = rows;
   slots_ = slots;
+  quantizer_ = quantizer;
   if (!any()) return;
   records_.define(kCodes, record_bytes());
   stamps_.define(kCodeStamps, sizeof(u32));
 }
 
 u32 Codes::record_bytes() const {
+  if (kind_ == kPq) return quantizer_->code_bytes();
   return kind_ == kSq8 ? sq8_record_bytes(rows_->dimension) : bits_record_bytes(rows_->dimension);
 }
 
@@ -47,9 +49,9 @@ Status Codes::open(u32 slot_count, u32 live_count) {
       segments[kCodeStamps].block_count != stamps_.blocks_for(super.slot_count)) {
     return kCorrupt;
   }
-  const auto coded = [this](u32 slot) { return *reinterpret_cast<const u32*>(stamps_.get(slot)); };
+  if (!written_at_insert()) return kOk;
   u32 missing = slot_count - super.slot_count;
-  for (u32 slot = 0; slot < super.slot_count; slot++) missing += slots_->live(slot) && coded(slot) != slots_->record(slot).stamp;
+  for (u32 slot = 0; slot < super.slot_count; slot++) missing += slots_->live(slot) && coded_stamp(slot) != slots_->record(slot).stamp;
   if (missing == 0) return kOk;
   if (rows_->all_present(slot_count) != kOk) return kAbsent;
   if (reserve(missing_blocks(slot_count), segments[kCodes].block_count + segments[kCodeStamps].block_count + 1) != kOk) {
@@ -58,24 +60,24 @@ Status Codes::open(u32 slot_count, u32 live_count) {
   extend(slot_count);
   for (u32 slot = 0; slot < slot_count; slot++) {
     const u32 stamp = slots_->record(slot).stamp;
-    if (stamp != 0 && coded(slot) != stamp) write(slot, stamp);
+    if (stamp != 0 && coded_stamp(slot) != stamp) write(slot, stamp);
   }
   grown(slot_count, live_count);
   return kOk;
 }
 
 u32 Codes::missing_blocks(u32 slots_after) const {
-  return any() ? records_.missing_blocks(slots_after) + stamps_.missing_blocks(slots_after) : 0;
+  return written_at_insert() ? records_.missing_blocks(slots_after) + stamps_.missing_blocks(slots_after) : 0;
 }
 
 u32 Codes::touched_blocks(u32 count) const {
-  if (!any()) return 0;
+  if (!written_at_insert()) return 0;
   const u32 codes = segments[kCodes].block_count;
   return 1 + (kind_ == kBits ? codes : min_of(count, codes)) + min_of(count, segments[kCodeStamps].block_count);
 }
 
 u32 Codes::blocks_bound(u32 count) const {
-  return any() ? count / records_.per_block + count / stamps_.per_block + 4 : 0;
+  return written_at_insert() ? count / records_.per_block + count / stamps_.per_block + 4 : 0;
 }
 
 void Codes::extend(u32 slot_count) {
@@ -99,6 +101,13 @@ void Codes::encode(u32 slot) const {
 void Codes::write(u32 slot, u32 stamp) {
   if (slot >= meta_read().slot_count) extend(slot + 1);
   encode(slot);
+  *reinterpret_cast<u32*>(stamps_.mut(slot)) = stamp;
+}
+
+void Codes::write_pq(u32 slot, u32 stamp, u32 list, f32* residual) {
+  if (slot >= meta_read().slot_count) extend(slot + 1);
+  const Probe probe = rows_->probe(slot);
+  quantizer_->encode(probe.values, rows_->metric == kCosine ? probe.inverse_norm : 1.0f, list, residual, records_.mut(slot));
   *reinterpret_cast<u32*>(stamps_.mut(slot)) = stamp;
 }
 
@@ -137,6 +146,11 @@ bool Codes::prepare(const Probe& query) {
   } else if (kind_ == kBits) {
     if (!query_.ensure(bits_record_bytes(dimension), false)) return false;
     bits_encode(query.values, dimension, 1, centre(), query_.as<u8>());
+  } else if (kind_ == kPq) {
+    if (!query_.ensure(quantizer_->config().subspaces * kCodewords * sizeof(f32), false)) return false;
+    quantizer_->make_tables(query, query_.as<f32>());
+    f32 order;
+    if (quantizer_->list_count() == 1) quantizer_->measure_lists(query, &order, &pq_base_);
   }
   return true;
 }

@@ -135,6 +135,21 @@ u32 block_append(SegmentId id) {
   return index;
 }
 
+bool segments_clear(const SegmentId* ids, u32 count) {
+  if (frozen_count > 0) return false;
+  for (u32 i = 0; i < count; i++) {
+    Segment& segment = segments[ids[i]];
+    for (u32 b = 0; b < segment.block_count; b++) {
+      Addr& frame = frames_of(segment)[b];
+      if (frame != 0) frame_give(frame);
+      frame = 0;
+      flags_of(segment)[b] = 0;
+    }
+    segment.block_count = 0;
+  }
+  return true;
+}
+
 const u8* block_read(SegmentId id, u32 index) {
   const Segment& segment = segments[id];
   check(index < segment.block_count);

@@ -60,6 +60,10 @@ Status hold(u32 frames);
 /// Appends one zeroed, dirty block to a segment and returns its index. Requires: reserve.
 u32 block_append(SegmentId segment);
 
+/// Removes all blocks of a segment and frees their frames; the host forgets the stored ones at the next checkpoint. False,
+/// and nothing changed, while a checkpoint is under way.
+bool segments_clear(const SegmentId* ids, u32 count);
+
 /// The block's bytes, or nullptr if it is absent (then the fault is recorded for the host, see Status::kAbsent).
 const u8* block_read(SegmentId segment, u32 index);
 

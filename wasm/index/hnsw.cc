@@ -4,9 +4,6 @@ namespace shibumi {
 
 namespace {
 
-/// Where fetch_ahead leaves what it read, so that no compiler drops the loads.
-volatile u32 fetched;
-
 /// SplitMix64's finalizer (Steele, Lea, Flood 2014).
 u64 mix(u64 x) {
   x += 0x9e3779b97f4a7c15ull;
@@ -220,6 +217,8 @@ void Hnsw::scan_pending(const Probe& query, const Allowed& allowed, TopK& best) 
 }
 
 void Hnsw::scan_pending_codes(const Probe& query, const Allowed& allowed, TopK& best) const {
+  // What is not linked has no code of PQ yet.
+  if (codes_->kind() == kPq) return scan_pending(query, allowed, best);
   with_source(*codes_, *rows_, query, [&](const auto& source) { scan_queue(source.query(), allowed, best); });
 }
 
@@ -451,7 +450,7 @@ Status Hnsw::link_next() {
 }
 
 void Hnsw::link_node(u32 slot, u32 stamp, bool may_join) {
-  with_source(*codes_, *rows_, {}, [&](const auto& source) { link_from(source, slot, stamp, may_join); });
+  with_stored_source(*codes_, *rows_, [&](const auto& source) { link_from(source, slot, stamp, may_join); });
 }
 
 /// Makes `slot` a node with links both ways or, with `may_join`, one of the copies of a vector that is there.
@@ -563,7 +562,7 @@ void Hnsw::link_back(const Source& source, u32 target, u32 slot, f32 distance, u
 /// Takes a stale node out of the lists of the neighbours it knows and empties its own. It stays counted as linked: the
 /// caller links the slot again at once.
 void Hnsw::unlink(u32 slot) {
-  with_source(*codes_, *rows_, {}, [&](const auto& source) { unlink_from(source, slot); });
+  with_stored_source(*codes_, *rows_, [&](const auto& source) { unlink_from(source, slot); });
 }
 
 template <class Source>

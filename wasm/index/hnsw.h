@@ -20,7 +20,8 @@
 //    links, which searches pass over.
 //  * The same seed, order of operations and build give the same bytes.
 //
-// Where the space has codes, the graph measures these, in building as in searching; else the originals.
+// Where the space has codes, the graph measures these, in building as in searching; else the originals. Over codes of PQ it is
+// only searched: they are too coarse to build with, and a slot is linked after it was coded (VectorStore).
 //
 // Requires throughout: what is measured is present.
 #pragma once
@@ -46,6 +47,12 @@ class Hnsw {
   /// Names the segments and forgets all transient state. Call before `create` or `open`.
   void define(const HnswConfig& config, const Rows* rows, Slots* slots, const Codes* codes);
 
+  /// Gives the transient memory back; `define` comes next.
+  void release() {
+    queue_.release();
+    pool_storage_.release();
+  }
+
   /// Makes an empty graph. Requires: no graph block exists. kOk or kOutOfMemory.
   Status create();
   /// Checks the stored graph's sizes, marks linked slots and queues pending ones; with `deep` also every level, list and
@@ -60,6 +67,7 @@ class Hnsw {
   void removed(u32 slot);
 
   u32 pending() const { return pending_; }
+  u32 node_count() const { return meta_read().node_count; }
 
   /// Links the oldest pending slot. kOk, kNotFound when none is pending, or kOutOfMemory (then nothing changed).
   Status link_next();

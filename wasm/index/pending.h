@@ -12,6 +12,9 @@ class PendingSlots {
  public:
   void define(const Slots* slots);
 
+  /// Gives the memory back; `define` comes next.
+  void release() { queue_.release(); }
+
   /// Makes room for `count` more. False when memory is out.
   bool reserve(u32 count);
   /// Requires: reserve; the slot is live.

@@ -15,6 +15,12 @@ class PostingLists {
 
   /// Empty lists. False when memory is out.
   bool start(u32 list_count);
+  /// Gives the memory back; `start` comes next.
+  void release() {
+    heads_.release();
+    chunks_.release();
+    places_.release();
+  }
   /// Makes room for `more` additions and slots below `slot_count`. False when memory is out.
   bool reserve(u32 more, u32 slot_count);
 

@@ -30,7 +30,7 @@ Status Quantizer::open() {
   const u32 book_groups = config_.subspaces * kBookGroups;
   if (!any() || segments[kQuantizerMeta].block_count != 1 || super.magic != kQuantizerMagic ||
       super.version != kQuantizerVersion || super.list_count != config_.list_count ||
-      super.subspaces != config_.subspaces || super.seed != config_.seed || super.reserved != 0 ||
+      super.subspaces != config_.subspaces || super.seed != config_.seed || super.reserved != 0 || super.reserved2 != 0 ||
       segments[kCentroids].block_count != centroids_.blocks_for(groups_of(config_.list_count)) ||
       segments[kCodebooks].block_count != (book_groups == 0 ? 0 : books_.blocks_for(book_groups))) {
     return kCorrupt;

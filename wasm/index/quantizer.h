@@ -43,6 +43,12 @@ class Quantizer {
   /// of them book_floats long. kOk or kOutOfMemory (then nothing is stored).
   Status store(const f32* centroids, const f32* books, u32 trained_on);
 
+  /// Gives the transient memory back; `define` comes next.
+  void release() {
+    biases_.release();
+    book_biases_.release();
+  }
+
   bool any() const { return config_.list_count > 0; }
   bool trained() const { return trained_; }
   const QuantizerConfig& config() const { return config_; }

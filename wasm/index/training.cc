@@ -43,14 +43,24 @@ u32 Training::book_points(u32 live_count) const {
   return min_of(live_count, min_of(kCodewords * kPointsSampled, kResidualBytesMost / vector_bytes));
 }
 
-f64 Training::work_left(u32 live_count) const {
-  if (quantizer_->trained()) return 0;
+Training::Work Training::work(u32 live_count) const {
   const QuantizerConfig& config = quantizer_->config();
   const f64 dimension = rows_->dimension;
   // k-means looks at every pair of point and centroid eleven times at most.
   const f64 lists = 11 * dimension * config.list_count * coarse_points(live_count);
   const f64 residuals = dimension * config.list_count * book_points(live_count);
   const f64 books = config.subspaces == 0 ? 0 : 11 * dimension * kCodewords * book_points(live_count);
+  return {lists, residuals, books};
+}
+
+f64 Training::work_total(u32 live_count) const {
+  const auto [lists, residuals, books] = work(live_count);
+  return lists + residuals + books;
+}
+
+f64 Training::work_left(u32 live_count) const {
+  if (quantizer_->trained()) return 0;
+  const auto [lists, residuals, books] = work(live_count);
   switch (stage_) {
     case Stage::kNone: return lists + residuals + books;
     case Stage::kLists: return kmeans_.work_left() + residuals + books;

@@ -19,14 +19,20 @@ class Training {
   /// Works through about `work` multiplications; begins when it has not. The quantizer says when it is trained.
   /// Requires: points_needed() live vectors, all rows present, not trained. kOk or kOutOfMemory (then it begins anew).
   Status step(u32 slot_count, u32 live_count, u64 work);
-  /// Multiplications left, for a space of so many vectors.
+  /// Multiplications left, and of the whole training at most, for a space of so many vectors.
   f64 work_left(u32 live_count) const;
+  f64 work_total(u32 live_count) const;
   /// Gives up what was begun.
   void end();
 
  private:
   enum class Stage { kNone, kLists, kResiduals, kBooks };
 
+  /// What the three stages cost.
+  struct Work {
+    f64 lists, residuals, books;
+  };
+  Work work(u32 live_count) const;
   u32 coarse_points(u32 live_count) const;
   u32 book_points(u32 live_count) const;
   bool begin(u32 slot_count, u32 live_count);

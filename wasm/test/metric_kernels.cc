@@ -214,7 +214,7 @@ TEST(metric_refused, "a space of no metric, a power where none belongs, or too m
   static VectorStore store;
   const auto create = [](u32 dimension, u32 metric, f32 power) {
     arena_init(100);
-    return store.create({dimension, metric, power, kIntIds, kFlat, 0, 0, 0, 1});
+    return store.create({dimension, metric, power, kIntIds, kFlat, 0, 0, 0, 0, 0, 1});
   };
   EXPECT(create(4, kMetricMost + 1, 0) == kInvalid);
   EXPECT(create(4, kLp, 0) == kInvalid && create(4, kLp, -1) == kInvalid && create(4, kLp, 65) == kInvalid);

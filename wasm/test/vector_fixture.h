@@ -36,9 +36,9 @@ inline const f32* row_of(const Vector& rows, u32 i, u32 dimension) { return &row
 
 /// An empty space in a fresh arena.
 inline void create_space(VectorStore& store, u32 dimension, Metric metric, IndexKind index, IdKind ids = kIntIds,
-                         u32 M = 8, CodeKind codes = kNoCodes) {
+                         u32 M = 8, CodeKind codes = kNoCodes, u32 list_count = 0, u32 subspaces = 0) {
   arena_init(1u << 13);
-  EXPECT(store.create({dimension, metric, 0, ids, index, M, 64, codes, 42}) == kOk);
+  EXPECT(store.create({dimension, metric, 0, ids, index, M, 64, codes, list_count, subspaces, 42}) == kOk);
 }
 
 /// Vectors as the border passes them.
@@ -92,10 +92,11 @@ inline std::vector<Answer> answers(const VectorStore& store, const Hit* hits, u3
   }
   return out;
 }
-inline std::vector<Answer> search(VectorStore& store, const f32* query, u32 k, u32 ef, u32 rerank = 0) {
+inline std::vector<Answer> search(VectorStore& store, const f32* query, u32 k, u32 ef, u32 rerank = 0,
+                                  u32 nprobe = 1) {
   const Hit* hits = nullptr;
   u32 found = 0;
-  EXPECT(store.search(raw(query), k, {ef, rerank}, hits, found) == kOk);
+  EXPECT(store.search(raw(query), k, {ef, rerank, nprobe}, hits, found) == kOk);
   return answers(store, hits, found);
 }
 

@@ -169,7 +169,7 @@ TEST(space_huge, "values that overflow a distance are last, not lost") {
 TEST(space_memory, "an insert that memory is out for changes nothing") {
   static VectorStore store;
   arena_init(24);
-  EXPECT(store.create({1024, kL2sq, 0, kIntIds, kHnsw, 8, 64, 0, 1}) == kOk);
+  EXPECT(store.create({1024, kL2sq, 0, kIntIds, kHnsw, 8, 64, 0, 0, 0, 1}) == kOk);
   const Vector rows = clustered(500, 1024, 4, 1);
   std::vector<i64> ids(500);
   for (u32 i = 0; i < 500; i++) ids[i] = i;

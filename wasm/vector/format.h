@@ -14,7 +14,7 @@
 //   kGraphBase   derived  a list of 2M neighbours a slot: level 0
 //   kGraphUpper  derived  a list of M neighbours a level above 0, a node's lists one after another
 //   kCodeMeta    derived  one block: CodeSuperblock, for BQ then the centre, f32[dimension]
-//   kCodes       derived  a record a slot, as its kind has it (codes/sq8.h, codes/bits.h)
+//   kCodes       derived  a record a slot, as its kind has it (codes/sq8.h, codes/bits.h, codes/pq.h)
 //   kCodeStamps  derived  u32 a slot: the stamp of the vector that was coded
 //   kQuantizerMeta  derived  one block: QuantizerSuperblock; there is none before training has ended
 //   kCentroids   derived  the lists' centroids in groups of 16 (kernels/centroids.h): f32[dimension][16] a group
@@ -69,8 +69,8 @@ enum Metric : u32 {
 };
 /// Whether vectors are packed bits; else f32s.
 inline bool is_of_bits(u32 metric) { return metric == kHamming || metric == kJaccard; }
-enum IndexKind : u32 { kFlat = 0, kHnsw = 1 };
-enum CodeKind : u32 { kNoCodes = 0, kSq8 = 1, kBits = 2 };
+enum IndexKind : u32 { kFlat = 0, kHnsw = 1, kIvf = 2 };
+enum CodeKind : u32 { kNoCodes = 0, kSq8 = 1, kBits = 2, kPq = 3 };
 enum IdKind : u32 { kIntIds = 0, kStringIdKind = 1 };
 
 constexpr u32 kDimensionMax = 4096;
@@ -107,9 +107,11 @@ struct VectorSuperblock {
   u64 seed;        // of the levels
   u64 string_end;  // where the next string id goes: block << kBlockShift | byte
   u32 codes;       // CodeKind
+  u32 list_count;  // of IVF; 1 for other kinds with PQ, else 0
+  u32 subspaces;   // of PQ, else 0
   u32 reserved;
 };
-static_assert(sizeof(VectorSuperblock) == 80 && offsetof(VectorSuperblock, slot_count) == 36 &&
+static_assert(sizeof(VectorSuperblock) == 88 && offsetof(VectorSuperblock, slot_count) == 36 &&
               offsetof(VectorSuperblock, seed) == 56 && offsetof(VectorSuperblock, string_end) == 64);
 
 /// A slot is live when its stamp is not 0. A free one keeps its vector and its place in the graph until it is used again.
@@ -165,7 +167,7 @@ struct QuantizerSuperblock {
 };
 static_assert(sizeof(QuantizerSuperblock) == 40);
 
-/// Which posting list a slot is in.
+/// Which posting list a slot is in. With PQ its code was made together with it.
 struct ListEntry {
   u32 stamp;  // the slot's stamp when it was assigned; 0 = never
   u32 list;

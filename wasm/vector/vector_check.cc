@@ -8,8 +8,13 @@ bool VectorStore::good_config(const VectorConfig& config) {
   const u32 dimension_max = is_of_bits(config.metric) ? kBitsMax : kDimensionMax;
   if (config.dimension == 0 || config.dimension > dimension_max || config.metric > kMetricMost) return false;
   const bool good_power = config.metric == kLp ? config.power > 0 && config.power <= kPowerMax : config.power == 0;
-  if (!good_power || config.id_kind > kStringIdKind || config.index > kHnsw || config.codes > kBits) return false;
-  if (config.codes != kNoCodes && config.metric > kCosine) return false;
+  if (!good_power || config.id_kind > kStringIdKind || config.index > kIvf || config.codes > kPq) return false;
+  if ((config.codes != kNoCodes || config.index == kIvf) && config.metric > kCosine) return false;
+  const bool pq = config.codes == kPq;
+  // PQ without lists to choose among has one list.
+  if (config.index == kIvf ? config.list_count == 0 || config.list_count > kListCountMax : config.list_count != pq) return false;
+  if (pq ? config.subspaces == 0 || config.subspaces > min_of(kSubspacesMax, config.dimension) : config.subspaces != 0) return false;
+  if (pq && config.index == kFlat) return false;
   return config.index != kHnsw || (config.M >= kMMin && config.M <= kMMax && config.ef_construction > 0 &&
                                    config.ef_construction <= kEfConstructionMax);
 }
@@ -26,7 +31,7 @@ Status VectorStore::check_superblock() {
   const VectorSuperblock& super = meta_read();
   if (super.magic != kVectorMagic || super.version != kVectorVersion) return kCorrupt;
   if (!good_config({super.dimension, super.metric, super.power, super.id_kind, super.index, super.M, super.ef_construction,
-                    super.codes, super.seed}) ||
+                    super.codes, super.list_count, super.subspaces, super.seed}) ||
       super.reserved != 0) {
     return kCorrupt;
   }

@@ -24,10 +24,15 @@ VectorSuperblock& VectorStore::meta() { return *reinterpret_cast<VectorSuperbloc
 
 void VectorStore::define(const VectorSuperblock& super) {
   *this = VectorStore{};
-  index_ = static_cast<IndexKind>(super.index);
   rows_.define(super.dimension, static_cast<Metric>(super.metric), super.power);
   slots_.define(static_cast<IdKind>(super.id_kind));
-  codes_.define(static_cast<CodeKind>(super.codes), &rows_, &slots_);
+  define_index(super);
+}
+
+void VectorStore::define_index(const VectorSuperblock& super) {
+  index_ = static_cast<IndexKind>(super.index);
+  ivf_.define({super.list_count, super.subspaces, super.seed}, &rows_, &slots_, &codes_);
+  codes_.define(static_cast<CodeKind>(super.codes), &rows_, &slots_, &ivf_.quantizer());
   if (index_ == kHnsw) graph_.define({super.M, super.ef_construction, super.seed}, &rows_, &slots_, &codes_);
 }
 
@@ -48,13 +53,16 @@ void define_vector_segments() {
   segment_define(kCodeMeta, kDerived, false);
   segment_define(kCodes, kDerived, false);
   segment_define(kCodeStamps, kDerived, false);
+  segment_define(kQuantizerMeta, kDerived, false);
+  segment_define(kCentroids, kDerived, false);
+  segment_define(kCodebooks, kDerived, false);
+  segment_define(kListEntries, kDerived, false);
 }
 
 }  // namespace
 
 Status VectorStore::create(const VectorConfig& config) {
   ready_ = false;
-  const bool hnsw = config.index == kHnsw;
   if (!good_config(config)) return kInvalid;
   define_vector_segments();
   if (segments[kMeta].block_count > 0) return kInvalid;
@@ -66,18 +74,13 @@ Status VectorStore::create(const VectorConfig& config) {
   super.dimension = config.dimension;
   super.metric = config.metric;
   super.power = config.power;
-  super.index = config.index;
   super.id_kind = config.id_kind;
-  super.codes = config.codes;
-  super.M = hnsw ? config.M : 0;
-  super.ef_construction = hnsw ? config.ef_construction : 0;
+  set_index(super, config);
   super.next_stamp = 1;
   super.seed = config.seed;
   define(super);
   Status status = tree_.create();
-  if (status == kOk) status = codes_.create();
-  if (status == kOk && hnsw) status = graph_.create();
-  if (status == kOk && hnsw) status = graph_.open(0, 1, false);
+  if (status == kOk) status = open_index(false);
   ready_ = status == kOk;
   return status;
 }
@@ -98,8 +101,53 @@ Status VectorStore::open(bool deep) {
   if (status == kOk && deep && !metadata_.check(slot_count(), [this](u32 slot) { return slots_.live(slot); })) {
     status = kCorrupt;
   }
-  if (status == kOk) status = codes_.open(slot_count(), live_count());
+  if (status == kOk) status = open_index(deep);
+  ready_ = status == kOk;
+  return status;
+}
+
+Status VectorStore::open_index(bool deep) {
+  Status status = codes_.open(slot_count(), live_count());
+  if (status == kOk) status = ivf_.open(slot_count());
   if (status == kOk && index_ == kHnsw) status = graph_.open(slot_count(), meta_read().next_stamp, deep);
+  // What is linked is measured by its code.
+  if (status == kOk && codes_.kind() == kPq && index_ == kHnsw && graph_.node_count() > codes_.slot_count()) status = kCorrupt;
+  return status;
+}
+
+void VectorStore::set_index(VectorSuperblock& super, const VectorConfig& config) {
+  const bool hnsw = config.index == kHnsw;
+  super.index = config.index;
+  super.codes = config.codes;
+  super.list_count = config.list_count;
+  super.subspaces = config.subspaces;
+  super.M = hnsw ? config.M : 0;
+  super.ef_construction = hnsw ? config.ef_construction : 0;
+}
+
+Status VectorStore::reindex(const VectorConfig& config, bool anew, bool& changed) {
+  constexpr SegmentId kOfIndex[] = {kGraphMeta, kGraphNodes, kGraphBase,     kGraphUpper, kCodeMeta,
+                                    kCodes,     kCodeStamps, kQuantizerMeta, kCentroids,  kCodebooks, kListEntries};
+  const VectorSuperblock& now = meta_read();
+  const bool same_space = config.dimension == now.dimension && config.metric == now.metric && config.power == now.power &&
+                          config.id_kind == now.id_kind && config.seed == now.seed;
+  if (!same_space || !good_config(config)) return kInvalid;
+  VectorSuperblock wanted = now;
+  set_index(wanted, config);
+  changed = anew || __builtin_memcmp(&wanted, &now, sizeof now) != 0;
+  if (ready_ && !changed) return kOk;
+  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  if (reserve(0, 1) != kOk) return kOutOfMemory;
+  if (!segments_clear(kOfIndex, sizeof kOfIndex / sizeof kOfIndex[0])) return kInvalid;
+  ready_ = false;
+  graph_.release();
+  ivf_.release();
+  u8* marks = slots_.marks();
+  for (u32 slot = 0; slot < slot_count(); slot++) marks[slot] &= kLiveMark;
+  VectorSuperblock& super = meta();
+  set_index(super, config);
+  define_index(super);
+  const Status status = open_index(false);
   ready_ = status == kOk;
   return status;
 }
@@ -121,6 +169,7 @@ u32 VectorStore::take_slot(VectorSuperblock& super) {
 void VectorStore::free_slot(VectorSuperblock& super, u32 slot) {
   if (index_ == kHnsw) graph_.removed(slot);
   metadata_.erase(slot);
+  ivf_.removed(slot);
   slots_.mut(slot) = {super.free_head, 0, 0};
   slots_.marks()[slot] &= static_cast<u8>(~kLiveMark);
   super.free_head = slot + 1;
@@ -181,6 +230,7 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count, const Metadata
   if (!slots_.mark_bytes.ensure(slots_after, true)) return kOutOfMemory;
   // A replaced vector is freed as well.
   if (index_ == kHnsw && !graph_.reserve_queue(2 * count)) return kOutOfMemory;
+  if (!ivf_.reserve_queue(count)) return kOutOfMemory;
   const TreeNeed tree = tree_.bound_total(count, all_bytes + 4ull * count);
   const u32 strings = slots_.id_kind == kStringIdKind ? string_blocks(count, all_bytes) : 0;
   const u32 appended = rows_.records.missing_blocks(slots_after) + slots_.records.missing_blocks(slots_after) +
@@ -238,13 +288,14 @@ void VectorStore::insert_one(Bytes key, const u8* vector, Bytes record) {
   u8& mark = slots_.marks()[slot];
   mark = static_cast<u8>(kLiveMark | (mark & kChainedMark));
   super.live_count++;
-  if (codes_.any()) codes_.write(slot, stamp);
+  if (codes_.written_at_insert()) codes_.write(slot, stamp);
   u8 value[sizeof slot];
   __builtin_memcpy(value, &slot, sizeof slot);
   tree_.apply_put(plan, key, {value, sizeof value}, 0);
   if (plan.found) free_slot(super, old_slot);
   metadata_.write(slot, record);
   if (index_ == kHnsw) graph_.inserted(slot, stamp);
+  ivf_.inserted(slot, stamp);
 }
 
 Status VectorStore::remove(Bytes key) {
@@ -300,13 +351,22 @@ u32 VectorStore::plan(u32 count, u32 id_bytes, const MetadataPlan& metadata) con
 }
 
 Status VectorStore::link(u32 most) {
-  if (index_ != kHnsw || graph_.pending() == 0) return kOk;
+  if (pending() == 0) return kOk;
   if (rows_.all_present(slot_count()) != kOk) return kAbsent;
   for (u32 i = 0; i < most; i++) {
-    const Status status = graph_.link_next();
+    // First what is coded, then what is linked: so whatever is linked has a code.
+    const Status status = ivf_.has_work(live_count()) ? ivf_.step(slot_count(), live_count())
+                          : index_ == kHnsw           ? graph_.link_next()
+                                                      : kNotFound;
     if (status != kOk) return status == kNotFound ? kOk : status;
   }
   return kOk;
+}
+
+u32 VectorStore::pending() const {
+  if (ivf_.any() && !ivf_.trained() && !ivf_.has_work(live_count())) return 0;
+  const u32 to_link = index_ == kHnsw ? graph_.pending() : 0;
+  return min_of(max_of(to_link, ivf_.waiting()), live_count());
 }
 
 // --- reads ----------------------------------------------------------------------------------------------------------
@@ -364,30 +424,41 @@ bool VectorStore::prepare_query(const u8* query, u32 hits, Probe& probe) {
 /// only one in n is allowed, a search comes by n times as many vectors before it has its candidates, so what a scan may
 /// cost grows with n (at 20k x 128 and 10 % a walk took 3.3 ms, longer than a scan of everything). And where most slots are
 /// pending they are scanned anyway.
-bool VectorStore::scan_is_faster(u32 candidates, u32 allowed) const {
+bool VectorStore::scan_is_faster(SearchEffort effort, u32 allowed) const {
   constexpr u64 kScannedPerCandidate = 24;  // of those allowed, for each candidate and each vector that a walk passes over
   const u64 live = live_count();
-  if (allowed < live && static_cast<u64>(allowed) * allowed <= kScannedPerCandidate * candidates * live) return true;
-  return index_ == kFlat || allowed / 8 <= candidates || graph_.pending() > live_count() / 2;
+  if (ivf_.any() && (!ivf_.trained() || ivf_.waiting() > live / 2)) return true;
+  switch (index_) {
+    case kHnsw:
+      if (allowed < live && static_cast<u64>(allowed) * allowed <= kScannedPerCandidate * effort.ef * live) return true;
+      return allowed / 8 <= effort.ef || graph_.pending() > live / 2;
+    // As many vectors as the lists that would be looked through have together.
+    case kIvf: return codes_.kind() != kPq && static_cast<u64>(allowed) * ivf_.list_count() <= live * effort.nprobe;
+    default: return true;
+  }
 }
 
 /// Whether the originals are scanned: where nothing else knows more, and where codes would leave most of them to be
-/// measured again.
-bool VectorStore::exact_is_faster(u32 candidates, u32 allowed) const {
-  return codes_.any() ? allowed / 8 <= candidates : scan_is_faster(candidates, allowed);
+/// measured again. Codes of PQ are only found through the index, and before an index is trained its searches are exact.
+bool VectorStore::exact_is_faster(SearchEffort effort, u32 wanted, u32 allowed) const {
+  const bool scan = scan_is_faster(effort, allowed);
+  if (!trained()) return true;
+  if (!codes_.any() || (codes_.kind() == kPq && scan)) return scan;
+  return allowed / 8 <= max_of(wanted, effort.rerank);
 }
 
 /// The nearest by the codes, then by the originals of those.
 Status VectorStore::search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed,
                                     TopK& best) {
   if (!codes_.prepare(probe)) return kOutOfMemory;
-  const bool scan = scan_is_faster(effort.ef, matches);
+  const bool scan = scan_is_faster(effort, matches);
   const auto find = [&](TopK& into) {
-    return scan ? code_scan(codes_, slots_, slot_count(), allowed, into) : graph_.search(probe, effort.ef, allowed, into);
+    if (scan) return code_scan(codes_, slots_, slot_count(), allowed, into);
+    return index_ == kIvf ? ivf_.search(probe, effort.nprobe, allowed, into) : graph_.search(probe, effort.ef, allowed, into);
   };
   if (effort.rerank == 0) {
     const Status status = find(best);
-    if (status == kOk && !scan) graph_.scan_pending_codes(probe, allowed, best);
+    if (status == kOk && !scan) scan_pending(probe, allowed, best, true);
     return status;
   }
   const u32 count = min_of(max_of(effort.rerank, best.capacity()), matches);
@@ -396,14 +467,26 @@ Status VectorStore::search_by_codes(const Probe& probe, SearchEffort effort, u32
   const Status status = find(nearest);
   if (status != kOk) return status;
   rerank(probe, candidate_buffer_.as<Hit>(), nearest.count(), best);
-  if (!scan) graph_.scan_pending(probe, allowed, best);
+  if (!scan) scan_pending(probe, allowed, best, false);
   return kOk;
 }
 
-Status VectorStore::search_graph(const Probe& probe, u32 ef, const Allowed& allowed, TopK& best) {
-  const Status status = graph_.search(probe, ef, allowed, best);
-  if (status == kOk) graph_.scan_pending(probe, allowed, best);
+Status VectorStore::search_index(const Probe& probe, SearchEffort effort, const Allowed& allowed, TopK& best) {
+  const Status status = index_ == kIvf ? ivf_.search(probe, effort.nprobe, allowed, best)
+                                       : graph_.search(probe, effort.ef, allowed, best);
+  if (status == kOk) scan_pending(probe, allowed, best, false);
   return status;
+}
+
+/// What the index does not know yet, by the originals or by what the index measures.
+void VectorStore::scan_pending(const Probe& probe, const Allowed& allowed, TopK& best, bool by_codes) {
+  if (index_ == kIvf) {
+    ivf_.scan_waiting(probe, allowed, best, by_codes);
+  } else if (by_codes) {
+    graph_.scan_pending_codes(probe, allowed, best);
+  } else {
+    graph_.scan_pending(probe, allowed, best);
+  }
 }
 
 void VectorStore::rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best) const {
@@ -429,10 +512,11 @@ Status VectorStore::search(const u8* query, u32 k, SearchEffort effort, const Hi
   Hit* storage = hit_buffer_.as<Hit>();
   hits = storage;
   effort.ef = max_of(effort.ef, max_of(wanted, effort.rerank));
-  if (!exact_is_faster(codes_.any() ? max_of(wanted, effort.rerank) : effort.ef, matches)) {
+  effort.nprobe = max_of(effort.nprobe, 1u);
+  if (!exact_is_faster(effort, wanted, matches)) {
     TopK best(slots_, storage, wanted, __builtin_inff());
     const Status status = codes_.any() ? search_by_codes(probe, effort, matches, allowed, best)
-                                       : search_graph(probe, effort.ef, allowed, best);
+                                       : search_index(probe, effort, allowed, best);
     if (status != kOk) return status;
     found = best.finish();
     // Fewer than there are: part of the graph cannot be reached, or too much that is no hit lies between.
@@ -453,7 +537,9 @@ Status VectorStore::search_batch(const u8* queries, u32 count, u32 k, SearchEffo
   if (wanted == 0) return kOk;
   if (rows_.all_present(slot_count()) != kOk) return kAbsent;
   const u32 candidates = max_of(wanted, effort.rerank);
-  if (!exact_is_faster(codes_.any() ? candidates : max_of(effort.ef, candidates), matches)) return kNotFound;
+  effort.ef = max_of(effort.ef, candidates);
+  effort.nprobe = max_of(effort.nprobe, 1u);
+  if (!exact_is_faster(effort, wanted, matches)) return kNotFound;
   const u32 bytes = rows_.words * sizeof(f32);
   if (!ensure_hits(static_cast<u64>(wanted) * count) || !query_buffer_.ensure(bytes * count, false)) return kOutOfMemory;
   Probe probes[kBatchMost];

@@ -13,6 +13,7 @@
 
 #include "../index/batch_scan.h"
 #include "../index/hnsw.h"
+#include "../index/ivf.h"
 #include "../kv/btree.h"
 #include "../metadata/filter.h"
 #include "../metadata/metadata_store.h"
@@ -30,15 +31,18 @@ struct VectorConfig {
   u32 index;      // IndexKind
   u32 M;                // HNSW: kMMin..kMMax; Flat: ignored
   u32 ef_construction;  // HNSW: 1..kEfConstructionMax; Flat: ignored
-  u32 codes;            // CodeKind; of metrics beside L2, inner product and cosine there are none
+  u32 codes;            // CodeKind; of metrics beside L2, inner product and cosine there are none, nor IVF
+  u32 list_count;       // IVF: 1..kListCountMax; other kinds with PQ: 1; else 0
+  u32 subspaces;        // PQ: m, 1..kSubspacesMax and at most the dimension; else 0
   u64 seed;
 };
-static_assert(sizeof(VectorConfig) == 40 && offsetof(VectorConfig, index) == 16 && offsetof(VectorConfig, seed) == 32);
+static_assert(sizeof(VectorConfig) == 48 && offsetof(VectorConfig, index) == 16 && offsetof(VectorConfig, seed) == 40);
 
 /// How hard a search tries.
 struct SearchEffort {
-  u32 ef;      // HNSW: candidates looked at, at least k
-  u32 rerank;  // codes: so many of the nearest, at least k, are measured again with the originals; 0: none is
+  u32 ef;          // HNSW: candidates looked at, at least k
+  u32 rerank;      // codes: so many of the nearest, at least k, are measured again with the originals; 0: none is
+  u32 nprobe = 1;  // IVF: lists looked through, at least 1
 };
 
 /// Where a page of a range search begins.
@@ -71,6 +75,11 @@ class VectorStore {
   /// Takes over an arena whose blocks were adopted. `deep` checks every reference, so that an image from anywhere may be
   /// used after kOk. kOk, kCorrupt or kOutOfMemory.
   Status open(bool deep);
+  /// Gives the space the index of `config`, which is otherwise as the space was made. Everything is pending then, and the
+  /// blocks of the former index are gone: the next checkpoint has to store derived blocks too. `changed`: whether it was
+  /// another one, or made `anew`. kOk, kInvalid (another space, or a checkpoint is under way), kAbsent or kOutOfMemory, after which the
+  /// space is to be given an index that fits before it is used.
+  Status reindex(const VectorConfig& config, bool anew, bool& changed);
   bool ready() const { return ready_; }
 
   /// Inserts `count` vectors of vector_bytes each or replaces those whose ids are there; of an id twice in one batch the
@@ -115,7 +124,8 @@ class VectorStore {
   /// Up to `limit` live slots in id order, of those allowed, after the id `after` if there is one. Returns how many.
   u32 scan(const Bytes* after, u32 limit, u32* out, const Allowed& allowed = {}) const;
 
-  /// Links up to `most` pending slots. kOk, kAbsent or kOutOfMemory.
+  /// Works on the index in up to `most` steps of at most about a millisecond: a slice of training, a slot into its list, a slot
+  /// linked. kOk, kAbsent or kOutOfMemory.
   Status link(u32 most);
 
   /// Bytes of one vector or query outside.
@@ -124,7 +134,13 @@ class VectorStore {
   u32 live_count() const { return meta_read().live_count; }
   u32 slot_count() const { return meta_read().slot_count; }
   /// Work the index still has to do, at most one item a live vector.
-  u32 pending() const { return index_ == kHnsw ? min_of(graph_.pending(), live_count()) : 0; }
+  u32 pending() const;
+  /// Whether the index has been trained, where it has to be, on how many vectors, and how many that takes.
+  bool trained() const { return !ivf_.any() || ivf_.trained(); }
+  u32 trained_on() const { return ivf_.any() ? ivf_.trained_on() : 0; }
+  u32 points_needed() const { return ivf_.any() ? ivf_.points_needed() : 0; }
+  /// What is left of training, 0..1.
+  f64 training_left() const { return ivf_.any() ? ivf_.training_left(live_count()) : 0; }
   bool live(u32 slot) const { return slot < slot_count() && slots_.live(slot); }
   const SlotRecord& slot(u32 slot) const { return slots_.record(slot); }
   const f32* row_or_fault(u32 slot) const { return rows_.row_or_fault(slot); }
@@ -134,6 +150,9 @@ class VectorStore {
   static VectorSuperblock& meta();
 
   void define(const VectorSuperblock& super);
+  void define_index(const VectorSuperblock& super);
+  static void set_index(VectorSuperblock& super, const VectorConfig& config);
+  Status open_index(bool deep);
   Status reserve_insert(const IdBatch& ids, u32 count, const MetadataBatch& metadata);
   void insert_one(Bytes key, const u8* vector, Bytes record);
   u32 take_slot(VectorSuperblock& super);
@@ -142,10 +161,11 @@ class VectorStore {
   bool ensure_hits(u64 hits);
   bool prepare_query(const u8* query, u32 hits, Probe& probe);
   void prepare_values(const u8* query, f32* prepared) const;
-  bool exact_is_faster(u32 candidates, u32 allowed) const;
-  bool scan_is_faster(u32 candidates, u32 allowed) const;
+  bool exact_is_faster(SearchEffort effort, u32 wanted, u32 allowed) const;
+  bool scan_is_faster(SearchEffort effort, u32 allowed) const;
   Status search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed, TopK& best);
-  Status search_graph(const Probe& probe, u32 ef, const Allowed& allowed, TopK& best);
+  Status search_index(const Probe& probe, SearchEffort effort, const Allowed& allowed, TopK& best);
+  void scan_pending(const Probe& probe, const Allowed& allowed, TopK& best, bool by_codes);
   void rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best) const;
 
   // vector_check.cc
@@ -167,6 +187,7 @@ class VectorStore {
   Filters filters_;
   u64 version_ = 1;  // changes with every mutation
   Hnsw graph_;
+  InvertedFile ivf_;
   TransientBuffer query_buffer_;  // the queries at unit length, for cosine; in whole words, for bits
   TransientBuffer hit_buffer_;
   TransientBuffer candidate_buffer_;

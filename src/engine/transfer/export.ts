@@ -35,7 +35,7 @@ export async function* exportFrames(
   let done = 0;
   for (const { name } of spaces) {
     const entry = engine.entryOf(name);
-    const { id: _, ...facts } = entry;
+    const { id: _, auto: _auto, ...facts } = entry;
     yield writer.json(EnvelopeKind.ExportSpace, facts);
     let count = 0;
     let operations: Uint8Array[] = [];

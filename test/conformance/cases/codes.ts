@@ -1,9 +1,10 @@
 /** SQ8 and BQ: what is found by codes and measured again, through deletes, replacements and reopening; what is refused. */
 
-import type { Database, IndexType, Metric, SearchOptions } from '../../../src/api/database.ts';
+import type { IndexType, Metric } from '../../../src/api/database.ts';
 import { check, near, rejects, same } from '../../support/check.ts';
 import { exactDistance } from '../../support/metrics.ts';
 import { Random } from '../../support/random.ts';
+import { VectorModel } from '../../support/vector-model.ts';
 import type { Case } from '../case.ts';
 import { untyped } from './spaces.ts';
 import { withVectors } from './vectors.ts';
@@ -30,47 +31,6 @@ function vectorsOf(random: Random, rows: number): Float32Array {
   });
 }
 
-class Model {
-  readonly rows = new Map<number, Float32Array>();
-  readonly #metric: Metric;
-
-  constructor(metric: Metric) {
-    this.#metric = metric;
-  }
-
-  /** Smaller is nearer. */
-  distance(query: Float32Array, id: number): number {
-    const row = this.rows.get(id);
-    check(row !== undefined, `${id} was deleted and is answered`);
-    const distance = exactDistance(this.#metric, query, row as Float32Array);
-    return this.#metric === 'InnerProduct' ? -distance : distance;
-  }
-
-  /** Checks that distances are exact and in order; returns the share of the true k nearest that was found. */
-  async recall(db: Database, queries: Float32Array, options: SearchOptions = {}): Promise<number> {
-    let found = 0;
-    const searched = queries.length / dimension;
-    for (let q = 0; q < searched; q++) {
-      const query = queries.slice(q * dimension, (q + 1) * dimension);
-      const hits = await db.searchTopK(query, k, options);
-      same(hits.length, k);
-      same(new Set(hits.map(({ id }) => id)).size, k, 'distinct hits');
-      const all = [...this.rows.keys()].map((id) => this.distance(query, id)).sort((a, b) => a - b);
-      const worst = all[k - 1] as number;
-      let last = -Infinity;
-      for (const { id, distance } of hits) {
-        const own = this.distance(query, Number(id));
-        const told = this.#metric === 'InnerProduct' ? -distance : distance;
-        near(told, own, 1e-4 * Math.max(1, Math.abs(own)), `distance of ${id}`);
-        check(told >= last, 'best first');
-        last = told;
-        if (own <= worst + 1e-5 * Math.max(1, Math.abs(worst))) found++;
-      }
-    }
-    return found / (k * searched);
-  }
-}
-
 export const codeCases: Case[] = [
   ...indexTypes.map(
     (indexType, at): Case => ({
@@ -80,7 +40,7 @@ export const codeCases: Case[] = [
         const metric = metrics[at % metrics.length] as Metric;
         let db = await withVectors(t, { dimension, metric, indexType });
         const random = new Random(71);
-        const model = new Model(metric);
+        const model = new VectorModel(metric, dimension);
         const vectors = vectorsOf(random, count);
         const queries = vectorsOf(random, 30);
         const ids = Array.from({ length: count }, (_, i) => i);
@@ -139,7 +99,7 @@ export const codeCases: Case[] = [
           else
             check(Number.isInteger(distance) && distance >= 0 && distance <= dimension, 'bits that differ');
         }
-        const model = new Model('L2');
+        const model = new VectorModel('L2', dimension);
         for (let id = 0; id < count; id++)
           model.rows.set(id, vectors.slice(id * dimension, (id + 1) * dimension));
         const few = await model.recall(db, queries, { oversample: 1 });

@@ -132,7 +132,7 @@ export const spaceCases: Case[] = [
         ['vector', { dimension: 3, indexType: 'HNSW' }, /HNSW16/],
         ['vector', { dimension: 3, indexType: 'HNSW1' }, /M of indexType/],
         ['vector', { dimension: 3, indexType: 'HNSW257' }, /256/],
-        ['vector', { dimension: 3, indexType: 'IVF16' }, /indexType/],
+        ['vector', { dimension: 3, indexType: 'IVF16,X' }, /indexType/],
         ['vector', { dimension: 3, metric: 'l1' }, /metric/],
         ['vector', { dimension: 3, metric: 'toString' }, /metric/],
         ['vector', { dimension: 3, ids: 'uuid' }, /ids/],

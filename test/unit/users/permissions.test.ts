@@ -69,6 +69,7 @@ const plan: Plan = {
   searchTopK: ['read', ({ vec }) => ({ space: vec, query: vector, k: 1 })],
   searchTopKBatch: ['read', ({ vec }) => ({ space: vec, queries: vector.slice(), k: 1 })],
   rangeSearch: ['read', ({ vec }) => ({ space: vec, query: vector, radius: 1 })],
+  reindex: ['admin', ({ vec }) => ({ space: vec, indexType: 'HNSW8' })],
   waitForIndex: ['read', ({ vec }) => ({ space: vec })],
   put: ['write', ({ kv }) => ({ space: kv, key: 'k', value: 'v' })],
   delete: ['write', ({ kv }) => ({ space: kv, key: 'k' })],
