@@ -274,7 +274,8 @@ class SpaceClient implements SpaceCalls {
     k = 1,
     options: SearchOptions = {},
   ): Promise<SearchHit<Vector>[]> {
-    const { efSearch, nprobe, rerank, oversample, where, includeVectors, includeMetadata, allowPartial } = options;
+    const { efSearch, nprobe, rerank, oversample, where, includeVectors, includeMetadata, allowPartial } =
+      options;
     const chosen = defined({
       efSearch,
       nprobe,
