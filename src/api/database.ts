@@ -301,7 +301,7 @@ export interface UpdateMetadataOptions extends CallOptions {
 export interface SearchOptions extends CallOptions, WhereOptions {
   /** HNSW: size of the candidate pool, at least k; more is slower and finds more. Default max(64, k). */
   efSearch?: number;
-  /** IVF: lists looked through, the nearest ones; more is slower and finds more. Default 2.5 sqrt(nlist). */
+  /** IVF: lists looked through, the nearest ones; more is slower and finds more. Default 3 sqrt(nlist). */
   nprobe?: number;
   /**
    * SQ8, BQ and PQ: measure the best candidates again with the original vectors, so that distances are exact. Default true.

@@ -143,5 +143,5 @@ export function defaultCandidates(
  * lists the more there are, but over a smaller part of them.
  */
 export function defaultProbes({ lists }: ParsedIndexType): number {
-  return Math.min(lists, Math.ceil(2.5 * Math.sqrt(lists)));
+  return Math.min(lists, Math.ceil(3 * Math.sqrt(lists)));
 }
