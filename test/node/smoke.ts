@@ -35,7 +35,11 @@ await db.insertVectors(ids, vectors, { space: 'vectors' });
 await db.waitForIndex({ space: 'vectors' });
 const [hit] = await db.searchTopK(row(1234), 1, { space: 'vectors' });
 check(hit?.id === 1234, 'the nearest vector');
-check((await codeOf(open(folder))) === 'LOCKED', 'the answer to a second open');
+// A second session on the same database: its own space and user, the same data.
+const second = await open(folder);
+await second.useSpace('texts');
+check((await second.get('greeting')) === 'こんにちは', 'what a second open sees');
+await second.close();
 check((await codeOf(db.get('x', { space: 'vectors' }))) === 'WRONG_ENGINE', 'the error for a wrong engine');
 const { build, storage } = await db.stats();
 check(storage === 'files', 'the storage');
