@@ -9,14 +9,7 @@
  */
 
 import type { CallContext } from '../api/calls.ts';
-import type {
-  Durability,
-  SpaceDescription,
-  SpaceInfo,
-  SpaceReport,
-  Stats,
-  VerifyReport,
-} from '../api/database.ts';
+import type { SpaceDescription, SpaceInfo, SpaceReport, Stats, VerifyReport } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
@@ -30,35 +23,26 @@ import {
   type CatalogEntry,
   catalogFaults,
   emptyCatalog,
-  encodeCatalog,
   indexTypeOf,
   soundCatalog,
 } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
-import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
+import { Checkpoints, isWorthStoring } from './checkpoints.ts';
 import { CommitQueue, type Compose, type PreparedWrite } from './commit-queue.ts';
 import type { Compaction } from './compaction.ts';
 import { Compactor } from './compactor.ts';
+import { describeResident, publicInfo } from './describe.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
 import { LargeValues } from './large-values.ts';
 import { dropOrphans, openResidentSpace } from './open-space.ts';
 import { changeIndex, type IndexChange, withIndex } from './reindex.ts';
-import { blockBytes, type ResidentSpace, type StoredManifests } from './resident-space.ts';
+import type { ResidentSpace, StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { type NewSpace, SpaceCatalog } from './space-catalog.ts';
+import { Sweeper, sweepSlice } from './sweeper.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 import { verifySpace } from './verify.ts';
-
-/** Everything about a new space except its number. */
-export type NewSpace = Omit<CatalogEntry, 'id'>;
-
-/** Expired entries removed at a time. */
-const sweepSlice = 1000;
-
-/** Links are cheap to make again: only many of them are worth a checkpoint of their own. */
-function isWorthStoring({ droppableBytes, unsavedLinks, changes, durability }: ResidentSpace): boolean {
-  return droppableBytes > 2 * blockBytes || unsavedLinks > 1000 || (durability === 'none' && changes > 0);
-}
 
 export class DatabaseEngine {
   readonly users: UserDirectory;
@@ -68,7 +52,6 @@ export class DatabaseEngine {
   /** An instance that holds no space: it only computes checksums. */
   readonly #tool: CoreInstance;
   readonly #checksum: Checksum;
-  readonly #buffers: BlockBuffers = new BlockBuffers();
   readonly #queue: CommitQueue;
   readonly #indexer: Indexer;
   readonly #compactor: Compactor;
@@ -78,13 +61,10 @@ export class DatabaseEngine {
   readonly #entering: Set<Promise<unknown>> = new Set();
   /** Of large values, by space. */
   readonly #largeWrites: Map<number, Set<Promise<void>>> = new Map();
-  readonly #checkpoints: Map<number, Promise<void>> = new Map();
-  readonly #idleTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
-  readonly #sweepTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
   readonly #manifests: Map<number, StoredManifests> = new Map();
-  #catalog: Catalog;
-  /** Catalog changes run one after another. */
-  #catalogWork: Promise<unknown> = Promise.resolve();
+  readonly #catalog: SpaceCatalog;
+  readonly #checkpoints: Checkpoints;
+  readonly #sweeper: Sweeper;
   #closing: Promise<void> | undefined;
 
   private constructor(
@@ -101,13 +81,23 @@ export class DatabaseEngine {
     this.#environment = { ...environment, backend };
     this.#tool = tool;
     this.#checksum = checksum;
-    this.#catalog = catalog;
+    this.#catalog = new SpaceCatalog(catalog, backend, checksum, () => this.#assertOpen());
     for (const id of new Set([...manifests.keys(), ...(manifestCopies?.keys() ?? [])]))
       this.#manifests.set(id, { first: manifests.get(id), copy: manifestCopies?.get(id) });
+    const closing = (): boolean => this.#closing !== undefined;
+    this.#checkpoints = new Checkpoints(this.#environment, checksum, this.events, {
+      closing,
+      published: (resident) => this.#keepManifest(resident),
+    });
+    this.#sweeper = new Sweeper(this.#environment, this.events, {
+      closing,
+      wallClock: () => this.wallClock(),
+      swept: (resident) => this.#checkpoints.whenIdle(resident),
+    });
     this.#queue = new CommitQueue(this.#environment, checksum, (resident) => this.#applied(resident));
     this.large = new LargeValues(this.#environment, checksum, {
-      exclusively: (resident, work) => this.#exclusively(resident, work),
-      checkpoint: (resident) => this.#checkpointNow(resident),
+      exclusively: ({ entry }, work) => this.#checkpoints.exclusively(entry.id, work),
+      checkpoint: (resident) => this.#checkpoints.now(resident),
       published: (resident, manifestBytes) => {
         resident.manifests = { first: manifestBytes, copy: manifestBytes };
         this.#keepManifest(resident);
@@ -119,8 +109,8 @@ export class DatabaseEngine {
     );
     this.users = new UserDirectory(
       {
-        current: () => this.#catalog,
-        change: (edit) => this.#changeCatalog(() => this.#writeCatalog(edit(this.#catalog), [])),
+        current: () => this.#catalog.current,
+        change: (edit) => this.#catalog.change(() => this.#catalog.write(edit(this.#catalog.current))),
       },
       environment.settings,
       { now: environment.now, wallClock: () => this.wallClock() },
@@ -153,29 +143,18 @@ export class DatabaseEngine {
   /** @throws SPACE_NOT_FOUND */
   entryOf(name: string): CatalogEntry {
     this.#assertOpen();
-    const entry = this.#catalog.spaces.find((space) => space.name === name);
-    if (entry !== undefined) return entry;
-    const names = this.#catalog.spaces.map((space) => space.name).join(', ');
-    // With users, not everybody may know what there is.
-    const others = this.users.any ? '' : `; there ${names === '' ? 'are none yet' : `is: ${names}`}`;
-    throw shibuDbError('SPACE_NOT_FOUND', `There is no space "${name}"${others}`);
+    return this.#catalog.entryOf(name);
   }
 
+  /** @throws SPACE_EXISTS */
   createSpace(space: NewSpace): Promise<void> {
-    return this.#changeCatalog(async () => {
-      if (this.#catalog.spaces.some(({ name }) => name === space.name)) {
-        throw shibuDbError('SPACE_EXISTS', `There is a space "${space.name}" already`);
-      }
-      const entry: CatalogEntry = { id: this.#catalog.nextId, ...space };
-      const spaces = [...this.#catalog.spaces, entry];
-      await this.#writeCatalog({ ...this.#catalog, nextId: entry.id + 1, spaces }, []);
-    });
+    return this.#catalog.create(space);
   }
 
   deleteSpace(name: string): Promise<void> {
-    return this.#changeCatalog(async () => {
+    return this.#catalog.change(async () => {
       const { id } = this.entryOf(name);
-      const { users, ...catalog } = this.#catalog;
+      const { users, ...catalog } = this.#catalog.current;
       const spaces = catalog.spaces.filter((space) => space.id !== id);
       // Who could read a space must not be able to read the next one of that name.
       const kept = users === undefined ? {} : { users: withoutSpace(users, name) };
@@ -191,33 +170,30 @@ export class DatabaseEngine {
    * @throws OUT_OF_MEMORY, and what the backend throws; the space then has its former index
    */
   reindex({ id, name }: CatalogEntry, change: IndexChange): Promise<void> {
-    return this.#changeCatalog(async () => {
+    return this.#catalog.change(async () => {
       const former = this.entryOf(name);
       if (former.id !== id)
         throw shibuDbError('SPACE_NOT_FOUND', `The space "${name}" was deleted or cleared meanwhile`);
       const resident = await this.resident(former);
       assertWritable(resident);
       const entry = withIndex(former, change);
-      await this.#noCheckpoint(id);
-      changeIndex(resident, entry, change.auto === undefined);
+      // Blocks must not be dropped while a checkpoint reads them.
+      await this.#checkpoints.exclusively(id, async () =>
+        changeIndex(resident, entry, change.auto === undefined),
+      );
       const spaces = this.#catalog.spaces.map((space) => (space.id === id ? entry : space));
       try {
-        await this.#writeCatalog({ ...this.#catalog, spaces }, []);
+        await this.#catalog.write({ ...this.#catalog.current, spaces });
         resident.entry = entry;
       } catch (error) {
-        await this.#noCheckpoint(id);
-        changeIndex(resident, former, false);
+        await this.#checkpoints.exclusively(id, async () => changeIndex(resident, former, false));
         throw error;
       } finally {
         this.#indexer.schedule(resident);
-        this.#checkpointWhenIdle(resident);
+        this.#checkpoints.whenIdle(resident);
       }
       if (change.indexType === 'Auto') this.#decideIndex(resident);
     });
-  }
-
-  async #noCheckpoint(id: number): Promise<void> {
-    while (this.#checkpoints.has(id)) await this.#checkpoints.get(id)?.catch(() => {});
   }
 
   /** With indexType `Auto`: picks another index when the number of vectors and the cost of a search ask for it. */
@@ -235,43 +211,21 @@ export class DatabaseEngine {
 
   /** Empties a space by giving it a new number: what was under the old one goes in the same transaction. */
   clearSpace(name: string): Promise<void> {
-    return this.#changeCatalog(async () => {
+    return this.#catalog.change(async () => {
       const { id } = this.entryOf(name);
-      const { nextId, spaces } = this.#catalog;
+      const { nextId, spaces } = this.#catalog.current;
       const renumbered = spaces.map((space) => (space.id === id ? { ...space, id: nextId } : space));
-      await this.#retire(id, { ...this.#catalog, nextId: nextId + 1, spaces: renumbered });
+      await this.#retire(id, { ...this.#catalog.current, nextId: nextId + 1, spaces: renumbered });
     });
   }
 
   /** Makes a catalog count in which the space `id` is gone, and drops what was stored of it. */
   async #retire(id: number, catalog: Catalog): Promise<void> {
-    const former = this.#catalog;
-    // From here on nobody finds the old space; what was submitted before still runs to its end.
-    this.#catalog = catalog;
-    try {
-      await this.#quiet(id);
-      await this.#writeCatalog(catalog, [id]);
-    } catch (error) {
-      this.#catalog = former;
-      throw error;
-    }
+    // What was submitted before still runs to its end.
+    await this.#catalog.writeAfter(() => this.#quiet(id), catalog, [id]);
     const resident = this.#residents.get(id);
     if (resident !== undefined) this.#letGo(resident);
     this.#manifests.delete(id);
-  }
-
-  #changeCatalog(change: () => Promise<void>): Promise<void> {
-    const work = this.#catalogWork.then(() => {
-      this.#assertOpen();
-      return change();
-    });
-    this.#catalogWork = work.catch(() => {});
-    return work;
-  }
-
-  async #writeCatalog(catalog: Catalog, removed: readonly number[]): Promise<void> {
-    await this.#environment.backend.writeCatalog(encodeCatalog(catalog, this.#checksum), removed);
-    this.#catalog = catalog;
   }
 
   // --- spaces -----------------------------------------------------------------------------------------------------
@@ -321,7 +275,7 @@ export class DatabaseEngine {
       this.events.damaged(shibuDbError('CORRUPTION', message), entry.name);
     this.#residents.set(entry.id, resident);
     this.#indexer.schedule(resident);
-    this.#sweepLater(resident);
+    this.#sweeper.schedule(resident);
     this.#compactor.consider(resident);
     dropOrphans(this.#environment, resident).catch(() => {});
     return resident;
@@ -346,10 +300,8 @@ export class DatabaseEngine {
 
   #letGo(resident: ResidentSpace): void {
     const { id } = resident.entry;
-    clearTimeout(this.#idleTimers.get(id));
-    this.#idleTimers.delete(id);
-    clearTimeout(this.#sweepTimers.get(id));
-    this.#sweepTimers.delete(id);
+    this.#checkpoints.forget(id);
+    this.#sweeper.forget(id);
     this.#indexer.forget(resident);
     for (const scan of resident.scans) scan.lose();
     resident.broken = true;
@@ -363,7 +315,7 @@ export class DatabaseEngine {
     await this.#opening.get(id)?.catch(() => {});
     await Promise.all(this.#largeWrites.get(id) ?? []);
     await this.#queue.idle();
-    await this.#checkpoints.get(id)?.catch(() => {});
+    await this.#checkpoints.current(id);
   }
 
   // --- writes -----------------------------------------------------------------------------------------------------
@@ -483,61 +435,26 @@ export class DatabaseEngine {
   }
 
   #findResident(entry: CatalogEntry): ResidentSpace | undefined {
-    if (!this.#catalog.spaces.some(({ id, name }) => id === entry.id && name === entry.name)) {
-      throw shibuDbError('SPACE_NOT_FOUND', `The space "${entry.name}" was deleted or cleared meanwhile`);
-    }
+    this.#catalog.assertCurrent(entry);
     return this.residentNow(entry);
   }
 
   #applied(resident: ResidentSpace): void {
     this.#indexer.schedule(resident);
     this.#decideIndex(resident);
-    this.#sweepLater(resident);
+    this.#sweeper.schedule(resident);
     this.#compactor.consider(resident);
-    if (resident.droppableBytes >= this.#environment.settings.checkpointLogBytes)
-      this.#checkpointQuietly(resident);
-    else this.#checkpointWhenIdle(resident);
-  }
-
-  /** Removes what has expired, now and then: readers do not see it anyway, only its memory is at stake. */
-  #sweepLater(resident: ResidentSpace): void {
-    const { id, engine } = resident.entry;
-    if (!this.#environment.settings.backgroundTimers) return;
-    if (engine !== 'key-value' || this.#sweepTimers.has(id) || this.#closing !== undefined) return;
-    const deadline = resident.keyValue.nextDeadline();
-    if (deadline === undefined) return;
-    const { sweepMsMin, sweepMsMax } = this.#environment.settings;
-    const waitMs = Math.min(Math.max(deadline - this.wallClock(), sweepMsMin), sweepMsMax);
-    const timer = setTimeout(() => {
-      this.#sweepTimers.delete(id);
-      if (resident.broken) return;
-      // A slice; with more to do the next one follows soon.
-      if (this.sweep(resident, sweepSlice) > 0) this.#checkpointWhenIdle(resident);
-      this.#sweepLater(resident);
-    }, waitMs);
-    this.#sweepTimers.set(id, timer);
+    this.#checkpoints.consider(resident);
   }
 
   /** Removes what has expired, up to so many; returns how many. */
   sweep(resident: ResidentSpace, most: number): number {
-    const count = resident.sweep(most);
-    if (count > 0) this.events.expired(resident.entry.name, count);
-    return count;
+    return this.#sweeper.sweep(resident, most);
   }
 
   #indexed(resident: ResidentSpace): void {
     this.#compactor.consider(resident);
-    this.#checkpointWhenIdle(resident);
-  }
-
-  #checkpointWhenIdle(resident: ResidentSpace): void {
-    const { id } = resident.entry;
-    clearTimeout(this.#idleTimers.get(id));
-    if (this.#closing !== undefined || !this.#environment.settings.backgroundTimers) return;
-    const timer = setTimeout(() => {
-      if (isWorthStoring(resident) && resident.space.pending() === 0) this.#checkpointQuietly(resident);
-    }, this.#environment.settings.checkpointIdleMs);
-    this.#idleTimers.set(id, timer);
+    this.#checkpoints.whenIdle(resident);
   }
 
   /** Puts a compacted image in place where no checkpoint and no group commit is under way, and stores it. */
@@ -545,10 +462,10 @@ export class DatabaseEngine {
     const { id } = resident.entry;
     let tookOver = false;
     while (!tookOver && !resident.broken && !compaction.failed && this.#closing === undefined) {
-      while (this.#checkpoints.has(id)) await this.#checkpoints.get(id)?.catch(() => {});
+      await this.#checkpoints.none(id);
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#queue.between(() => {
-        if (!resident.broken && !compaction.failed && !this.#checkpoints.has(id)) {
+        if (!resident.broken && !compaction.failed && !this.#checkpoints.isRunning(id)) {
           resident.takeOver(compaction);
           tookOver = true;
         }
@@ -564,45 +481,12 @@ export class DatabaseEngine {
     return true;
   }
 
-  /** A checkpoint nobody waits for: if it fails, the log still has everything, and the next write tries again. */
-  #checkpointQuietly(resident: ResidentSpace): void {
-    if (!this.#checkpoints.has(resident.entry.id)) this.checkpoint(resident).catch(() => {});
+  /** Stores what changed since the last checkpoint of a space. */
+  checkpoint(resident: ResidentSpace): Promise<void> {
+    return this.#checkpoints.checkpoint(resident);
   }
 
-  /** Stores what changed since the last checkpoint of a space; joins one that has not begun to freeze yet. */
-  async checkpoint(resident: ResidentSpace): Promise<void> {
-    return this.#exclusively(resident, async () => {
-      if (!resident.broken && resident.readOnly === undefined && !resident.stored)
-        await this.#checkpointNow(resident);
-    });
-  }
-
-  /** Whatever publishes manifests of a space goes one at a time. */
-  async #exclusively(resident: ResidentSpace, work: () => Promise<void>): Promise<void> {
-    const { id } = resident.entry;
-    do await this.#checkpoints.get(id)?.catch(() => {});
-    while (this.#checkpoints.has(id));
-    const running = work().finally(() => this.#checkpoints.delete(id));
-    this.#checkpoints.set(id, running);
-    await running;
-  }
-
-  async #checkpointNow(resident: ResidentSpace): Promise<void> {
-    // While linking goes on, the graph's blocks change everywhere: they are stored when it is done, or when half of all
-    // links are new, so that a crash never costs more than as much again.
-    const linked = resident.space.count() - resident.space.pending();
-    const withDerived =
-      resident.isNewImage ||
-      resident.indexChanged ||
-      resident.space.pending() === 0 ||
-      resident.unsavedLinks * 2 > linked;
-    const startedMs = this.#environment.now();
-    await checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum);
-    this.#keepManifest(resident);
-    this.events.checkpointed(resident, this.#environment.now() - startedMs);
-  }
-
-  /** Requires for each space that no checkpoint of it runs: one that is wanted meanwhile waits. */
+  /** Checks what is stored. A checkpoint of a space that is wanted meanwhile waits. */
   async verify(
     deep: boolean,
     signal: AbortSignal | undefined,
@@ -615,33 +499,22 @@ export class DatabaseEngine {
     let done = 0;
     for (const entry of [...this.#catalog.spaces]) {
       if (!this.#catalog.spaces.some(({ id }) => id === entry.id)) continue;
-      while (this.#checkpoints.has(entry.id)) await this.#checkpoints.get(entry.id)?.catch(() => {});
-      signal?.throwIfAborted();
-      this.#assertOpen();
-      const current = await this.#environment.backend.readState();
-      const manifests = {
-        first: current.manifests.get(entry.id),
-        copy: current.manifestCopies?.get(entry.id),
-      };
-      const onBlock = (): void => {
+      const report = await this.#checkpoints.exclusively(entry.id, async () => {
         signal?.throwIfAborted();
-        done++;
-        onProgress?.({ done, total: done });
-      };
-      const work = verifySpace(this.#environment, entry, manifests, {
-        checksum: this.#checksum,
-        deep,
-        onBlock,
+        this.#assertOpen();
+        const current = await this.#environment.backend.readState();
+        const manifests = {
+          first: current.manifests.get(entry.id),
+          copy: current.manifestCopies?.get(entry.id),
+        };
+        const onBlock = (): void => {
+          signal?.throwIfAborted();
+          done++;
+          onProgress?.({ done, total: done });
+        };
+        return verifySpace(this.#environment, entry, manifests, { checksum: this.#checksum, deep, onBlock });
       });
-      const ended = work.then(
-        () => {},
-        () => {},
-      );
-      this.#checkpoints.set(
-        entry.id,
-        ended.finally(() => this.#checkpoints.delete(entry.id)),
-      );
-      spaces.push(await work);
+      spaces.push(report);
     }
     return { ok: faults.length === 0 && spaces.every((space) => space.faults.length === 0), spaces, faults };
   }
@@ -662,26 +535,7 @@ export class DatabaseEngine {
   // --- facts ------------------------------------------------------------------------------------------------------
 
   describe(resident: ResidentSpace): SpaceDescription {
-    const { entry, space } = resident;
-    const count = space.count();
-    const description: SpaceDescription = {
-      ...publicInfo(entry),
-      count,
-      memoryBytes: space.instance.exports.arena_frames_in_use() * blockBytes,
-      storedBytes: resident.storedBytes,
-      ...(resident.readOnly === undefined ? {} : { readOnly: resident.readOnly }),
-    };
-    if (entry.engine === 'vector') {
-      const pending = space.pending();
-      description.index = { linked: count - Math.min(count, pending), pending };
-      if (entry.auto !== undefined) description.index.chosen = entry.auto;
-      const training = resident.vectors.training();
-      if (training !== undefined) {
-        description.index.training = training;
-        if (training.trainedOn === 0) description.index.linked = 0;
-      }
-    }
-    return description;
+    return describeResident(resident);
   }
 
   async stats(): Promise<Stats> {
@@ -782,8 +636,8 @@ export class DatabaseEngine {
   }
 
   async #shutDown(): Promise<void> {
-    for (const timer of this.#idleTimers.values()) clearTimeout(timer);
-    await this.#catalogWork;
+    this.#checkpoints.stop();
+    await this.#catalog.idle();
     await Promise.allSettled(this.#opening.values());
     await Promise.all(this.#entering);
     await this.#queue.idle();
@@ -814,9 +668,4 @@ function assertWritable({ entry, readOnly }: ResidentSpace): void {
     `Space "${entry.name}" is damaged and can only be read: ${readOnly[0]?.message}; deleteSpace() or clear() makes room for a sound one`,
     { details: { space: entry.name, faults: readOnly.length } },
   );
-}
-
-function publicInfo(entry: CatalogEntry): SpaceInfo {
-  const { id: _id, efConstruction: _ef, seed: _seed, auto: _auto, ...info } = entry;
-  return { ...info, durability: info.durability as Durability };
 }

@@ -6,7 +6,7 @@ import { firstChoice } from '../space/auto-index.ts';
 import { parseIndexType } from '../space/index-types.ts';
 import { parseMetadataFields } from '../space/metadata/fields.ts';
 import { bitsMax, dimensionMax, isOfBits, parseMetric, parsePower } from '../space/metrics.ts';
-import type { NewSpace } from './database-engine.ts';
+import type { NewSpace } from './space-catalog.ts';
 
 const nameLengthMax = 255;
 const keyValueOptions = ['durability'] as const;

@@ -14,7 +14,7 @@ import type {
   VectorEntry,
 } from '../../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
-import type { NewSpace } from '../../engine/database-engine.ts';
+import type { NewSpace } from '../../engine/space-catalog.ts';
 import { postgresKeyCalls, scanKeys } from './postgres-keys.ts';
 import { accessMethodOf, operatorOf, postgresVectorCalls, scanPostgresVectors } from './postgres-vectors.ts';
 import { lost, spaceNotFound, type Upstream, type UpstreamCalls, unsupported } from './upstream.ts';

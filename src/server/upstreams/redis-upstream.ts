@@ -9,7 +9,7 @@ import type { Entry, PutEntry, SpaceDescription, SpaceInfo, UpstreamInfo } from 
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { integerIn } from '../../base/arguments.ts';
 import { ValuePacker } from '../../base/packed-values.ts';
-import type { NewSpace } from '../../engine/database-engine.ts';
+import type { NewSpace } from '../../engine/space-catalog.ts';
 import { increment } from '../../space/conditional.ts';
 import { checkKey, deadlineOf } from '../../space/key-value-space.ts';
 import { toPublicId } from '../../space/vector-ids.ts';

@@ -7,7 +7,7 @@
 import type { SearchHit, SpaceDescription, SpaceInfo, UpstreamInfo, VectorData } from '../../api/database.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../../base/arguments.ts';
-import type { NewSpace } from '../../engine/database-engine.ts';
+import type { NewSpace } from '../../engine/space-catalog.ts';
 import { checkKey } from '../../space/key-value-space.ts';
 import { checkInt, checkInts, toPublicId } from '../../space/vector-ids.ts';
 import { checkPacked, checkVector } from '../../space/vector-input.ts';

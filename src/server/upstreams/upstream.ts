@@ -21,7 +21,7 @@ import type {
   VectorEntry,
 } from '../../api/database.ts';
 import { type ShibuDbError, shibuDbError } from '../../api/errors.ts';
-import type { NewSpace } from '../../engine/database-engine.ts';
+import type { NewSpace } from '../../engine/space-catalog.ts';
 
 /** The calls on a space that are answered in one go. */
 export type DataMethod = Exclude<

@@ -1,0 +1,123 @@
+/** When a space is checkpointed: on demand, when its log is long, and when it is idle; and what must not run beside it. */
+
+import type { Checksum } from '../storage/envelope.ts';
+import { BlockBuffers, checkpointSpace } from './checkpoint.ts';
+import type { EventHub } from './event-hub.ts';
+import { blockBytes, type ResidentSpace } from './resident-space.ts';
+import type { Environment } from './settings.ts';
+
+/** Links are cheap to make again: only many of them are worth a checkpoint of their own. */
+export function isWorthStoring({
+  droppableBytes,
+  unsavedLinks,
+  changes,
+  durability,
+}: ResidentSpace): boolean {
+  return droppableBytes > 2 * blockBytes || unsavedLinks > 1000 || (durability === 'none' && changes > 0);
+}
+
+export interface CheckpointHooks {
+  /** Whether the database is being closed: no timer is started any more. */
+  readonly closing: () => boolean;
+  /** A new manifest of the space counts. */
+  readonly published: (resident: ResidentSpace) => void;
+}
+
+export class Checkpoints {
+  readonly #environment: Environment;
+  readonly #checksum: Checksum;
+  readonly #events: EventHub;
+  readonly #hooks: CheckpointHooks;
+  readonly #buffers: BlockBuffers = new BlockBuffers();
+  /** What publishes or reads manifests of a space, by its number: one at a time. */
+  readonly #running: Map<number, Promise<unknown>> = new Map();
+  readonly #idleTimers: Map<number, ReturnType<typeof setTimeout>> = new Map();
+
+  constructor(environment: Environment, checksum: Checksum, events: EventHub, hooks: CheckpointHooks) {
+    this.#environment = environment;
+    this.#checksum = checksum;
+    this.#events = events;
+    this.#hooks = hooks;
+  }
+
+  isRunning(id: number): boolean {
+    return this.#running.has(id);
+  }
+
+  /** Resolves when none of the space runs. By the time the caller goes on one may have begun: see `exclusively`. */
+  async none(id: number): Promise<void> {
+    while (this.#running.has(id)) await this.#running.get(id)?.catch(() => {});
+  }
+
+  /** Resolves when the one under way, if any, has ended. */
+  async current(id: number): Promise<void> {
+    await this.#running.get(id)?.catch(() => {});
+  }
+
+  /**
+   * Whatever publishes manifests of a space, or must not meet a checkpoint, goes one at a time; the part of `work` before its
+   * first await runs in the turn in which nothing else was seen to run.
+   */
+  async exclusively<Result>(id: number, work: () => Promise<Result>): Promise<Result> {
+    do await this.#running.get(id)?.catch(() => {});
+    while (this.#running.has(id));
+    const running = work().finally(() => this.#running.delete(id));
+    this.#running.set(id, running);
+    return running;
+  }
+
+  /** Stores what changed since the last checkpoint of a space; joins one that has not begun to freeze yet. */
+  async checkpoint(resident: ResidentSpace): Promise<void> {
+    return this.exclusively(resident.entry.id, async () => {
+      if (!resident.broken && resident.readOnly === undefined && !resident.stored) await this.now(resident);
+    });
+  }
+
+  /** Only inside `exclusively`. */
+  async now(resident: ResidentSpace): Promise<void> {
+    // While linking goes on, the graph's blocks change everywhere: they are stored when it is done, or when half of all
+    // links are new, so that a crash never costs more than as much again.
+    const linked = resident.space.count() - resident.space.pending();
+    const withDerived =
+      resident.isNewImage ||
+      resident.indexChanged ||
+      resident.space.pending() === 0 ||
+      resident.unsavedLinks * 2 > linked;
+    const startedMs = this.#environment.now();
+    await checkpointSpace(this.#environment, resident, withDerived, this.#buffers, this.#checksum);
+    this.#hooks.published(resident);
+    this.#events.checkpointed(resident, this.#environment.now() - startedMs);
+  }
+
+  /** One nobody waits for: if it fails, the log still has everything, and the next write tries again. */
+  quietly(resident: ResidentSpace): void {
+    if (!this.#running.has(resident.entry.id)) this.checkpoint(resident).catch(() => {});
+  }
+
+  /** After a write: soon when the log is long, else when nothing more comes for a while. */
+  consider(resident: ResidentSpace): void {
+    if (resident.droppableBytes >= this.#environment.settings.checkpointLogBytes) this.quietly(resident);
+    else this.whenIdle(resident);
+  }
+
+  whenIdle(resident: ResidentSpace): void {
+    const { id } = resident.entry;
+    clearTimeout(this.#idleTimers.get(id));
+    if (this.#hooks.closing() || !this.#environment.settings.backgroundTimers) return;
+    const timer = setTimeout(() => {
+      if (isWorthStoring(resident) && resident.space.pending() === 0) this.quietly(resident);
+    }, this.#environment.settings.checkpointIdleMs);
+    this.#idleTimers.set(id, timer);
+  }
+
+  /** The space leaves memory. */
+  forget(id: number): void {
+    clearTimeout(this.#idleTimers.get(id));
+    this.#idleTimers.delete(id);
+  }
+
+  /** No timer fires any more. */
+  stop(): void {
+    for (const timer of this.#idleTimers.values()) clearTimeout(timer);
+  }
+}
