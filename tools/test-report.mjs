@@ -6,6 +6,8 @@
 import path from 'node:path';
 import { inspect } from 'node:util';
 
+const slowestShown = 12;
+
 export class TestReport {
   #root;
   #passed = 0;
@@ -14,6 +16,8 @@ export class TestReport {
   #failures = [];
   /** Results seen per file and depth, since the last result one level up. @type {Map<string, number[]>} */
   #resultsByDepth = new Map();
+  /** @type {{ file: string, durationMs: number }[]} */
+  #files = [];
   #currentFile = '';
   #startedMs = performance.now();
 
@@ -38,8 +42,21 @@ export class TestReport {
     console.log(`  ✖ ${name}\n${indent(reason, 4)}`);
   }
 
-  /** Prints the failures and the closing line. @returns {number} the exit status */
+  /**
+   * A file ended.
+   * @param {string} file
+   * @param {number} durationMs
+   */
+  addFile(file, durationMs) {
+    this.#files.push({ file, durationMs });
+  }
+
+  /** Prints the slowest files, the failures and the closing line. @returns {number} the exit status */
   finish() {
+    const slowest = this.#files.sort((a, b) => b.durationMs - a.durationMs).slice(0, slowestShown);
+    console.log('\nSlowest files:');
+    for (const { file, durationMs } of slowest)
+      console.log(`  ${formatDuration(durationMs).padStart(8)}  ${file}`);
     if (this.#failures.length > 0) console.log(`\nFailed:\n${this.#failures.join('\n')}`);
     const total = this.#passed + this.#failures.length + this.#skipped;
     console.log(`\n${total} tests in ${((performance.now() - this.#startedMs) / 1000).toFixed(1)} s`);

@@ -2,7 +2,8 @@
 //
 // Sets up what they need (the WASM builds, a Chromium), runs every test/**/*.test.ts under node:test, prints one line
 // a test, the failures again at the end, and as its last line `N passed, N failed, N skipped`.
-// Light files run side by side; heavy ones (a browser, many processes, timing, much memory) one at a time after them.
+// Light files run two at a time; then heavy ones (many processes, much memory) two at a time with more patience; then those
+// that drive a browser or take the time of things, one at a time.
 
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -14,21 +15,13 @@ import { buildWasm } from './build-wasm.mjs';
 import { TestReport } from './test-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
-/** Folders under test/ whose files need a browser; those and a few others have the machine to themselves. */
-const browserFolders = [
-  'bench',
-  'bridge',
-  'browser',
-  'conformance',
-  'crash',
-  'demo',
-  'package',
-  'runtimes',
-  'tabs',
-];
+/** Folders under test/ whose files have the machine to themselves. */
+const loneFolders = ['bench', 'bridge', 'browser', 'conformance', 'demo', 'package', 'runtimes', 'tabs'];
+/** Those whose files take long, beside another one. */
 const heavyFolders = [
-  ...browserFolders,
+  'bundlers',
   'cli',
+  'crash',
   'docs',
   'edge',
   'examples',
@@ -38,6 +31,7 @@ const heavyFolders = [
   'recall',
   'upstreams',
 ];
+const browserFolders = [...loneFolders, 'bundlers', 'docs', 'edge', 'examples'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {
   light: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 2 * 60_000),
@@ -65,23 +59,35 @@ try {
   report.fail('set-up', /** @type {Error} */ (error).message);
 }
 
-const light = files.filter((file) => !isHeavy(file));
+const lone = files.filter((file) => loneFolders.includes(folderOf(file)));
+const heavy = files.filter((file) => heavyFolders.includes(folderOf(file)));
+const light = files.filter((file) => !lone.includes(file) && !heavy.includes(file));
 const lanes = Math.min(2, availableParallelism());
-await Promise.all(Array.from({ length: lanes }, () => runLane(light)));
-for (const file of files.filter(isHeavy)) {
-  for await (const event of runFile(file, fileTimeoutMs.heavy)) report.add(event);
-}
+await runLanes(lanes, light, fileTimeoutMs.light);
+await runLanes(lanes, heavy, fileTimeoutMs.heavy);
+await runLanes(1, lone, fileTimeoutMs.heavy);
 process.exitCode = report.finish();
 
 /**
- * Runs files off the front of `waiting` until none is left. A file's results are printed together.
- * @param {string[]} waiting shared by all lanes
+ * Runs files, `lanes` at a time. With more than one lane a file's results are printed together.
+ * @param {number} lanes
+ * @param {string[]} files
+ * @param {number} timeoutMs
  */
-async function runLane(waiting) {
-  for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-    const events = await Array.fromAsync(runFile(file, fileTimeoutMs.light));
-    for (const event of events) report.add(event);
-  }
+async function runLanes(lanes, files, timeoutMs) {
+  const waiting = [...files];
+  const runLane = async () => {
+    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
+      const startedMs = performance.now();
+      const kept = [];
+      for await (const event of runFile(file, timeoutMs))
+        if (lanes === 1) report.add(event);
+        else kept.push(event);
+      for (const event of kept) report.add(event);
+      report.addFile(file, performance.now() - startedMs);
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, runLane));
 }
 
 /**
@@ -99,12 +105,15 @@ function runFile(file, timeoutMs) {
   });
 }
 
-/** @param {string} file */
-function isHeavy(file) {
-  return heavyFolders.includes(file.split(path.sep)[1] ?? '');
+/**
+ * The folder under test/ a file is in.
+ * @param {string} file
+ */
+function folderOf(file) {
+  return file.split(path.sep)[1] ?? '';
 }
 
 /** @param {string} file */
 function needsBrowser(file) {
-  return browserFolders.includes(file.split(path.sep)[1] ?? '');
+  return browserFolders.includes(folderOf(file));
 }

@@ -31,7 +31,7 @@ test('a second open in the same process is another session of the same database'
   const alias = `${folder.path}-alias`;
   await symlink(folder.path, alias);
   const build = 'simd128';
-  const [first, second] = await Promise.all([open(folder.path, { build }), open(alias)]);
+  const [first, second] = await Promise.all([open(folder.path, { build }), open(alias, { build })]);
   assert.equal((await locksIn(folder.path)).length, 1);
   await first.createSpace('kv', 'key-value');
   await first.useSpace('kv');
