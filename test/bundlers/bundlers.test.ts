@@ -20,22 +20,14 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
+import { missingPackage } from '../support/npm-install.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const require = createRequire(path.join(import.meta.dirname, 'package.json'));
 const project = mkdtempSync(path.join(tmpdir(), 'shibumi-bundlers-'));
 const executablePath = findBrowser();
-const missing = executablePath === undefined ? howToInstall : install();
-const options = missing === undefined ? {} : { skip: missing };
-
-/** Why the bundlers are not there. */
-function install(): string | undefined {
-  if (existsSync(path.join(import.meta.dirname, 'node_modules/webpack'))) return undefined;
-  const args = ['install', '--no-audit', '--no-fund', '--no-package-lock'];
-  const installing = spawnSync('npm', args, { cwd: import.meta.dirname, encoding: 'utf8', timeout: 120_000 });
-  if (installing.status === 0) return undefined;
-  return `npm could not install the bundlers: ${installing.error?.message ?? installing.stderr.trim().split('\n').at(-1)}`;
-}
+const missing = executablePath === undefined ? howToInstall : missingPackage(import.meta.dirname, 'webpack');
+const options = { skip: missing };
 
 const page = `
   import { open } from 'shibumi';
@@ -54,7 +46,7 @@ const page = `
 const expected = { colour: 'green', hit: { id: 1, distance: 1 }, storage: 'indexeddb' };
 
 before(() => {
-  if (missing !== undefined) return;
+  if (missing !== false) return;
   const installed = path.join(project, 'node_modules/shibumi');
   mkdirSync(installed, { recursive: true });
   const report = run('npm', ['pack', '--json', '--pack-destination', project], root);

@@ -46,6 +46,19 @@ test('ShibuDB: single calls on keys and vectors; all else is refused', async (t)
     (await v.rangeSearch([0, 0], 2)).map(({ id }) => id),
     [1, 2],
   );
+  const batch = await v.searchTopKBatch(Float32Array.of(0, 0, 5, 5), 2);
+  assert.deepEqual(
+    batch.map((hits) => hits.map(({ id }) => id)),
+    [
+      [1, 2],
+      [2n ** 62n, 3],
+    ],
+  );
+  // Ties: of 1 and 4 from (0, 0), a page ends between them.
+  await v.insertVector(4, [0, 0]);
+  const pages: unknown[] = [];
+  for await (const page of v.rangeSearchPages([0, 0], 1000, { pageSize: 1 })) pages.push(page[0]?.id);
+  assert.deepEqual(pages, [1, 4, 2, 3, 2n ** 62n]);
   await assert.rejects(v.insertVector(1, [1, 2, 3]), { code: 'INVALID_ARGUMENT' });
   await refused(v.getVector(1), 'shibudb', 'getVector');
   await refused(

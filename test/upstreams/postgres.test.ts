@@ -7,27 +7,13 @@ import { chownSync, existsSync, globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { PGlite } from '@electric-sql/pglite';
-import { vector } from '@electric-sql/pglite-pgvector';
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import type { Database, Where } from '../../src/api/database.ts';
 import { missing } from '../support/debian.ts';
 import { Random } from '../support/random.ts';
 import { bridged, checkKeyValue, checkScans, refused } from './bridged.ts';
+import { noPglite, startPglite } from './pglite.ts';
 
 const timeout = 110_000;
-
-async function pglite(t: TestContext): Promise<string> {
-  const db = await PGlite.create({ extensions: { vector } });
-  const server = new PGLiteSocketServer({ db, port: 0, host: '127.0.0.1' });
-  await server.start();
-  t.after(async () => {
-    await server.stop();
-    await db.close();
-  });
-  const [host, port] = server.getServerConn().split(':');
-  return `postgres://postgres:postgres@${host}:${port}/postgres?pool_max=1&sslmode=disable`;
-}
 
 /** The distances that the engine gives for the same vectors: what pgvector's must be turned into. */
 async function checkLikeEngine(
@@ -66,8 +52,11 @@ async function checkLikeEngine(
   assert.equal((await db.searchTopK(query, 250, { space: name })).length, 250);
 }
 
-test('pgvector: distances, ranges, ids and vectors are the contract’s', { timeout }, async (t) => {
-  const { db } = await bridged(t, await pglite(t));
+test('pgvector: distances, ranges, ids and vectors are the contract’s', {
+  skip: noPglite,
+  timeout,
+}, async (t) => {
+  const { db } = await bridged(t, (await startPglite(t)).url);
   for (const metric of ['L2', 'InnerProduct', 'Cosine', 'L1'] as const)
     await checkLikeEngine(db, metric, 'Flat');
   await checkLikeEngine(db, 'L2', 'HNSW16');
@@ -204,8 +193,11 @@ test('a real server: strict key-value spaces, atomic calls, and what it lacks', 
   await assert.rejects(kv.get('a'), { code: 'SPACE_NOT_FOUND' });
 });
 
-test('pgvector: metadata, and where as SQL, answer as the engine does', { timeout }, async (t) => {
-  const { db } = await bridged(t, await pglite(t));
+test('pgvector: metadata, and where as SQL, answer as the engine does', {
+  skip: noPglite,
+  timeout,
+}, async (t) => {
+  const { db } = await bridged(t, (await startPglite(t)).url);
   const metadataFields = [
     { name: 'category', type: 'string' },
     { name: 'it\'s "odd" -- name', type: 'int' },

@@ -15,8 +15,9 @@ import type {
 } from '../../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
 import type { NewSpace } from '../../engine/space-catalog.ts';
+import { accessMethodOf, operatorOf } from './postgres-index.ts';
 import { postgresKeyCalls, scanKeys } from './postgres-keys.ts';
-import { accessMethodOf, operatorOf, postgresVectorCalls, scanPostgresVectors } from './postgres-vectors.ts';
+import { postgresVectorCalls, scanPostgresVectors } from './postgres-vectors.ts';
 import { lost, spaceNotFound, type Upstream, type UpstreamCalls, unsupported } from './upstream.ts';
 
 const poolMax = 10;

@@ -1,103 +1,20 @@
-/**
- * The calls on vector spaces in Postgres. Distances are the contract's: pgvector's `<->` is squared, its `<#>` is negated. An
- * index answers approximately, and scans on (`hnsw.iterative_scan`) until k results are there; range searches are exact.
- */
+/** The calls on vector spaces in Postgres, but for the searches. */
 
-import type { ArgumentsOf, CallContext, HitArguments, VectorScanArguments } from '../../api/calls.ts';
-import type {
-  Metadata,
-  SearchHit,
-  SpaceInfo,
-  VectorData,
-  VectorEntry,
-  VectorId,
-} from '../../api/database.ts';
+import type { ArgumentsOf, CallContext, VectorScanArguments } from '../../api/calls.ts';
+import type { Metadata, SpaceInfo, VectorData, VectorEntry } from '../../api/database.ts';
 import { integerIn, invalid, shown } from '../../base/arguments.ts';
 import { ByteWriter } from '../../space/metadata/byte-writer.ts';
 import { writeRecord } from '../../space/metadata/record.ts';
-import { checkId, checkInts, checkStrings, toPublicId } from '../../space/vector-ids.ts';
+import { checkId, checkInts, checkStrings } from '../../space/vector-ids.ts';
 import { checkPacked, checkVector } from '../../space/vector-input.ts';
-import { kMax } from '../../space/vector-space.ts';
-import type { Rows, Sql, Table } from './postgres-upstream.ts';
+import { andWhere, idOf, kindOf, type Row, textOf, vectorOf } from './postgres-rows.ts';
+import { rangeSearch, searchTopK, searchTopKBatch } from './postgres-search.ts';
+import type { Sql, Table } from './postgres-upstream.ts';
 import { whereSql } from './postgres-where.ts';
 import { type UpstreamCalls, unsupported } from './upstream.ts';
 
 const pageVectors = 256;
 const chunkVectors = 1000;
-const indexedDimensionMax = 2000;
-/** pgvector's own bound. */
-const efSearchMax = 1000;
-const probesMax = 32_768;
-
-interface Operator {
-  readonly sql: string;
-  readonly operators: string;
-  readonly toContract: (distance: number) => number;
-  /** A radius of the contract as pgvector's distance. */
-  readonly fromContract: (radius: number) => number;
-}
-
-const same = (x: number): number => x;
-const operators: { readonly [Metric in NonNullable<SpaceInfo['metric']>]?: Operator } = {
-  L2: {
-    sql: '<->',
-    operators: 'vector_l2_ops',
-    toContract: (x) => x * x,
-    fromContract: (x) => (x < 0 ? -1 : Math.sqrt(x)),
-  },
-  InnerProduct: { sql: '<#>', operators: 'vector_ip_ops', toContract: (x) => -x, fromContract: (x) => -x },
-  Cosine: { sql: '<=>', operators: 'vector_cosine_ops', toContract: same, fromContract: same },
-  L1: { sql: '<+>', operators: 'vector_l1_ops', toContract: same, fromContract: same },
-};
-
-export function operatorOf({ metric = 'L2' }: SpaceInfo): Operator {
-  const operator = operators[metric];
-  if (operator !== undefined) return operator;
-  throw unsupported(
-    'postgres',
-    'createSpace',
-    `metric ${metric}; it has ${Object.keys(operators).join(', ')}`,
-  );
-}
-
-/** What makes the index. Nothing: there is none. */
-export function accessMethodOf(info: SpaceInfo, efConstruction: number): string | undefined {
-  const { dimension = 0 } = info;
-  const indexType: string = info.indexType ?? 'Flat';
-  if (indexType === 'Flat') return undefined;
-  const { operators: family } = operatorOf(info);
-  if (dimension > indexedDimensionMax)
-    throw unsupported(
-      'postgres',
-      'createSpace',
-      `an index over ${dimension} dimensions, at most ${indexedDimensionMax}`,
-    );
-  const M = /^HNSW(\d+)(,Flat)?$/.exec(indexType)?.[1];
-  if (M !== undefined) {
-    if (Number(M) > 100) throw unsupported('postgres', 'createSpace', `HNSW with M ${M}, at most 100`);
-    const ef = Math.min(1000, Math.max(efConstruction, Number(M) * 2));
-    return `USING hnsw (embedding ${family}) WITH (m = ${Number(M)}, ef_construction = ${ef})`;
-  }
-  const lists = /^IVF(\d+),Flat$/.exec(indexType)?.[1];
-  if (lists !== undefined && info.metric !== 'L1')
-    return `USING ivfflat (embedding ${family}) WITH (lists = ${Number(lists)})`;
-  throw unsupported('postgres', 'createSpace', `index type ${indexType}; it has Flat, HNSW and IVF,Flat`);
-}
-
-interface Row {
-  readonly id: string;
-  readonly distance?: number;
-  readonly embedding?: string;
-  readonly metadata?: Metadata | null;
-}
-
-const kindOf = ({
-  dimension = 0,
-  metric = 'L2',
-}: SpaceInfo): { dimension: number; metric: typeof metric } => ({ dimension, metric });
-const idOf = ({ ids }: SpaceInfo, { id }: Row): VectorId => (ids === 'string' ? id : toPublicId(BigInt(id)));
-const textOf = (vector: ArrayLike<number>): string => `[${Array.from(vector).join(',')}]`;
-const vectorOf = (text: string): Float32Array => Float32Array.from(JSON.parse(text) as number[]);
 
 function idText(id: unknown, { ids = 'int' }: SpaceInfo): string {
   return noZero(String(checkId(id, ids)));
@@ -125,11 +42,6 @@ function exactInteger(_: string, value: unknown): unknown {
   if (typeof value !== 'bigint') return value;
   if (Number.isSafeInteger(Number(value))) return Number(value);
   throw unsupported('postgres', 'insertVector', `the integer ${value} in metadata, beyond 2^53`);
-}
-
-/** AND and the condition, if there is one. */
-function andWhere(where: unknown, { metadataFields = [] }: SpaceInfo, values: unknown[]): string {
-  return where === undefined ? '' : `AND ${whereSql(where, metadataFields, values)}`;
 }
 
 export function postgresVectorCalls(sql: Sql): UpstreamCalls {
@@ -207,6 +119,8 @@ export function postgresVectorCalls(sql: Sql): UpstreamCalls {
       return Number(found?.count ?? 0);
     },
     searchTopK: async (args, space) => searchTopK(sql, await tableOf(space, 'searchTopK'), args),
+    searchTopKBatch: async (args, space, context) =>
+      searchTopKBatch(sql, await tableOf(space, 'searchTopKBatch'), args, context),
     rangeSearch: async (args, space) => rangeSearch(sql, await tableOf(space, 'rangeSearch'), args),
     // An index is complete with every write.
     waitForIndex: async (_, space) => {
@@ -254,84 +168,6 @@ async function insertAll(
     );
     onProgress?.({ done: until, total: checked.length });
   }
-}
-
-async function searchTopK(
-  sql: Sql,
-  { info, table }: Table,
-  { query, k, efSearch, ...wanted }: ArgumentsOf<'searchTopK'>,
-): Promise<SearchHit<VectorData>[]> {
-  const vector = textOf(checkVector(query, kindOf(info), 'query'));
-  integerIn(k, 1, kMax, 'k');
-  const ef = Math.min(
-    efSearchMax,
-    efSearch === undefined ? Math.max(64, k) : integerIn(efSearch, 1, kMax, 'efSearch'),
-  );
-  const { sql: operator } = operatorOf(info);
-  const values: unknown[] = [vector, k];
-  const condition = andWhere(wanted.where, info, values);
-  const rows = await sql.transaction(async (run) => {
-    await setSearch(run, info.indexType ?? 'Flat', ef);
-    return run<Row>(
-      `SELECT id::text, embedding ${operator} $1 AS distance ${columnsOf(wanted)}
-       FROM ${table} WHERE true ${condition} ORDER BY embedding ${operator} $1 LIMIT $2`,
-      values,
-    );
-  }, false);
-  return hitsOf(info, rows);
-}
-
-async function setSearch(run: Rows, indexType: string, ef: number): Promise<void> {
-  if (indexType.startsWith('HNSW')) {
-    await run(`SET LOCAL hnsw.ef_search = ${ef}`);
-    // Else no more than ef results come back.
-    await run('SET LOCAL hnsw.iterative_scan = strict_order');
-  } else if (indexType.startsWith('IVF')) {
-    await run(`SET LOCAL ivfflat.probes = ${Math.min(probesMax, Math.max(1, Math.ceil(ef / 16)))}`);
-    await run('SET LOCAL ivfflat.iterative_scan = relaxed_order');
-  }
-}
-
-async function rangeSearch(
-  sql: Sql,
-  { info, table }: Table,
-  { query, radius, limit, ...wanted }: ArgumentsOf<'rangeSearch'>,
-): Promise<SearchHit<VectorData>[]> {
-  const vector = textOf(checkVector(query, kindOf(info), 'query'));
-  if (typeof radius !== 'number' || Number.isNaN(radius))
-    throw invalid(`Got ${shown(radius)} for radius, expected a number`);
-  const most = integerIn(limit ?? 10_000, 1, kMax, 'limit');
-  const { sql: operator, fromContract } = operatorOf(info);
-  const values: unknown[] = [vector, fromContract(radius), most];
-  const condition = andWhere(wanted.where, info, values);
-  const rows = await sql.transaction(async (run) => {
-    // An index would find only some of them.
-    await run('SET LOCAL enable_indexscan = off');
-    return run<Row>(
-      `SELECT id::text, embedding ${operator} $1 AS distance ${columnsOf(wanted)}
-       FROM ${table} WHERE embedding ${operator} $1 < $2 ${condition} ORDER BY distance LIMIT $3`,
-      values,
-    );
-  }, false);
-  return hitsOf(info, rows);
-}
-
-function columnsOf({ includeVectors, includeMetadata }: HitArguments): string {
-  return `${includeVectors ? ', embedding::text' : ''}${includeMetadata ? ', metadata' : ''}`;
-}
-
-/** Best first, ties by id. */
-function hitsOf(info: SpaceInfo, rows: readonly Row[]): SearchHit<VectorData>[] {
-  const { toContract } = operatorOf(info);
-  const sign = info.metric === 'InnerProduct' ? -1 : 1;
-  return rows
-    .map((row) => ({
-      id: idOf(info, row),
-      distance: toContract(row.distance ?? 0),
-      ...(row.embedding === undefined ? {} : { vector: vectorOf(row.embedding) }),
-      ...(row.metadata === undefined ? {} : { metadata: row.metadata ?? {} }),
-    }))
-    .sort((a, b) => sign * (a.distance - b.distance) || (a.id < b.id ? -1 : 1));
 }
 
 export async function* scanPostgresVectors(

@@ -4,16 +4,24 @@
  * given back at all.
  */
 
-import type { SearchHit, SpaceDescription, SpaceInfo, UpstreamInfo, VectorData } from '../../api/database.ts';
+import type {
+  SearchHit,
+  SpaceDescription,
+  SpaceInfo,
+  UpstreamInfo,
+  VectorData,
+  VectorId,
+} from '../../api/database.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../../base/arguments.ts';
 import type { NewSpace } from '../../engine/space-catalog.ts';
 import { checkKey } from '../../space/key-value-space.ts';
 import { checkInt, checkInts, toPublicId } from '../../space/vector-ids.ts';
-import { checkPacked, checkVector } from '../../space/vector-input.ts';
+import { checkPacked, checkQueries, checkVector } from '../../space/vector-input.ts';
 import { kMax } from '../../space/vector-space.ts';
 import { entriesOf } from './entries.ts';
 import { AnswerLost, LineClient } from './line-client.ts';
+import { packHits } from './packed-hits.ts';
 import {
   lost,
   refuseMetadata,
@@ -231,7 +239,25 @@ export class ShibuDbUpstream implements Upstream {
           dimension: integerIn(k, 1, kMax, 'k'),
         });
       },
-      rangeSearch: async ({ query, radius, limit, includeVectors, where, includeMetadata }, space) => {
+      searchTopKBatch: async ({ queries, k, includeVectors, where, includeMetadata }, space, context) => {
+        refuseMetadata(name, 'searchTopKBatch', { where, includeMetadata });
+        if (includeVectors)
+          throw unsupported(name, 'searchTopKBatch', 'includeVectors; it gives six decimals of them');
+        const kind = await this.#dimensionOf(space, 'searchTopKBatch');
+        const packed = checkQueries(queries, kind);
+        integerIn(k, 1, kMax, 'k');
+        const total = packed.length / kind.dimension;
+        let done = 0;
+        // Its connections share them.
+        const searchOne = async (_: unknown, row: number): Promise<SearchHit<VectorData>[]> => {
+          const value = textOf(packed.subarray(row * kind.dimension, (row + 1) * kind.dimension));
+          const hits = await search({ type: 'SEARCH_TOPK', space, value, dimension: k });
+          context.onProgress?.({ done: ++done, total });
+          return hits;
+        };
+        return packHits(await Promise.all(Array.from({ length: total }, searchOne)), {});
+      },
+      rangeSearch: async ({ query, radius, limit, after, includeVectors, where, includeMetadata }, space) => {
         refuseMetadata(name, 'rangeSearch', { where, includeMetadata });
         if (includeVectors)
           throw unsupported(name, 'rangeSearch', 'includeVectors; it gives six decimals of them');
@@ -248,8 +274,11 @@ export class ShibuDbUpstream implements Upstream {
         const vector = checkVector(query, await this.#dimensionOf(space, 'rangeSearch'), 'query');
         const hits = await search({ type: 'RANGE_SEARCH', space, value: textOf(vector), radius });
         // Of InnerProduct it gives the worst first.
-        if (metric === 'InnerProduct') hits.sort((a, b) => b.distance - a.distance);
-        return hits.slice(0, integerIn(limit ?? 10_000, 1, kMax, 'limit'));
+        if (metric === 'InnerProduct') hits.sort((a, b) => b.distance - a.distance || (a.id < b.id ? -1 : 1));
+        // It gives all of them at once: a page is cut out of them.
+        const from = after === undefined ? 0 : hits.findIndex((hit) => isBehind(hit, after, metric));
+        if (from < 0) return [];
+        return hits.slice(from, from + integerIn(limit ?? 10_000, 1, kMax, 'limit'));
       },
     };
   }
@@ -296,6 +325,16 @@ function told(message: string, space: string): ShibuDbError {
   if (/denied|admin/.test(message))
     return shibuDbError('PERMISSION_DENIED', `The upstream shibudb: ${message}`);
   return shibuDbError('INVALID_ARGUMENT', `The upstream shibudb refused it: ${message}`);
+}
+
+/** Whether a hit comes later than another one, of which only its place is known. */
+function isBehind(
+  { id, distance }: SearchHit<VectorData>,
+  after: { readonly id: VectorId; readonly distance: number },
+  metric: SpaceInfo['metric'],
+): boolean {
+  if (distance === after.distance) return id > after.id;
+  return metric === 'InnerProduct' ? distance < after.distance : distance > after.distance;
 }
 
 function textOf(vector: ArrayLike<number>): string {
