@@ -3,7 +3,15 @@
 import { formatOf, type TextFile } from '../text/files.ts';
 
 const texts: Record<string, () => Promise<string>> = import.meta.glob<string>(
-  ['../../README.md', '../../ARCHITECTURE.md', '../../CHANGELOG.md', '../../docs/*.md', '../sample/*.md'],
+  [
+    '../../README.md',
+    '../../ARCHITECTURE.md',
+    '../../CHANGELOG.md',
+    '../../docs/*.md',
+    // A generated list of declarations: nothing to read, and it would be near every question.
+    '!../../docs/api.md',
+    '../sample/*.md',
+  ],
   { query: '?raw', import: 'default' },
 );
 
