@@ -34,13 +34,13 @@ export function formatTable(rows: readonly Row[]): string {
   return [columns, ...cells].map(format).join('\n');
 }
 
-function formatParams(params: Params): string {
+export function formatParams(params: Params): string {
   return Object.entries(params)
     .map(([name, value]) => `${name}=${value}`)
     .join(' ');
 }
 
-function formatValue(value: number): string {
+export function formatValue(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toString();
   return value
     .toPrecision(4)
@@ -48,25 +48,33 @@ function formatValue(value: number): string {
     .replace(/\.$/, '');
 }
 
+/** A latency of one caller is the speed turned over; points of a sweep have no counterpart. */
+const uncompared = ['recall', 'qps', 'p50Ms', 'p99Ms'];
+
 /**
- * Shibumi against each peer: where both have the same metric of the same scenario, ours over theirs. Of several ways
- * to call Shibumi each has its own line; a factor above 1 is a win, whichever direction the metric has.
+ * The peers that did the same work as one of Shibumi's rows, and how it compares: a factor above 1 is a win, whichever
+ * direction the metric has.
  */
+export function peersOf(ours: Row, rows: readonly Row[]): { peer: Row; factor: number }[] {
+  if (uncompared.includes(ours.metric)) return [];
+  return rows
+    .filter((row) => row.subject !== 'shibumi' && sameWork(ours, row))
+    .map((peer) => ({
+      peer,
+      factor: ours.better === 'higher' ? ours.value / peer.value : peer.value / ours.value,
+    }));
+}
+
+/** A line for each of Shibumi's rows and each peer of it. Of several ways to call Shibumi each has its own line. */
 export function compareSubjects(rows: readonly Row[]): string[] {
-  // A latency of one caller is the speed turned over; points of a sweep have no counterpart.
-  const left = ['recall', 'qps', 'p50Ms', 'p99Ms'];
-  const compared = rows.filter(({ metric }) => !left.includes(metric));
-  const lines: string[] = [];
-  for (const peer of compared.filter(({ subject }) => subject !== 'shibumi')) {
-    for (const ours of compared.filter((row) => row.subject === 'shibumi' && sameWork(row, peer))) {
-      const factor = ours.better === 'higher' ? ours.value / peer.value : peer.value / ours.value;
-      const { suite, scenario, runtime, data, metric } = ours;
-      lines.push(
-        `${suite} ${scenario} ${runtime} ${data} ${metric}: ${factor.toFixed(2)}x ${peer.subject} (${formatParams(ours.params)})`,
-      );
-    }
-  }
-  return lines;
+  return rows
+    .filter(({ subject }) => subject === 'shibumi')
+    .flatMap((ours) =>
+      peersOf(ours, rows).map(({ peer, factor }) => {
+        const { suite, scenario, runtime, data, metric, params } = ours;
+        return `${suite} ${scenario} ${runtime} ${data} ${metric}: ${factor.toFixed(2)}x ${peer.subject} (${formatParams(params)})`;
+      }),
+    );
 }
 
 function sameWork(a: Row, b: Row): boolean {
