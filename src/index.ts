@@ -3,8 +3,9 @@
  * safe under server-side rendering. `open` spawns the worker that does the work.
  */
 
-import type { Database } from './api/database.ts';
+import type { Database, Encryption } from './api/database.ts';
 import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
+import { checkEncryption } from './base/encryption-secret.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
 import type { Transport } from './client/transport.ts';
 import type { WorkerOpenOptions } from './rpc/messages.ts';
@@ -64,13 +65,19 @@ export interface OpenOptions extends ClientOptions {
    * anything asks nothing. Chromium decides by itself, Firefox asks the user. `stats()` says what it is. Default true.
    */
   persist?: boolean;
+  /**
+   * Encrypts everything that is stored (docs/encryption.md): a database is made encrypted or is not, and every page that opens it
+   * gives the same. Needs a secure context. Default: nothing is encrypted.
+   */
+  encryption?: Encryption;
 }
 
 /**
  * Opens a database, creating it if there is none.
  *
  * @throws LOCKED when another page keeps it, STORAGE_UNAVAILABLE without IndexedDB, UNSUPPORTED without WASM SIMD,
- *   CORRUPTION, VERSION_MISMATCH, DATA_LOST when the browser dropped what it held
+ *   CORRUPTION, VERSION_MISMATCH, DATA_LOST when the browser dropped what it held; INVALID_CREDENTIALS (an AuthenticationError)
+ *   for a wrong password or key, ENCRYPTED, NOT_ENCRYPTED
  */
 export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
   checkName(name);
@@ -98,6 +105,7 @@ async function connect(
     admin: _admin,
     log: _log,
     persist: _persist,
+    encryption,
     ...rest
   }: OpenOptions,
 ): Promise<Transport> {
@@ -107,6 +115,7 @@ async function connect(
   const workerOptions: WorkerOpenOptions = {
     ...rest,
     ...(core === undefined ? {} : { wasm: core instanceof URL ? core.href : core }),
+    ...(encryption === undefined ? {} : { encryption: checkEncryption(encryption) }),
   };
   if (rest.storage === 'memory') return openPrivately(name, workerOptions, workers.first);
   const options = {
@@ -154,6 +163,7 @@ const optionNames = [
   'broker',
   'onCorruption',
   'persist',
+  'encryption',
   'admin',
   'log',
 ];

@@ -3,7 +3,7 @@
  * data. Large bulk work (a search over many vectors, linking) takes its time on this thread, in slices where it can.
  */
 
-import type { Database } from './api/database.ts';
+import type { Database, Encryption } from './api/database.ts';
 import { integerIn, invalid, shown } from './base/arguments.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
 import { DirectTransport } from './local/direct-transport.ts';
@@ -43,6 +43,11 @@ export interface OpenOptions extends ClientOptions {
    * Default `fail`.
    */
   onCorruption?: 'fail' | 'salvage';
+  /**
+   * Encrypts everything that is stored (docs/encryption.md): a database is made encrypted or is not, and the same is given
+   * whenever it is opened. Whoever opens it a second time in the process gives it too. Default: nothing is encrypted.
+   */
+  encryption?: Encryption;
 }
 
 /**
@@ -51,7 +56,8 @@ export interface OpenOptions extends ClientOptions {
  * one is there for all, and what `useSpace` and `authenticate` say is each one's own.
  *
  * @throws LOCKED while it is open in another process or thread (`details.pid` says in which), STORAGE_UNAVAILABLE when the
- *   folder cannot be used, CORRUPTION, VERSION_MISMATCH, UNSUPPORTED without WASM SIMD
+ *   folder cannot be used, CORRUPTION, VERSION_MISMATCH, UNSUPPORTED without WASM SIMD; INVALID_CREDENTIALS (an
+ *   AuthenticationError) for a wrong password or key, ENCRYPTED, NOT_ENCRYPTED
  */
 export async function open(path: string, options: OpenOptions = {}): Promise<Database> {
   checkPath(path);

@@ -9,10 +9,12 @@ import { shibuDbError } from './api/errors.ts';
 import { DatabaseEngine } from './engine/database-engine.ts';
 import { Session } from './engine/session.ts';
 import { defaultSettings } from './engine/settings.ts';
+import { portableScrypt } from './engine/users/credentials.ts';
 import { type BuildName, type Core, compileCore, supportedBuild } from './kernel/module.ts';
 import type { Message, Reply, WorkerEndpoint, WorkerOpenOptions } from './rpc/messages.ts';
 import { SessionHost } from './rpc/session-host.ts';
 import type { StorageBackend } from './storage/backend.ts';
+import { parseKeyRecord, type UnlockedKey, unlockKey } from './storage/encryption/key-record.ts';
 import { deleteIndexedDb, IndexedDbBackend } from './storage/indexeddb-backend.ts';
 import { MemoryBackend } from './storage/memory-backend.ts';
 import type { Ending, KnownDatabase, TabOptions } from './tabs/messages.ts';
@@ -77,6 +79,11 @@ class StoredDatabase implements OwnableDatabase {
     });
   }
 
+  async unlock({ encryption }: TabOptions, keyRecord: string): Promise<UnlockedKey> {
+    if (encryption === undefined) throw new Error('a page without a key asks for nothing to be unlocked');
+    return unlockKey(parseKeyRecord(keyRecord), encryption, portableScrypt);
+  }
+
   async open(
     name: string,
     options: TabOptions,
@@ -107,7 +114,7 @@ function openEngine(
   name: string,
   core: Core,
   backend: StorageBackend,
-  { onCorruption = 'fail' }: WorkerOpenOptions,
+  { onCorruption = 'fail', encryption }: WorkerOpenOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
@@ -116,6 +123,7 @@ function openEngine(
     now: () => performance.now(),
     settings: defaultSettings,
     onCorruption,
+    encryption,
   });
 }
 

@@ -23,6 +23,8 @@ import type {
   VectorSpaceOptions,
   VerifyReport,
 } from './database.ts';
+import type { Encryption } from './encryption.ts';
+import { shibuDbError } from './errors.ts';
 import type { LogLevel } from './events.ts';
 import type { Metadata, Where } from './metadata.ts';
 import type { FirstAdmin, NewUser, Permissions, Role, User } from './users.ts';
@@ -195,6 +197,7 @@ export interface Calls {
     { listener: number; log?: LogLevel },
     readonly { readonly type: string; readonly detail: unknown }[],
   ];
+  changeEncryption: [{ current: Encryption; next: Encryption }, undefined];
   checkpoint: [Record<never, never>, undefined];
   stats: [Record<never, never>, Stats];
   verify: [{ deep?: boolean }, VerifyReport];
@@ -223,6 +226,18 @@ export const callsThatReportPrefix: ReadonlySet<Method> = new Set<Method>(['inse
 
 /** Calls that stand open until something happens. Nobody waits for them, so nothing is kept or held up for their sake. */
 export const standingCalls: ReadonlySet<Method> = new Set<Method>(['nextEvents']);
+
+/** Calls that only whoever opened the database itself may make: a server's clients could shut it out of its own data. */
+const callsNotOverNetwork: ReadonlySet<string> = new Set<Method>(['changeEncryption']);
+
+/** @throws UNSUPPORTED for a call that a server does not make for its clients */
+export function assertOverNetwork(method: string): void {
+  if (!callsNotOverNetwork.has(method)) return;
+  throw shibuDbError(
+    'UNSUPPORTED',
+    `${method} can only be called where the database itself is open, not over a connection`,
+  );
+}
 
 /**
  * The calls that change nothing: whoever loses its owner in the middle of one may send it again to the next owner. Any other

@@ -5,10 +5,12 @@
  * never an error; bad input rejects with a `QueryError` and leaves the data as it was.
  */
 
+import type { EncryptionCalls } from './encryption.ts';
 import type { EventCalls } from './events.ts';
 import type { Metadata, MetadataField, Where, WhereOptions } from './metadata.ts';
 import type { UserCalls } from './users.ts';
 
+export type * from './encryption.ts';
 export type * from './events.ts';
 export type * from './metadata.ts';
 export type * from './users.ts';
@@ -387,6 +389,8 @@ export interface Stats {
   build: 'simd128' | 'relaxed';
   /** Where the data is kept. */
   storage: 'indexeddb' | 'memory' | 'files' | 'durable-object';
+  /** Whether what is stored is encrypted; absent where that is not known. */
+  encrypted?: boolean;
   /** Spaces whose data is in memory now. */
   residentSpaces: number;
   memoryBytes: number;
@@ -529,7 +533,7 @@ export interface SpaceCalls {
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
 }
 
-export interface Database extends SpaceCalls, UserCalls, EventCalls, AsyncDisposable {
+export interface Database extends SpaceCalls, UserCalls, EventCalls, EncryptionCalls, AsyncDisposable {
   /** @throws SPACE_EXISTS, INVALID_ARGUMENT */
   createSpace(name: string, engine: 'key-value', options?: KeyValueSpaceOptions & CallOptions): Promise<void>;
   createSpace(name: string, engine: 'vector', options: VectorSpaceOptions & CallOptions): Promise<void>;

@@ -16,6 +16,7 @@ import type {
   Database,
   DatabaseEvent,
   DatabaseEventType,
+  Encryption,
   EngineKind,
   Entry,
   ExportOptions,
@@ -471,6 +472,10 @@ export class DatabaseClient extends SpaceClient implements Database {
   /** What `open` does with its option `admin`. Resolves with whether there was no user before. */
   createFirstAdmin({ username, password }: FirstAdmin): Promise<boolean> {
     return this.caller.call('createFirstAdmin', { username, password });
+  }
+
+  changeEncryption(current: Encryption, next: Encryption, options?: CallOptions): Promise<void> {
+    return this.caller.call('changeEncryption', { current, next }, options);
   }
 
   checkpoint(options?: CallOptions): Promise<void> {

@@ -9,7 +9,7 @@
 
 import { scrypt } from '@noble/hashes/scrypt.js';
 import { shibuDbError } from '../api/errors.ts';
-import type { PasswordCost, Scrypt } from '../engine/users/credentials.ts';
+import type { PasswordCost, Scrypt } from '../base/password.ts';
 
 /** 8 MiB, about 0.3 s of CPU time. Free plans, with 10 ms a request, cannot afford any password hash worth the name. */
 export const edgePasswordCost: PasswordCost = { N: 2 ** 13, r: 8, p: 10 };

@@ -84,6 +84,7 @@ const rights: RightsTable = {
   waitForIndex: 'read',
   // What is told is what whoever is signed in at that moment may see.
   nextEvents: 'anyone',
+  changeEncryption: 'admin',
   checkpoint: 'admin',
   stats: 'user',
   verify: 'admin',

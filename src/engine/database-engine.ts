@@ -10,6 +10,7 @@
 
 import type { CallContext } from '../api/calls.ts';
 import type { SpaceDescription, SpaceInfo, SpaceReport, Stats, VerifyReport } from '../api/database.ts';
+import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
@@ -23,9 +24,11 @@ import {
   type CatalogEntry,
   catalogFaults,
   emptyCatalog,
+  encodeCatalog,
   indexTypeOf,
   soundCatalog,
 } from '../storage/catalog.ts';
+import type { EncryptedBackend } from '../storage/encryption/encrypted-backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { Checkpoints, isWorthStoring } from './checkpoints.ts';
 import { CommitQueue, type Compose, type PreparedWrite } from './commit-queue.ts';
@@ -35,6 +38,7 @@ import { describeResident, publicInfo } from './describe.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
 import { LargeValues } from './large-values.ts';
+import { admit, encryptedBackend } from './open-encrypted.ts';
 import { dropOrphans, openResidentSpace } from './open-space.ts';
 import { changeIndex, type IndexChange, withIndex } from './reindex.ts';
 import type { ResidentSpace, StoredManifests } from './resident-space.ts';
@@ -48,6 +52,8 @@ export class DatabaseEngine {
   readonly users: UserDirectory;
   readonly large: LargeValues;
   readonly events: EventHub;
+  /** There when what is stored is encrypted. */
+  readonly encryption: EncryptedBackend | undefined;
   readonly #environment: Environment;
   /** An instance that holds no space: it only computes checksums. */
   readonly #tool: CoreInstance;
@@ -73,7 +79,9 @@ export class DatabaseEngine {
     checksum: Checksum,
     catalog: Catalog,
     { manifests, manifestCopies }: StoredState,
+    encryption: EncryptedBackend | undefined,
   ) {
+    this.encryption = encryption;
     this.events = new EventHub(() => this.wallClock());
     const backend = watchBackend(environment.backend, (error) =>
       this.events.storageFailed(error, () => environment.backend.estimate()),
@@ -118,15 +126,21 @@ export class DatabaseEngine {
     );
   }
 
-  /** Reads the catalog and manifests; spaces are opened when they are needed. @throws CORRUPTION, VERSION_MISMATCH */
+  /**
+   * Reads the catalog and manifests; spaces are opened when they are needed.
+   * @throws CORRUPTION, VERSION_MISMATCH, ENCRYPTED, NOT_ENCRYPTED, INVALID_CREDENTIALS
+   */
   static async open(environment: Environment): Promise<DatabaseEngine> {
     const tool = new CoreInstance(environment.core, environment.memory);
     tool.exports.arena_init(4096);
     const checksum: Checksum = (bytes) => tool.checksum(bytes);
     try {
-      const state = await environment.backend.readState();
-      const catalog = soundCatalog(state.catalog, state.catalogCopy, checksum);
-      return new DatabaseEngine(environment, tool, checksum, catalog ?? emptyCatalog, state);
+      const encrypted = await encryptedBackend(environment, checksum);
+      const backend = encrypted ?? environment.backend;
+      const state = await backend.readState();
+      const catalog = soundCatalog(state.catalog, state.catalogCopy, checksum) ?? emptyCatalog;
+      if (encrypted !== undefined) await backend.keepOnly?.(new Set(catalog.spaces.map(({ id }) => id)));
+      return new DatabaseEngine({ ...environment, backend }, tool, checksum, catalog, state, encrypted);
     } catch (error) {
       tool.release();
       throw error;
@@ -193,6 +207,23 @@ export class DatabaseEngine {
         this.#checkpoints.whenIdle(resident);
       }
       if (change.indexType === 'Auto') this.#decideIndex(resident);
+    });
+  }
+
+  /** Lets in who opens what is open already. @throws ENCRYPTED, NOT_ENCRYPTED, INVALID_CREDENTIALS */
+  admit(encryption: Encryption | undefined): Promise<void> {
+    return admit(this.encryption, encryption, this.#environment.name);
+  }
+
+  /** @throws NOT_ENCRYPTED, INVALID_CREDENTIALS when `current` is wrong */
+  changeEncryption(current: Encryption, next: Encryption): Promise<void> {
+    return this.#catalog.change(async () => {
+      if (this.encryption === undefined)
+        throw shibuDbError(
+          'NOT_ENCRYPTED',
+          `"${this.#environment.name}" is not encrypted: there is no key to change`,
+        );
+      await this.encryption.changeSecret(current, next, encodeCatalog(this.#catalog.current, this.#checksum));
     });
   }
 
@@ -545,6 +576,7 @@ export class DatabaseEngine {
       name: this.#environment.name,
       build: this.#environment.core.build,
       storage: this.#environment.backend.kind,
+      encrypted: this.encryption !== undefined,
       residentSpaces: residents.length,
       memoryBytes: residents.reduce((bytes, { space }) => bytes + space.instance.memoryBytes, 0),
       ...(await this.#environment.backend.estimate()),

@@ -55,6 +55,7 @@ export const partOf = {
   getUser: 'users',
   listUsers: 'users',
   nextEvents: 'events',
+  changeEncryption: 'maintenance',
   checkpoint: 'session',
   stats: 'session',
   verify: 'maintenance',

@@ -1,8 +1,9 @@
-/** The calls about a database as a whole: checking it, and moving it in and out as a stream, which its caller pulls or pushes. */
+/** The calls about a database as a whole: checking it, its encryption, and moving it in and out as a stream, which its caller pulls or pushes. */
 
 import type { ArgumentsOf, CallContext, ExportStep, ImportStep } from '../api/calls.ts';
 import type { VerifyReport } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { checkEncryption } from '../base/encryption-secret.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import type { HandlersOf } from './handlers.ts';
 import { exportFrames } from './transfer/export.ts';
@@ -18,6 +19,11 @@ export class MaintenanceCalls implements HandlersOf<'maintenance'> {
 
   constructor(engine: DatabaseEngine) {
     this.#engine = engine;
+  }
+
+  async changeEncryption({ current, next }: ArgumentsOf<'changeEncryption'>): Promise<undefined> {
+    const former = checkEncryption(current, 'the current encryption');
+    await this.#engine.changeEncryption(former, checkEncryption(next, 'the next encryption'));
   }
 
   verify({ deep }: ArgumentsOf<'verify'>, { signal, onProgress }: CallContext): Promise<VerifyReport> {

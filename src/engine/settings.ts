@@ -1,9 +1,10 @@
 /** What the engine is given from outside, and the numbers it works by. */
 
+import type { PasswordCost, Scrypt } from '../base/password.ts';
 import type { MemoryBudget } from '../kernel/memory-budget.ts';
 import type { Core } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
-import type { PasswordCost, Scrypt } from './users/credentials.ts';
+import type { Secret } from '../storage/encryption/key-record.ts';
 
 export interface Environment {
   readonly name: string;
@@ -16,6 +17,8 @@ export interface Environment {
   /** Default: one in JavaScript. Runtimes that have it natively pass theirs. */
   readonly scrypt?: Scrypt;
   readonly settings: Settings;
+  /** Opens an encrypted database, and makes a new one encrypted. Default: what is stored is plain. */
+  readonly encryption?: Secret | undefined;
   /** What the spaces of this database, and perhaps of others in the same isolate, may hold together. Default: no bound. */
   readonly memory?: MemoryBudget;
   /** What to do about a damaged space. Default `fail`. */

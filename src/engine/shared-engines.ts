@@ -30,7 +30,7 @@ export class SharedEngines<Opened extends OpenedEngine = OpenedEngine> {
   async share(
     key: string,
     open: () => Promise<Opened>,
-    join: (opened: Opened) => void = () => {},
+    join: (opened: Opened) => void | Promise<void> = () => {},
   ): Promise<EngineShare> {
     for (;;) {
       const closing = this.#engines.get(key)?.closing;
@@ -43,7 +43,7 @@ export class SharedEngines<Opened extends OpenedEngine = OpenedEngine> {
     shared.shares++;
     try {
       const opened = await shared.opened;
-      if (known !== undefined) join(opened);
+      if (known !== undefined) await join(opened);
       let left: Promise<void> | undefined;
       const close = (): Promise<void> => (left ??= this.#leave(key, shared, opened));
       return { engine: opened.engine, close };

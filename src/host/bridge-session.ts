@@ -12,6 +12,7 @@
 
 import {
   type ArgumentsOf,
+  assertOverNetwork,
   type CallContext,
   callsThatChangeNothing,
   type Method,
@@ -179,6 +180,7 @@ export class BridgeSession {
   }
 
   #check(id: number, method: Method): void {
+    assertOverNetwork(method);
     const isOld = id <= this.#answeredBefore && !callsThatChangeNothing.has(method);
     if (isOld || this.#forgotten.has(id))
       throw shibuDbError(

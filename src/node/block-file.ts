@@ -20,7 +20,10 @@ import type { BlockName, StoredBlock } from '../storage/backend.ts';
 import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from '../storage/envelope.ts';
 import { type FileSystem, flushed, type OpenFile, replaceFile } from './file-system.ts';
 
-const slotBytes: number = 256 * 1024;
+/** A block of an image. */
+export const plainBlockBytes: number = 256 * 1024;
+/** Slots begin at a page of the system's. */
+const pageBytes = 4096;
 /** Blocks are moved down when the file has more than twice as many slots as it needs, and 16 more. */
 const slotsMoved = 2;
 const slotsKept = 16;
@@ -39,7 +42,7 @@ export class BlockFile {
   readonly #folder: string;
   readonly #checksum: Checksum;
   readonly #placed: Map<string, Placed> = new Map();
-  #slotBytes = slotBytes;
+  #slotBytes: number;
   /** Which slots are taken, by number. */
   readonly #taken: boolean[] = [];
   /** Open from the first write of a checkpoint to its end, so that a late write error meets the flush. */
@@ -48,7 +51,13 @@ export class BlockFile {
   /** The engine's manifest as it was last published. */
   #manifest: Uint8Array | undefined;
 
-  constructor(files: FileSystem, folder: string, checksum: Checksum) {
+  constructor(
+    files: FileSystem,
+    folder: string,
+    checksum: Checksum,
+    blockBytesMax: number = plainBlockBytes,
+  ) {
+    this.#slotBytes = Math.ceil(blockBytesMax / pageBytes) * pageBytes;
     this.#files = files;
     this.#folder = folder;
     this.#checksum = checksum;

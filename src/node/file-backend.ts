@@ -21,7 +21,7 @@
  */
 
 import path from 'node:path';
-import { type ShibuDbError, shibuDbError } from '../api/errors.ts';
+import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import type {
   BlockName,
   LogEntry,
@@ -32,7 +32,7 @@ import type {
 } from '../storage/backend.ts';
 import { soundCatalog } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
-import { BlockFile } from './block-file.ts';
+import { BlockFile, plainBlockBytes } from './block-file.ts';
 import {
   type FileSystem,
   FlushFailure,
@@ -61,24 +61,30 @@ export class FileBackend implements StorageBackend {
   readonly #folder: string;
   readonly #files: FileSystem;
   readonly #checksum: Checksum;
+  readonly #blockBytesMax: number;
   readonly #spaces: Map<number, SpaceFiles> = new Map();
   readonly #logLane: Lane = new Lane();
   #refusal: ShibuDbError | undefined;
   #closed: Promise<void> | undefined;
 
-  private constructor(folder: string, checksum: Checksum, files: FileSystem) {
+  private constructor(folder: string, checksum: Checksum, files: FileSystem, blockBytesMax: number) {
+    this.#blockBytesMax = blockBytesMax;
     this.#folder = folder;
     this.#checksum = checksum;
     this.#files = files;
   }
 
-  /** Reads what is in the folder, which is there and locked. @throws CORRUPTION, VERSION_MISMATCH, STORAGE_UNAVAILABLE */
+  /**
+   * Reads what is in the folder, which is there and locked. `blockBytesMax`: the largest block that will be written.
+   * @throws CORRUPTION, VERSION_MISMATCH, STORAGE_UNAVAILABLE
+   */
   static async open(
     folder: string,
     checksum: Checksum,
     files: FileSystem = nodeFileSystem,
+    blockBytesMax: number = plainBlockBytes,
   ): Promise<FileBackend> {
-    const backend = new FileBackend(folder, checksum, files);
+    const backend = new FileBackend(folder, checksum, files, blockBytesMax);
     try {
       for (const name of await files.list(folder)) {
         const space = spaceNumber(name);
@@ -192,6 +198,10 @@ export class FileBackend implements StorageBackend {
     for (const space of removed) await this.#removeSpace(space).catch(() => {});
   }
 
+  async keepOnly(spaces: ReadonlySet<number>): Promise<void> {
+    for (const space of [...this.#spaces.keys()]) if (!spaces.has(space)) await this.#removeSpace(space);
+  }
+
   async estimate(): Promise<StorageEstimate> {
     let usageBytes = await this.#files.bytesOf(this.#catalogPath);
     for (const { log, blocks } of this.#spaces.values()) {
@@ -232,7 +242,7 @@ export class FileBackend implements StorageBackend {
     return {
       folder,
       log: new SpaceLog(this.#files, folder, space, this.#checksum),
-      blocks: new BlockFile(this.#files, folder, this.#checksum),
+      blocks: new BlockFile(this.#files, folder, this.#checksum, this.#blockBytesMax),
       blockLane: new Lane(),
       generation: 0,
     };
@@ -275,9 +285,13 @@ export class FileBackend implements StorageBackend {
       });
     }
     const copy = await this.#files.readFile(this.#catalogCopyPath);
-    const catalog = soundCatalog(bytes, copy, this.#checksum);
-    const live = new Set(catalog?.spaces.map(({ id }) => id));
-    for (const space of [...this.#spaces.keys()]) if (!live.has(space)) await this.#removeSpace(space);
+    try {
+      const catalog = soundCatalog(bytes, copy, this.#checksum);
+      await this.keepOnly(new Set(catalog?.spaces.map(({ id }) => id)));
+    } catch (error) {
+      // Whoever has the key sees to it.
+      if (!isShibuDbError(error) || error.code !== 'ENCRYPTED') throw error;
+    }
   }
 
   async #run<Result>(action: string, body: () => Promise<Result>): Promise<Result> {

@@ -2,7 +2,7 @@
 
 import { scrypt } from 'node:crypto';
 import { promisify } from 'node:util';
-import type { Scrypt } from '../engine/users/credentials.ts';
+import type { Scrypt } from '../base/password.ts';
 
 const derive: (
   password: Uint8Array,

@@ -4,8 +4,10 @@ import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, oneOf } from '../base/arguments.ts';
+import { checkEncryption } from '../base/encryption-secret.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
 import { Session } from '../engine/session.ts';
 import { defaultSettings, type Settings } from '../engine/settings.ts';
@@ -13,9 +15,11 @@ import { type EngineShare, type OpenedEngine, SharedEngines } from '../engine/sh
 import { CoreInstance } from '../kernel/instance.ts';
 import { type BuildName, type Core, supportedBuild } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
+import { sealedExtraBytes } from '../storage/encryption/record-cipher.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { MemoryBackend } from '../storage/memory-backend.ts';
 import { wasmFile } from '../wasm-files.ts';
+import { plainBlockBytes } from './block-file.ts';
 import { FileBackend, holdsDatabase, removeDatabase } from './file-backend.ts';
 import { fileError, nodeFileSystem, reasonOf } from './file-system.ts';
 import { lockFolder } from './folder-lock.ts';
@@ -28,6 +32,7 @@ export interface EngineOptions {
   readonly create?: boolean;
   readonly openTimeoutMs?: number;
   readonly onCorruption?: 'fail' | 'salvage';
+  readonly encryption?: Encryption;
   readonly settings?: Partial<Settings>;
 }
 
@@ -38,8 +43,11 @@ export async function openSession(place: string, options: EngineOptions): Promis
 }
 
 /** A share in the engine of a folder, or a memory engine of one's own. */
-export async function openEngine(place: string, options: EngineOptions): Promise<EngineShare> {
+export async function openEngine(place: string, given: EngineOptions): Promise<EngineShare> {
   checkRuntime();
+  const { encryption, ...rest } = given;
+  const options: EngineOptions =
+    encryption === undefined ? rest : { ...rest, encryption: checkEncryption(encryption) };
   const core = await loadCore(options);
   const storage = oneOf(options.storage ?? 'files', ['files', 'memory'], 'storage');
   if (storage === 'memory') {
@@ -51,9 +59,10 @@ export async function openEngine(place: string, options: EngineOptions): Promise
   return engines.share(
     await realPath(folder),
     () => openFolder(place, folder, core, options),
-    ({ build }) => {
+    async ({ engine, build }) => {
       if (options.build !== undefined && options.build !== build)
         throw invalid(`Got build ${options.build}, but ${folder} is open in this process with ${build}`);
+      await engine.admit(options.encryption);
     },
   );
 }
@@ -74,7 +83,8 @@ async function openFolder(
     lock.release();
   };
   try {
-    backend = await FileBackend.open(folder, checksumOf(core));
+    const blockBytesMax = plainBlockBytes + (options.encryption === undefined ? 0 : sealedExtraBytes);
+    backend = await FileBackend.open(folder, checksumOf(core), nodeFileSystem, blockBytesMax);
     return { engine: await startEngine(place, core, backend, options), release, build: core.build };
   } catch (error) {
     await release();
@@ -110,6 +120,7 @@ function startEngine(
     backend,
     now: () => performance.now(),
     scrypt: nativeScrypt,
+    encryption: options.encryption,
     settings: { ...defaultSettings, ...options.settings },
     onCorruption: oneOf(options.onCorruption ?? 'fail', ['fail', 'salvage'], 'onCorruption'),
   });

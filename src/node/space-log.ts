@@ -17,7 +17,7 @@ import path from 'node:path';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { assert } from '../base/assert.ts';
 import type { LogEntry } from '../storage/backend.ts';
-import { type Checksum, EnvelopeKind, envelopeHeaderBytes, unseal } from '../storage/envelope.ts';
+import { type Checksum, EnvelopeKind, envelopeHeaderBytes, unsealAny } from '../storage/envelope.ts';
 import { type FileSystem, flushed, type OpenFile } from './file-system.ts';
 
 const prefixBytes = 16;
@@ -238,7 +238,7 @@ export class SpaceLog {
     // A copy of its own: one record must not keep the whole file in memory.
     const envelope = bytes.slice(at + prefixBytes, at + prefixBytes + length);
     try {
-      unseal(envelope, EnvelopeKind.Log, this.#checksum, 'A log record');
+      unsealAny(envelope, EnvelopeKind.Log, this.#checksum, 'A log record');
     } catch (error) {
       if (isShibuDbError(error) && error.code === 'CORRUPTION') return undefined;
       throw error;

@@ -13,6 +13,7 @@
 import type { ArgumentsOf, Method } from '../api/calls.ts';
 import type { Progress } from '../api/database.ts';
 import type { ErrorEnvelope } from '../api/error-envelope.ts';
+import type { Secret } from '../storage/encryption/key-record.ts';
 
 export interface Request<M extends Method = Method> {
   readonly id: number;
@@ -51,4 +52,6 @@ export interface WorkerOpenOptions {
   readonly wasm?: string | WebAssembly.Module;
   readonly openTimeoutMs?: number;
   readonly onCorruption?: 'fail' | 'salvage';
+  /** What opens it: what the caller gave, or the key that it unlocked before. */
+  readonly encryption?: Secret | undefined;
 }

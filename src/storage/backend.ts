@@ -68,6 +68,12 @@ export interface StorageBackend {
   /** Replaces the catalog and, in the same transaction, drops all of the spaces in `removed`. Flushed. */
   writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void>;
 
+  /**
+   * Removes what is left of spaces whose removal was cut short: all but `spaces`. Where it is part of the catalog's
+   * transaction there is nothing left, and no such method.
+   */
+  keepOnly?(spaces: ReadonlySet<number>): Promise<void>;
+
   estimate(): Promise<StorageEstimate>;
   /** Waits for nothing: what is under way finishes or fails by itself. */
   close(): void;

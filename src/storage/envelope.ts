@@ -1,7 +1,10 @@
 /**
  * The frame around everything stored that is not a block: catalog, manifests, log records. docs/format.md has the grammar.
  *
- *   envelope := magic u32 "SHBM", version u16, kind u16, length u32, reserved u32, checksum u64, payload
+ *   envelope := magic u32 "SHBM", version u16, kind u16, length u32, flags u32, checksum u64, payload
+ *
+ * Flag 1: the payload is encrypted (encryption/). The checksum is then of what is stored, so that a torn or damaged record is
+ * told from a sound one without the key.
  *
  * All little-endian. The checksum is XXH64 over the header with the checksum itself zero, then the payload: a flipped bit
  * in the length or the kind is found too.
@@ -26,24 +29,49 @@ type Kind = (typeof EnvelopeKind)[keyof typeof EnvelopeKind];
 /** XXH64, seed 0. Passed in: the core computes it. */
 export type Checksum = (bytes: Uint8Array) => bigint;
 
+/** What `flags` may hold. Nothing, or that the payload is encrypted. */
+export const plainFlags = 0;
+export const encryptedFlags = 1;
+type Flags = typeof plainFlags | typeof encryptedFlags;
+
 export const envelopeHeaderBytes = 24;
 export const magic = 0x4d424853;
 
 /** Fills the header of a buffer whose payload starts at `envelopeHeaderBytes`. */
-export function seal(buffer: Uint8Array, kind: Kind, checksum: Checksum): Uint8Array {
+export function seal(
+  buffer: Uint8Array,
+  kind: Kind,
+  checksum: Checksum,
+  flags: Flags = plainFlags,
+): Uint8Array {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   view.setUint32(0, magic, true);
   view.setUint16(4, formatVersion, true);
   view.setUint16(6, kind, true);
   view.setUint32(8, buffer.length - envelopeHeaderBytes, true);
-  view.setUint32(12, 0, true);
+  view.setUint32(12, flags, true);
   view.setBigUint64(16, 0n, true);
   view.setBigUint64(16, checksum(buffer), true);
   return buffer;
 }
 
-/** The payload of a sealed buffer. @throws CORRUPTION, VERSION_MISMATCH; `what` names the thing in the message */
+/**
+ * The payload of a sealed buffer. @throws CORRUPTION, VERSION_MISMATCH; ENCRYPTED for one that is not plain; `what` names the
+ * thing in the message
+ */
 export function unseal(buffer: Uint8Array, kind: Kind, checksum: Checksum, what: string): Uint8Array {
+  const { flags, payload } = unsealAny(buffer, kind, checksum, what);
+  if (flags === plainFlags) return payload;
+  throw shibuDbError('ENCRYPTED', `${what} is encrypted: pass { encryption } to open the database`);
+}
+
+/** The same, encrypted or not. @throws CORRUPTION, VERSION_MISMATCH */
+export function unsealAny(
+  buffer: Uint8Array,
+  kind: Kind,
+  checksum: Checksum,
+  what: string,
+): { flags: Flags; payload: Uint8Array } {
   const damaged = (found: string): Error =>
     shibuDbError('CORRUPTION', `${what} is damaged: ${found}`, { details: { what } });
   if (buffer.length < envelopeHeaderBytes)
@@ -67,5 +95,8 @@ export function unseal(buffer: Uint8Array, kind: Kind, checksum: Checksum, what:
   if (checksum(copy) !== expected) throw damaged('the checksum does not match');
   if (view.getUint16(6, true) !== kind)
     throw damaged(`got kind ${view.getUint16(6, true)}, expected ${kind}`);
-  return buffer.subarray(envelopeHeaderBytes);
+  const flags = view.getUint32(12, true);
+  if (flags !== plainFlags && flags !== encryptedFlags)
+    throw damaged(`got flags ${flags}, expected ${plainFlags} or ${encryptedFlags}`);
+  return { flags, payload: buffer.subarray(envelopeHeaderBytes) };
 }

@@ -22,6 +22,11 @@ export interface OwnerSign {
   readonly build: Build;
   /** The address of the broker's script, where the owner's page has one. */
   readonly broker: string | undefined;
+  /**
+   * Of an encrypted database the record of its key, which is stored in plain as well: whoever wants to be connected shows with
+   * it that it could open the database itself.
+   */
+  readonly keyRecord?: string | undefined;
 }
 
 export type ControlMessage =

@@ -8,6 +8,7 @@
 import type { ErrorEnvelope } from '../api/error-envelope.ts';
 import type { Build } from '../base/build.ts';
 import type { Message, Reply, WorkerOpenOptions } from '../rpc/messages.ts';
+import type { UnlockedKey } from '../storage/encryption/key-record.ts';
 
 /** Replies of an owner. */
 export interface Answer {
@@ -49,7 +50,14 @@ export interface Ending {
 /** What a worker tells its page. */
 export type TabEvent =
   /** It owns the database: the page's calls may come straight to it. */
-  | { readonly type: 'owning'; readonly identity: string; readonly epoch: number; readonly build: Build }
+  | {
+      readonly type: 'owning';
+      readonly identity: string;
+      readonly epoch: number;
+      readonly build: Build;
+      /** Of an encrypted database: what the page keeps in place of the password. */
+      readonly unlocked: UnlockedKey | undefined;
+    }
   /** It does not any more; why, if it was not its own doing. */
   | { readonly type: 'ended'; readonly why: Ending | undefined }
   /** It could not open the database, and waits no more until it is told to stand again. */
@@ -64,6 +72,8 @@ export interface TabWorkerEndpoint extends SessionEndpoint {
   enter(name: string, options: TabOptions, listener: (event: TabEvent) => void): Promise<void>;
   /** The page has got to know the database, as another tab's or its own: the worker must not make a new one in its place. */
   know(database: KnownDatabase): Promise<void>;
+  /** Unlocks the key of the database, as its owner told it. @throws nothing: an error comes back as an envelope */
+  unlock(keyRecord: string): Promise<UnlockedKey | { readonly error: ErrorEnvelope }>;
   /** Gets in line again, after a failure or `withdraw`. */
   stand(): Promise<void>;
   /** Takes the database from an owner that gives no sign, or has made way (`isInvited`). */

@@ -1,7 +1,9 @@
 /** A page's own worker: waits to be owner of the database, and tells when it is gone itself. */
 
 import * as Comlink from 'comlink';
+import { fromEnvelope } from '../api/error-envelope.ts';
 import type { WorkerOpenOptions } from '../rpc/messages.ts';
+import type { UnlockedKey } from '../storage/encryption/key-record.ts';
 import type { KnownDatabase, TabEvent, TabWorkerEndpoint } from './messages.ts';
 import { aliveLock, answers, randomId, webLocks } from './names.ts';
 
@@ -64,6 +66,13 @@ export class OwnWorker {
 
   know(database: KnownDatabase): void {
     this.#tab.know(database).catch(() => {});
+  }
+
+  /** @throws INVALID_CREDENTIALS */
+  async unlock(keyRecord: string): Promise<UnlockedKey> {
+    const unlocked = await this.#tab.unlock(keyRecord);
+    if ('error' in unlocked) throw fromEnvelope(unlocked.error);
+    return unlocked;
   }
 
   stand(): void {

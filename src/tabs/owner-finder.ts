@@ -7,10 +7,12 @@
  */
 
 import { fromEnvelope } from '../api/error-envelope.ts';
-import { type ShibuDbError, shibuDbError } from '../api/errors.ts';
+import { type ErrorCode, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { compareBuilds, thisBuild } from '../base/build.ts';
+import { assertSameEncryption } from '../base/encryption-secret.ts';
 import { withTimeout } from '../base/with-timeout.ts';
 import type { WorkerOpenOptions } from '../rpc/messages.ts';
+import type { Secret, UnlockedKey } from '../storage/encryption/key-record.ts';
 import { type Broker, BrokerLink } from './broker-link.ts';
 import { ControlChannel, type ControlMessage, type OwnerSign } from './control.ts';
 import { Link } from './link.ts';
@@ -50,6 +52,14 @@ const seekAfter = 0.5;
 const connectMs = 1500;
 /** A long computation may keep a worker from answering: while its page says that it lives, it gets so much longer. */
 const busyFactor = 6;
+/** After these the page can do nothing with the database any more. */
+const finalCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'STORAGE_LOST',
+  'VERSION_MISMATCH',
+  'INVALID_CREDENTIALS',
+  'ENCRYPTED',
+  'NOT_ENCRYPTED',
+]);
 /** How often an older build is asked to make way. */
 const yieldsMax = 20;
 
@@ -77,9 +87,14 @@ export class OwnerFinder {
   #isPinging = false;
   #isSuspended = false;
   #alive: AbortController | undefined;
+  /** What the caller gave to open the database with; the unlocked key from when that is known. */
+  #secret: Secret | undefined;
+  /** The page could open the database by itself. */
+  #isAdmitted = false;
 
   constructor(options: FinderOptions, listener: FinderListener) {
     this.#options = options;
+    this.#secret = options.worker.encryption;
     this.#listener = listener;
     this.#watch = new Watch(Math.min(tickMsMax, options.ownerTimeoutMs / ticks), (silentMs) =>
       this.#tick(silentMs),
@@ -174,16 +189,19 @@ export class OwnerFinder {
     });
     this.#worker = worker;
     if (this.#known !== undefined) worker.know(this.#known);
-    worker.enter(name, options, this.#broker?.address).catch((error: unknown) => {
-      const reason = error instanceof Error ? error.message : String(error);
-      if (worker === this.#worker)
-        this.#fail(shibuDbError('WORKER_LOST', `The worker failed: ${reason}`), false);
-    });
+    worker
+      .enter(name, { ...options, encryption: this.#secret }, this.#broker?.address)
+      .catch((error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error);
+        if (worker === this.#worker)
+          this.#fail(shibuDbError('WORKER_LOST', `The worker failed: ${reason}`), false);
+      });
   }
 
   #onEvent(worker: OwnWorker, event: TabEvent): void {
     if (worker !== this.#worker) return;
     if (event.type === 'owning') {
+      this.#admit(event.unlocked);
       this.#know(event);
       this.#use(new Link(worker.id, event.epoch, 'worker', worker.endpoint));
     } else if (event.type === 'ended') {
@@ -192,7 +210,7 @@ export class OwnerFinder {
     } else if (event.type === 'failed') {
       this.#isStanding = false;
       const error = fromEnvelope(event.error);
-      this.#fail(error, error.code === 'STORAGE_LOST' || error.code === 'VERSION_MISMATCH');
+      this.#fail(error, finalCodes.has(error.code));
     } else if (event.type === 'wanted') {
       this.#broker?.register(worker.id);
     } else {
@@ -396,6 +414,7 @@ export class OwnerFinder {
     if (this.#connectingTo === sign.epoch) return;
     this.#connectingTo = sign.epoch;
     try {
+      if (!(await this.#mayUse(sign))) return;
       await this.#announceLife();
       const link = (await this.#overPort(sign)) ?? (await this.#overChannel(sign));
       if (link === undefined) return;
@@ -406,6 +425,26 @@ export class OwnerFinder {
     } finally {
       if (this.#connectingTo === sign.epoch) this.#connectingTo = undefined;
     }
+  }
+
+  /** Whether this page could open the owner's database by itself; else it fails for good. */
+  async #mayUse({ keyRecord }: OwnerSign): Promise<boolean> {
+    if (this.#isAdmitted) return true;
+    try {
+      assertSameEncryption(keyRecord !== undefined, this.#secret !== undefined, this.#options.name);
+      // Without a worker there is nobody to unlock it: the page looks for the owner again when it has one.
+      if (keyRecord !== undefined && this.#worker === undefined) return false;
+      this.#admit(keyRecord === undefined ? undefined : await this.#worker?.unlock(keyRecord));
+      return true;
+    } catch (error) {
+      this.#fail(error as ShibuDbError, true);
+      return false;
+    }
+  }
+
+  #admit(unlocked: UnlockedKey | undefined): void {
+    this.#isAdmitted = true;
+    this.#secret = unlocked;
   }
 
   /** Holds a lock as long as this page is a client: an owner that gets it can forget the session. */

@@ -70,6 +70,11 @@ export class Owner {
     return this.#database.storage.identity;
   }
 
+  /** There when the database is encrypted. */
+  get encryption(): DatabaseEngine['encryption'] {
+    return this.#database.engine.encryption;
+  }
+
   /** `onClose` runs when the client closes its database. */
   session(onClose: () => Promise<void> = async () => {}): OwnedSession {
     const session = new OwnedSession(this, new Session(this.#database.engine, onClose));

@@ -8,9 +8,10 @@
  */
 
 import * as Comlink from 'comlink';
-import { toEnvelope } from '../api/error-envelope.ts';
+import { type ErrorEnvelope, toEnvelope } from '../api/error-envelope.ts';
 import { compareBuilds, thisBuild } from '../base/build.ts';
 import type { Message } from '../rpc/messages.ts';
+import type { UnlockedKey } from '../storage/encryption/key-record.ts';
 import { ChannelEndpoint } from './channel-endpoint.ts';
 import { ControlChannel, type ControlMessage, type OwnerSign } from './control.ts';
 import { Election, type Mandate } from './election.ts';
@@ -30,6 +31,8 @@ export interface OwnableDatabase {
     onEnd: (why: Ending) => void,
     onBlocked: () => void,
   ): Promise<OwnedDatabase>;
+  /** Unlocks the key in `keyRecord` with what the options give for it. @throws INVALID_CREDENTIALS */
+  unlock(options: TabOptions, keyRecord: string): Promise<UnlockedKey>;
 }
 
 /** How long a tab that is to seize the database listens for an owner once more. */
@@ -74,6 +77,21 @@ export class TabWorker implements TabWorkerEndpoint {
 
   async know(database: KnownDatabase): Promise<void> {
     this.#known = database;
+  }
+
+  async unlock(keyRecord: string): Promise<UnlockedKey | { readonly error: ErrorEnvelope }> {
+    try {
+      const unlocked = await this.#database.unlock(this.#options, keyRecord);
+      this.#keep(unlocked);
+      return unlocked;
+    } catch (error) {
+      return { error: toEnvelope(error) };
+    }
+  }
+
+  /** In place of the password, which is not needed any more, also when another one is set. */
+  #keep(unlocked: UnlockedKey | undefined): void {
+    if (unlocked !== undefined) this.#options = { ...this.#options, encryption: unlocked };
   }
 
   async stand(): Promise<void> {
@@ -166,7 +184,9 @@ export class TabWorker implements TabWorkerEndpoint {
     this.#owner = owner;
     // The page closes its database: others go on with it.
     this.#ownSession = owner.session(() => this.withdraw());
-    this.#tell({ type: 'owning', epoch, identity, build: thisBuild });
+    const unlocked = owner.encryption?.unlocked;
+    this.#keep(unlocked);
+    this.#tell({ type: 'owning', epoch, identity, build: thisBuild, unlocked });
     this.#post(this.#sign(owner));
     ended.then((why) => {
       if (this.#owner !== owner) return;
@@ -196,9 +216,10 @@ export class TabWorker implements TabWorkerEndpoint {
     this.#control?.post(message);
   }
 
-  #sign({ epoch, identity }: Owner): OwnerSign {
+  #sign({ epoch, identity, encryption }: Owner): OwnerSign {
     const { owner, broker } = this.#options;
-    return { type: 'owner', owner, epoch, identity, build: thisBuild, broker };
+    const keyRecord = encryption && JSON.stringify(encryption.record);
+    return { type: 'owner', owner, epoch, identity, build: thisBuild, broker, keyRecord };
   }
 
   #hear(message: ControlMessage): void {

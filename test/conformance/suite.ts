@@ -44,6 +44,15 @@ export const suite: readonly Case[] = [
   ...eventCases,
 ];
 
+/** Those in which what is stored counts: for a layer of the storage, where the whole suite would say nothing more. */
+export const storageCases: readonly Case[] = [
+  ...spaceCases,
+  ...largeValueCases,
+  ...scanCases,
+  ...transferCases,
+  ...[...keyValueCases, ...metadataCases, ...reindexCases, ...controlCases].filter(({ reopens }) => reopens),
+];
+
 /** A way to have databases: one backend and build. */
 export interface Platform {
   readonly build: CaseContext['build'];

@@ -1,24 +1,31 @@
-/** The conformance suite over files: `open` of shibumi/node as it is, both builds. */
+/** The conformance suite over files: `open` of shibumi/node as it is, both builds; and, encrypted, what has to do with storage. */
 
 import path from 'node:path';
 import { test } from 'node:test';
 import { deleteDatabase, open } from '../../src/node.ts';
-import { type Platform, runCase, suite } from '../conformance/suite.ts';
+import { type Platform, runCase, storageCases, suite } from '../conformance/suite.ts';
 import { freshFolder } from './places.ts';
 
 const timeoutMs = 60_000;
 
-for (const build of ['simd128', 'relaxed'] as const) {
-  test(`conformance in Node, files, ${build}`, async (t) => {
+const key = new Uint8Array(32).fill(1);
+const platforms = [
+  { build: 'simd128', files: 'files', cases: suite },
+  { build: 'relaxed', files: 'files', cases: suite },
+  { build: 'relaxed', files: 'encrypted files', cases: storageCases, encryption: { key } },
+] as const;
+
+for (const { build, files, cases, ...rest } of platforms) {
+  test(`conformance in Node, ${files}, ${build}`, async (t) => {
     await using folder = await freshFolder();
     const placeOf = (name: string): string => path.join(folder.path, encodeURIComponent(name));
     const platform: Platform = {
       build,
       storage: 'files',
-      open: (name, options) => open(placeOf(name), { build, ...options }),
+      open: (name, options) => open(placeOf(name), { build, ...rest, ...options }),
       deleteDatabase: (name) => deleteDatabase(placeOf(name)),
     };
-    for (const entry of suite)
+    for (const entry of cases)
       await t.test(entry.name, { timeout: timeoutMs }, () => runCase(entry, platform));
   });
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Database } from '../../src/api/database.ts';
+import type { Database, Encryption } from '../../src/api/database.ts';
 import { type ClientOptions, openClient } from '../../src/client/open-client.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
@@ -34,6 +34,7 @@ export interface NodeDatabaseOptions extends ClientOptions {
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly wallClock?: () => number;
   readonly onCorruption?: 'fail' | 'salvage';
+  readonly encryption?: Encryption | undefined;
 }
 
 export function startNodeEngine(
@@ -44,6 +45,7 @@ export function startNodeEngine(
     settings = {},
     wallClock = Date.now,
     onCorruption = 'fail',
+    encryption,
   }: NodeDatabaseOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
@@ -53,6 +55,7 @@ export function startNodeEngine(
     now: () => performance.now(),
     wallClock,
     onCorruption,
+    encryption,
     settings: { ...defaultSettings, ...cheapPasswords, ...settings },
   });
 }

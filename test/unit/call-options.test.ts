@@ -30,6 +30,7 @@ const calls: { readonly [Method in Exclude<keyof Database, Spaceless>]: Call } =
   listSpaces: (db, o) => db.listSpaces(o),
   useSpace: (db, o) => db.useSpace('kv', o),
   describeSpace: (db, o) => db.describeSpace('kv', o),
+  changeEncryption: (db, o) => db.changeEncryption({ password: 'a' }, { password: 'b' }, o),
   checkpoint: (db, o) => db.checkpoint(o),
   stats: (db, o) => db.stats(o),
   verify: (db, o) => db.verify(o),

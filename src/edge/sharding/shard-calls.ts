@@ -3,7 +3,7 @@
  * the calls of a `Database`, by RPC, and need an admin.
  */
 
-import type { CallContext, Method } from '../../api/calls.ts';
+import { assertOverNetwork, type CallContext, type Method } from '../../api/calls.ts';
 import type { VectorId } from '../../api/database.ts';
 import { shibuDbError } from '../../api/errors.ts';
 import type { Session } from '../../engine/session.ts';
@@ -47,6 +47,7 @@ export async function callThroughGate(
   args: object,
   context: CallContext,
 ): Promise<unknown> {
+  assertOverNetwork(method);
   if (isShardMethod(method)) return answer(host, session, method, args);
   if (method === 'deleteSpace') {
     const value = await session.call('deleteSpace', args as never, context);

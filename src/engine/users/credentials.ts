@@ -12,39 +12,17 @@
 import { hmac } from '@noble/hashes/hmac.js';
 import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { invalid, wellFormedText } from '../../base/arguments.ts';
+import { type PasswordCost, type Scrypt, scryptBytes } from '../../base/password.ts';
 import { decodeBase64Url, encodeBase64Url, equalInConstantTime, randomBytes } from '../../base/secrets.ts';
 import { encodeUtf8 } from '../../base/text.ts';
 import type { StoredPassword, StoredUser } from '../../storage/catalog.ts';
 
-/** Cost parameters of scrypt: memory is 128 * N * r bytes, work grows with N * r * p. */
-export interface PasswordCost {
-  readonly N: number;
-  readonly r: number;
-  readonly p: number;
-}
-
-/** scrypt with a result of 32 bytes. */
-export type Scrypt = (password: Uint8Array, salt: Uint8Array, cost: PasswordCost) => Promise<Uint8Array>;
-
-const hashBytes = 32;
 const saltBytes = 16;
 const keyBytes = 32;
-const passwordBytesMax = 1024;
 
 /** Runs anywhere, yielding every few milliseconds. Runtimes that have scrypt themselves pass theirs in. */
 export const portableScrypt: Scrypt = (password, salt, { N, r, p }) =>
-  scryptAsync(password, salt, { N, r, p, dkLen: hashBytes, asyncTick: 8 });
-
-/** @throws INVALID_ARGUMENT; the message never shows what was passed */
-export function checkPassword(password: unknown): Uint8Array {
-  if (typeof password !== 'string') throw invalid('Got no text for the password, expected a string');
-  const bytes = encodeUtf8(wellFormedText(password, 'the password').normalize('NFC'));
-  if (bytes.length === 0 || bytes.length > passwordBytesMax) {
-    throw invalid(`Got a password of ${bytes.length} bytes, expected 1 to ${passwordBytesMax}`);
-  }
-  return bytes;
-}
+  scryptAsync(password, salt, { N, r, p, dkLen: scryptBytes, asyncTick: 8 });
 
 export async function hashPassword(
   scrypt: Scrypt,
@@ -68,7 +46,7 @@ export async function verifyPassword(
   cost: PasswordCost,
 ): Promise<boolean> {
   const salt = stored === undefined ? new Uint8Array(saltBytes) : decodeBase64Url(stored.salt);
-  const expected = stored === undefined ? new Uint8Array(hashBytes) : decodeBase64Url(stored.hash);
+  const expected = stored === undefined ? new Uint8Array(scryptBytes) : decodeBase64Url(stored.hash);
   const hash = await scrypt(password, salt, stored ?? cost);
   return equalInConstantTime(hash, expected) && stored !== undefined;
 }

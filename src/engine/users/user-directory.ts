@@ -8,15 +8,13 @@
 import { shibuDbError } from '../../api/errors.ts';
 import type { FirstAdmin, NewUser, Permissions, Role, User } from '../../api/users.ts';
 import { invalid, oneOf, shown, wellFormedText } from '../../base/arguments.ts';
+import { checkPassword, type PasswordCost, type Scrypt } from '../../base/password.ts';
 import type { Catalog, StoredUser } from '../../storage/catalog.ts';
 import {
-  checkPassword,
   hashPassword,
   issueToken,
   newSessionKey,
-  type PasswordCost,
   portableScrypt,
-  type Scrypt,
   verifyPassword,
   verifyToken,
 } from './credentials.ts';

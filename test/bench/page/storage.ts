@@ -1,7 +1,7 @@
 /** The storage suite: acknowledged writes, and opening again, beside IndexedDB used directly. */
 
 import { type IDBPDatabase, openDB } from 'idb';
-import { deleteDatabase, open } from '../../../src/index.ts';
+import { deleteDatabase, type OpenOptions, open } from '../../../src/index.ts';
 import { indexedDbName } from '../../../src/storage/indexeddb-backend.ts';
 import type { DataSet } from '../../data/data-set.ts';
 import { makeRow, median, type Row, type RowFrame } from '../row.ts';
@@ -11,6 +11,8 @@ import { interleaved, operationsPerSecond } from './callers.ts';
 const callers = 64;
 const valueBytes = 100;
 const dimension = 384;
+/** A key, not a password: what that costs on top is chosen, once an opening. */
+const encryption = { key: new Uint8Array(32).fill(5) };
 
 export async function measureStorage(quick: boolean): Promise<Row[]> {
   return [
@@ -65,20 +67,32 @@ async function measureReopen(quick: boolean): Promise<Row[]> {
   const fresh = await open('reopen');
   await fillDatabase(fresh, data, 'HNSW16', { ...frame, subject: 'shibumi', params: {} });
   await fresh.close();
+  await deleteDatabase('reopen-encrypted');
+  const encrypted = await open('reopen-encrypted', { encryption });
+  await fillDatabase(encrypted, data, 'HNSW16', { ...frame, subject: 'shibumi', params: {} });
+  await encrypted.close();
+  const timeOpening = (name: string, options: OpenOptions) => async (): Promise<number> => {
+    const { db, openMs } = await timeOpen(() => open(name, options), data);
+    await db.close();
+    return openMs;
+  };
   const times = await interleaved(quick ? 1 : 7, {
-    shibumi: async () => {
-      const { db, openMs } = await timeOpen(() => open('reopen'), data);
-      await db.close();
-      return openMs;
-    },
+    shibumi: timeOpening('reopen', {}),
+    'shibumi encrypted': timeOpening('reopen-encrypted', { encryption }),
     'indexeddb-read': readBlocks,
   });
   await deleteDatabase('reopen');
+  await deleteDatabase('reopen-encrypted');
   return [
     makeRow(
       { ...frame, subject: 'shibumi', params: { indexType: 'HNSW16' } },
       'openMs',
       median(times.get('shibumi') ?? []),
+    ),
+    makeRow(
+      { ...frame, subject: 'shibumi', params: { indexType: 'HNSW16', encryption: 'key' } },
+      'openMs',
+      median(times.get('shibumi encrypted') ?? []),
     ),
     makeRow(
       { ...frame, subject: 'indexeddb-read', params: {} },

@@ -1,7 +1,7 @@
 /**
  * The page of the browser tests. It offers what the tests drive through Playwright as `window.tests`, and reads the build
  * and the storage of the databases it opens from its address: `?build=relaxed&storage=memory`. `?without=SharedWorker,locks`
- * hides what a browser may lack. `?as=client`: cases of the conformance suite run in a tab that does not own the database.
+ * hides what a browser may lack. `?encrypted`: what cases store is encrypted. `?as=client`: cases of the conformance suite run in a tab that does not own the database.
  */
 
 import { type Database, deleteDatabase, type OpenOptions, open } from 'shibumi';
@@ -13,6 +13,9 @@ import { verifiers, workloads } from './workloads.ts';
 const address = new URLSearchParams(location.search);
 const build = address.get('build') === 'relaxed' ? 'relaxed' : 'simd128';
 const storage = address.get('storage') === 'memory' ? 'memory' : 'indexeddb';
+
+const encryption =
+  address.get('encrypted') === null ? {} : { encryption: { key: new Uint8Array(32).fill(1) } };
 
 for (const name of address.get('without')?.split(',') ?? []) {
   if (name === 'locks') Object.defineProperty(navigator, 'locks', { value: undefined });
@@ -54,7 +57,7 @@ const tests = {
         build,
         storage,
         open: (db, options) => {
-          const all: OpenOptions = { build, storage, ...options };
+          const all: OpenOptions = { build, storage, ...encryption, ...options };
           return address.get('as') === 'client' ? openAsClient(db, all) : open(db, all);
         },
         deleteDatabase,

@@ -2,13 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import {
-  hashPassword,
-  type PasswordCost,
-  portableScrypt,
-  type Scrypt,
-  verifyPassword,
-} from '../../../src/engine/users/credentials.ts';
+import type { PasswordCost, Scrypt } from '../../../src/base/password.ts';
+import { hashPassword, portableScrypt, verifyPassword } from '../../../src/engine/users/credentials.ts';
 import { LoginThrottle } from '../../../src/engine/users/login-throttle.ts';
 import { nativeScrypt } from '../../../src/node/native-scrypt.ts';
 

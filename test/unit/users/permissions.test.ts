@@ -45,6 +45,7 @@ const plan: Plan = {
   createSpace: ['admin', () => ({ name: `new-${counter++}`, engine: 'key-value', options: {} })],
   deleteSpace: ['admin', () => ({ name: 'not there' })],
   listSpaces: ['admin', () => ({})],
+  changeEncryption: ['admin', () => ({ current: { password: 'at rest' }, next: { password: 'at rest' } })],
   checkpoint: ['admin', () => ({})],
   verify: ['admin', () => ({ deep: false })],
   exportOpen: ['admin', () => ({ spaces: [] })],
@@ -125,6 +126,7 @@ before(async () => {
     core: nodeCore(),
     backend: new MemoryBackend(),
     now: () => performance.now(),
+    encryption: { password: 'at rest' },
     settings: { ...defaultSettings, passwordCost: { N: 16, r: 8, p: 1 } },
   });
   const root = new Session(engine);
