@@ -1,5 +1,5 @@
 /**
- * `insertVectors` of any size over a wire whose messages have one: several calls, one after another, that report as one. A bulk
+ * `insertVectors` of any size over a wire whose messages have one: several calls that report as one. A bulk
  * insert is atomic by chunks anyhow, and tells how much was acknowledged.
  */
 
@@ -23,18 +23,29 @@ export function needsParts({ ids, vectors, metadata }: Arguments, partBytes: num
   );
 }
 
-/** @param partBytes bytes of a part's vectors: large enough that the pauses between two do not count */
+export interface PartOptions {
+  /** Bytes of a part's vectors. */
+  readonly partBytes: number;
+  /** Calls under way at once, so that the way there and back costs nothing. */
+  readonly inFlight: number;
+}
+
+interface Part {
+  readonly from: number;
+  readonly done: Promise<unknown>;
+}
+
 export async function insertInParts(
   call: InsertCall,
   passed: Arguments,
-  partBytes: number,
+  { partBytes, inFlight }: PartOptions,
   { signal, onProgress, transfer }: TransportOptions,
 ): Promise<undefined> {
   const { ids, vectors, metadata, ...rest } = takeOver(passed, transfer);
   const total = ids.length;
   const perRow = vectors.length / total;
   const rows = Math.max(1, Math.floor(partBytes / (vectors.byteLength / total)));
-  for (let from = 0; from < total; from += rows) {
+  const begin = (from: number): Part => {
     const until = Math.min(total, from + rows);
     const part: Arguments = {
       ...rest,
@@ -43,16 +54,51 @@ export async function insertInParts(
       vectors: vectors.slice(from * perRow, until * perRow) as VectorData,
       ...(metadata === undefined ? {} : { metadata: metadata.slice(from, until) }),
     };
-    try {
-      if (signal?.aborted) throw signal.reason;
-      await call(part, {
-        signal,
-        onProgress: onProgress && (({ done }) => onProgress({ done: from + done, total })),
-      });
-    } catch (error) {
-      const acknowledged = isShibuDbError(error) ? Number(error.details.acknowledged ?? 0) : 0;
-      throw withAcknowledged(error, from + acknowledged, total);
+    const done = call(part, {
+      signal,
+      // Of the first that is under way: those behind it do not count before it is done.
+      onProgress:
+        onProgress &&
+        ((progress) => {
+          if (underWay[0]?.from === from) onProgress({ done: from + progress.done, total });
+        }),
+    });
+    // Observed in their order; until then a failure must not count as unhandled.
+    done.catch(() => {});
+    return { from, done };
+  };
+  const underWay: Part[] = [];
+  // Metadata may make several chunks of a part, and then they could overtake those of the next one: a later row must win.
+  const most = metadata === undefined ? inFlight : 1;
+  let acknowledged = 0;
+  try {
+    for (let from = 0; from < total || underWay.length > 0; ) {
+      if (from < total && underWay.length < most) {
+        if (signal?.aborted) throw signal.reason;
+        underWay.push(begin(from));
+        from += rows;
+        continue;
+      }
+      const first = underWay[0] as Part;
+      await first.done;
+      acknowledged = Math.min(total, first.from + rows);
+      underWay.shift();
+      onProgress?.({ done: acknowledged, total });
     }
+  } catch (error) {
+    // Those behind a part that failed fail or succeed by themselves: only the prefix is told.
+    for (const { from, done } of underWay) {
+      const failure = await done.then(() => undefined, asFailure);
+      acknowledged = failure === undefined ? Math.min(total, from + rows) : from + failure.acknowledged;
+      if (failure === undefined) continue;
+      await Promise.allSettled(underWay.map((part) => part.done));
+      throw withAcknowledged(failure.error, acknowledged, total);
+    }
+    throw withAcknowledged(error, acknowledged, total);
   }
   return undefined;
+}
+
+function asFailure(error: unknown): { error: unknown; acknowledged: number } {
+  return { error, acknowledged: isShibuDbError(error) ? Number(error.details.acknowledged ?? 0) : 0 };
 }

@@ -49,7 +49,7 @@ export class ObjectTransport implements Transport {
     if (method === 'insertVectors' && needsParts(passed as ArgumentsOf<'insertVectors'>, partBytes)) {
       const call: InsertCall = (part, rest) => this.call('insertVectors', part, rest);
       const bulk = passed as ArgumentsOf<'insertVectors'>;
-      return (await insertInParts(call, bulk, partBytes, options)) as ResultOf<M>;
+      return (await insertInParts(call, bulk, { partBytes, inFlight: 1 }, options)) as ResultOf<M>;
     }
     // They may wait for a session, or be sent twice.
     const args = takeOver(passed, options.transfer);

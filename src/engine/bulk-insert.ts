@@ -19,6 +19,8 @@ import type { DatabaseEngine } from './database-engine.ts';
 const chunkBytes = 1024 * 1024;
 /** Chunks that wait for the log at the same time, so that one commit takes several. */
 const chunksInFlight = 8;
+/** Inserts of so many rows go before indexing. */
+const bulkRows = 128;
 
 /** An insert that passed every check. */
 export interface PreparedInsert {
@@ -89,6 +91,7 @@ export async function insertVectors(
   { signal, onProgress, allow }: CallContext,
 ): Promise<void> {
   const { count } = insert;
+  const way = count < bulkRows ? undefined : engine.indexer.giveWay();
   const inFlight: { to: number; written: Promise<number> }[] = [];
   let acknowledged = 0;
   const settleOldest = async (): Promise<void> => {
@@ -96,6 +99,7 @@ export async function insertVectors(
     if (oldest === undefined) return;
     await oldest.written;
     acknowledged = oldest.to;
+    way?.passed();
     onProgress?.({ done: acknowledged, total: count });
   };
   try {
@@ -122,5 +126,7 @@ export async function insertVectors(
       acknowledged = inFlight.slice(0, failed < 0 ? inFlight.length : failed).at(-1)?.to ?? acknowledged;
     }
     throw withAcknowledged(error, acknowledged, count);
+  } finally {
+    way?.end();
   }
 }

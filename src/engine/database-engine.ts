@@ -59,7 +59,8 @@ export class DatabaseEngine {
   readonly #tool: CoreInstance;
   readonly #checksum: Checksum;
   readonly #queue: CommitQueue;
-  readonly #indexer: Indexer;
+  /** For bulk inserts, which it gives way to. */
+  readonly indexer: Indexer;
   readonly #compactor: Compactor;
   readonly #residents: Map<number, ResidentSpace> = new Map();
   readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
@@ -111,7 +112,7 @@ export class DatabaseEngine {
         this.#keepManifest(resident);
       },
     });
-    this.#indexer = new Indexer(this.#environment, (resident) => this.#indexed(resident));
+    this.indexer = new Indexer(this.#environment, (resident) => this.#indexed(resident));
     this.#compactor = new Compactor(this.#environment, (resident, compaction) =>
       this.#takeOver(resident, compaction),
     );
@@ -203,7 +204,7 @@ export class DatabaseEngine {
         await this.#checkpoints.exclusively(id, async () => changeIndex(resident, former, false));
         throw error;
       } finally {
-        this.#indexer.schedule(resident);
+        this.indexer.schedule(resident);
         this.#checkpoints.whenIdle(resident);
       }
       if (change.indexType === 'Auto') this.#decideIndex(resident);
@@ -305,7 +306,7 @@ export class DatabaseEngine {
     for (const { message } of resident.readOnly ?? [])
       this.events.damaged(shibuDbError('CORRUPTION', message), entry.name);
     this.#residents.set(entry.id, resident);
-    this.#indexer.schedule(resident);
+    this.indexer.schedule(resident);
     this.#sweeper.schedule(resident);
     this.#compactor.consider(resident);
     dropOrphans(this.#environment, resident).catch(() => {});
@@ -333,7 +334,7 @@ export class DatabaseEngine {
     const { id } = resident.entry;
     this.#checkpoints.forget(id);
     this.#sweeper.forget(id);
-    this.#indexer.forget(resident);
+    this.indexer.forget(resident);
     for (const scan of resident.scans) scan.lose();
     resident.broken = true;
     resident.space.instance.release();
@@ -471,7 +472,7 @@ export class DatabaseEngine {
   }
 
   #applied(resident: ResidentSpace): void {
-    this.#indexer.schedule(resident);
+    this.indexer.schedule(resident);
     this.#decideIndex(resident);
     this.#sweeper.schedule(resident);
     this.#compactor.consider(resident);
@@ -505,7 +506,7 @@ export class DatabaseEngine {
       await promise;
     }
     if (!tookOver) return false;
-    this.#indexer.schedule(resident);
+    this.indexer.schedule(resident);
     // If it cannot be stored now, the log goes on from the old image, and the next checkpoint tries again.
     await this.checkpoint(resident).catch(() => {});
     this.events.log('info', 'compacted', { space: resident.entry.name, storedBytes: resident.storedBytes });
@@ -595,9 +596,9 @@ export class DatabaseEngine {
       signal?.throwIfAborted();
       this.#assertOpen();
       // Who waits wants it done, however much work that is.
-      this.#indexer.wake();
-      this.#indexer.schedule(resident);
-      await this.#indexer.nextSlice();
+      this.indexer.wake();
+      this.indexer.schedule(resident);
+      await this.indexer.nextSlice();
       if (resident.linkFailure !== undefined) throw resident.linkFailure;
       onProgress(Math.min(total, resident.linkedEver - from), total);
     }
@@ -605,8 +606,8 @@ export class DatabaseEngine {
 
   /** Lets background work go on that `linksPerWakeMax` stopped. */
   wake(): void {
-    this.#indexer.wake();
-    for (const resident of this.#residents.values()) this.#indexer.schedule(resident);
+    this.indexer.wake();
+    for (const resident of this.#residents.values()) this.indexer.schedule(resident);
   }
 
   /**
@@ -673,7 +674,7 @@ export class DatabaseEngine {
     await Promise.allSettled(this.#opening.values());
     await Promise.all(this.#entering);
     await this.#queue.idle();
-    await this.#indexer.stop();
+    await this.indexer.stop();
     await this.#compactor.stop();
     // If a last checkpoint fails, the log has everything that was promised.
     for (const resident of [...this.#residents.values()]) {

@@ -7,6 +7,16 @@ import { nextTask } from '../base/next-task.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 
+/** While somebody loads in bulk, one slice in so many of their time. */
+const shareOfBulk = 16;
+
+/** Held by a bulk insert while it is under way. */
+export interface RightOfWay {
+  /** Another chunk is stored: a slice may be due. */
+  passed(): void;
+  end(): void;
+}
+
 export class Indexer {
   readonly #environment: Environment;
   readonly #onIdle: (resident: ResidentSpace) => void;
@@ -15,6 +25,9 @@ export class Indexer {
   #running: Promise<void> | undefined;
   #linksLeft: number;
   #stopped = false;
+  #bulks = 0;
+  #nextDuringBulk = 0;
+  #goOn: (() => void) | undefined;
 
   /** `onIdle` is told when a space has nothing left to link. */
   constructor(environment: Environment, onIdle: (resident: ResidentSpace) => void) {
@@ -38,10 +51,33 @@ export class Indexer {
     this.#queue.delete(resident);
   }
 
+  /**
+   * Slices become rare until `end`: what is loaded in bulk is to be stored first, and the index follows. They do not stop: whoever
+   * loads for hours is not to be left without an index.
+   */
+  giveWay(): RightOfWay {
+    this.#bulks++;
+    return {
+      passed: () => {
+        if (this.#environment.now() >= this.#nextDuringBulk) this.#release();
+      },
+      end: () => {
+        this.#bulks--;
+        if (this.#bulks === 0) this.#release();
+      },
+    };
+  }
+
+  #release(): void {
+    this.#goOn?.();
+    this.#goOn = undefined;
+  }
+
   /** Stops after the slice under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#queue.clear();
+    this.#release();
     await this.#running;
     this.#tell();
   }
@@ -56,6 +92,7 @@ export class Indexer {
     await nextTask();
     while (this.#queue.size > 0 && this.#linksLeft > 0) {
       for (const resident of [...this.#queue]) {
+        if (this.#bulks > 0 && !this.#stopped) await new Promise<void>((resolve) => (this.#goOn = resolve));
         if (this.#queue.has(resident)) this.#slice(resident);
         this.#tell();
         await nextTask();
@@ -69,6 +106,7 @@ export class Indexer {
   #slice(resident: ResidentSpace): void {
     const { now, settings } = this.#environment;
     const end = now() + settings.sliceMs;
+    this.#nextDuringBulk = end + settings.sliceMs * (shareOfBulk - 1);
     try {
       resident.linkFailure = undefined;
       resident.space.instance.askBudget();

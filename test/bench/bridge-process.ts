@@ -26,6 +26,8 @@ if (role.kind === 'echo') {
     resp: 0,
     respSpaces: { 0: 'relaxed', 1: 'strict' },
     connectionsMax: 5000,
+    // Hundreds of clients sign in at once, all from one address.
+    loginsPerMinute: 100_000,
   });
   tell({ ports: { bridge: server.port, resp: server.listeners.resp ?? 0 } });
 }

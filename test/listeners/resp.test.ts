@@ -164,37 +164,6 @@ for (const RESP of [2, 3] as const) {
   });
 }
 
-test('a vector set: as bytes, by element, within a distance, and what is refused', async (t) => {
-  const { port, db } = await servedResp(t);
-  const redis = ioredis(t, port);
-  const fp32 = (...xs: number[]): Buffer => Buffer.from(Float32Array.from(xs).buffer);
-  assert.equal(
-    await redis.call('VADD', 'v', 'FP32', fp32(1, 0), 'a', 'CAS', 'NOQUANT', 'EF', '200', 'M', '8'),
-    1,
-  );
-  assert.equal(await redis.call('VADD', 'v', 'FP32', fp32(0, 1), 'b'), 1);
-  assert.equal(await redis.call('VADD', 'v', 'FP32', fp32(-1, 0), 'c'), 1);
-  const { indexType, metric, ids } = await db.describeSpace('v');
-  assert.deepEqual({ indexType, metric, ids }, { indexType: 'HNSW8', metric: 'Cosine', ids: 'string' });
-  assert.deepEqual(await redis.call('VSIM', 'v', 'ELE', 'a', 'WITHSCORES'), ['a', '1', 'b', '0.5', 'c', '0']);
-  assert.deepEqual(await redis.call('VSIM', 'v', 'ELE', 'a', 'EPSILON', '0.5'), ['a', 'b']);
-  assert.deepEqual(await redis.call('VSIM', 'none', 'ELE', 'a'), []);
-  assert.equal(await redis.call('VISMEMBER', 'v', 'b'), 1);
-  await assert.rejects(redis.call('VSIM', 'v', 'ELE', 'zz'), /element not found/);
-  await assert.rejects(
-    redis.call('VADD', 'v', 'FP32', fp32(1, 2, 3), 'd'),
-    /dimension mismatch - got 3 but set has 2/,
-  );
-  await assert.rejects(redis.call('VADD', 'v', 'VALUES', '2', '1', 'x', 'd'), /not a valid float/);
-  await assert.rejects(
-    redis.call('VADD', 'v', 'REDUCE', '1', 'FP32', fp32(1, 2), 'd'),
-    /REDUCE is not supported/,
-  );
-  await assert.rejects(redis.call('VSIM', 'v', 'ELE', 'a', 'FILTER', '.x > 1'), /FILTER is not supported/);
-  await assert.rejects(redis.call('VCARD', 'default'), /WRONGTYPE/);
-  assert.equal(await redis.call('VCARD', 'none'), 0);
-});
-
 test('who is signed in may do what they may do, and no more, also when it is taken away', async (t) => {
   const { port, db } = await servedResp(t, { loginsPerMinute: 1000 });
   await db.createUser({ username: 'eve', password: 'pw of eve', permissions: { default: 'read' } });

@@ -63,8 +63,8 @@ export class RawClient implements Disposable {
     });
   }
 
-  static async open(port: number): Promise<RawClient> {
-    const socket = connectTcp(port, '127.0.0.1');
+  static async open(port: number, localAddress = '127.0.0.1'): Promise<RawClient> {
+    const socket = connectTcp({ port, host: '127.0.0.1', localAddress });
     await new Promise((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     return new RawClient(socket);
   }

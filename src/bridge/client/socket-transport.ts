@@ -31,8 +31,10 @@ import { malformed } from '../protocol/value-reader.ts';
 import { Backoff } from './backoff.ts';
 import { Connection, errorIn, makeHello, unavailable } from './connection.ts';
 
-/** Of a bulk insert, in one frame. */
-const partBytes = 16 * 1024 * 1024;
+/** A bulk insert of more bytes goes as calls that each fit a message, so that nothing is put together at the other end. */
+const wholeBytes = 16 * 1024 * 1024;
+/** Together no more than the window: the next one would wait for credit anyway. */
+const parts = { partBytes: 896 * 1024, inFlight: 16 };
 
 /** Who is calling. Used once: sessions go on by tokens, passwords are not kept. */
 export type Credentials =
@@ -95,10 +97,10 @@ export class SocketTransport implements Transport {
       return Promise.resolve(undefined as ResultOf<M>);
     if (method === 'scanClose' && this.#scans.isLost((args as ArgumentsOf<'scanClose'>).scan))
       return Promise.resolve(undefined as ResultOf<M>);
-    if (method === 'insertVectors' && needsParts(args as ArgumentsOf<'insertVectors'>, partBytes)) {
+    if (method === 'insertVectors' && needsParts(args as ArgumentsOf<'insertVectors'>, wholeBytes)) {
       const call: InsertCall = (part, partOptions) => this.#callOnce('insertVectors', part, partOptions);
       const bulk = args as ArgumentsOf<'insertVectors'>;
-      return insertInParts(call, bulk, partBytes, options) as Promise<ResultOf<M>>;
+      return insertInParts(call, bulk, parts, options) as Promise<ResultOf<M>>;
     }
     return this.#callOnce(method, args, options);
   }

@@ -1,14 +1,13 @@
 /**
  * Vector sets as in Redis 8: the key of a set is the name of a Cosine space with text ids. The first VADD makes the space, if
- * whoever sends it may. A similarity is 1 - distance / 2, so that 1 is the same direction and 0 the opposite one.
+ * whoever sends it may. A similarity is 1 - distance / 2, so that 1 is the same direction and 0 the opposite one. Attributes are
+ * the vectors' metadata.
  */
 
-import type { SearchHit, SpaceDescription, VectorData } from '../../api/database.ts';
-import { isShibuDbError } from '../../api/errors.ts';
+import type { IndexType, Metadata, SpaceDescription } from '../../api/database.ts';
 import {
   integerWord,
   keyIn,
-  numberWord,
   type RespCommand,
   type RespContext,
   syntaxError,
@@ -16,145 +15,125 @@ import {
   upper,
 } from './resp-command.ts';
 import { Double, type Reply, RespError, RespMap, Status } from './resp-writer.ts';
+import { attributesIn, attributesText } from './vector-attributes.ts';
+import { describeSet, dimensionError, vectorIn } from './vector-set.ts';
+import { vsim } from './vector-similarity.ts';
 
 type Words = readonly Buffer[];
 
-const countMax = 10_000;
+/** What a set is told to be by VADD, and what VINFO calls it. */
+const quantizations = [
+  { option: 'NOQUANT', suffix: '', told: 'f32' },
+  { option: 'Q8', suffix: ',SQ8', told: 'int8' },
+  { option: 'BIN', suffix: ',BQ', told: 'bin' },
+] as const;
+type Quantization = (typeof quantizations)[number];
 
-/** What there is under the name of a set. Nothing: no such space. */
-async function describe(context: RespContext, name: string): Promise<SpaceDescription | undefined> {
-  try {
-    const space = await context.client.call('describeSpace', { name });
-    if (space.engine !== 'vector' || space.metric !== 'Cosine' || space.ids !== 'string')
-      throw new RespError(
-        'WRONGTYPE Vector sets are Cosine spaces with string ids, and this space is another kind',
-      );
-    return space;
-  } catch (error) {
-    if (isShibuDbError(error) && error.code === 'SPACE_NOT_FOUND') return undefined;
-    throw error;
-  }
+interface AddOptions {
+  M?: number;
+  efConstruction?: number;
+  quantization?: Quantization;
+  attributes?: Metadata;
 }
 
-/** A vector as `FP32 bytes` or `VALUES n x y …`, from word `at`; and the word behind it. */
-function vectorIn(words: Words, at: number): { vector: Float32Array; next: number } {
-  const kind = upper(words[at]);
-  if (kind === 'FP32') {
-    const bytes = words[at + 1];
-    if (bytes === undefined || bytes.length === 0 || bytes.length % 4 !== 0)
-      throw new RespError('ERR invalid vector specification');
-    return { vector: new Float32Array(Uint8Array.from(bytes).buffer), next: at + 2 };
+function addOptionsIn(words: Words, from: number): AddOptions {
+  const options: AddOptions = {};
+  for (let i = from; i < words.length; i++) {
+    const option = upper(words[i]);
+    const quantization = quantizations.find((each) => each.option === option);
+    if (quantization !== undefined) {
+      if (options.quantization !== undefined) throw syntaxError();
+      options.quantization = quantization;
+    } else if (option === 'M') options.M = Number(integerWord(words[++i]));
+    else if (option === 'EF') options.efConstruction = Number(integerWord(words[++i]));
+    else if (option === 'SETATTR') options.attributes = attributesIn(textIn(words[++i]));
+    // Adding takes turns by itself.
+    else if (option !== 'CAS') throw syntaxError();
   }
-  if (kind === 'VALUES') {
-    const count = Number(integerWord(words[at + 1]));
-    if (count < 1 || at + 2 + count > words.length) throw new RespError('ERR invalid vector specification');
-    return {
-      vector: Float32Array.from(words.slice(at + 2, at + 2 + count), numberWord),
-      next: at + 2 + count,
-    };
-  }
-  throw syntaxError();
+  return options;
 }
 
-function dimensionError(expected: number | undefined, found: number): RespError {
-  return new RespError(`ERR Vector dimension mismatch - got ${found} but set has ${expected}`);
+const graphOf = ({ indexType }: SpaceDescription): { M: number; quantization: Quantization } | undefined => {
+  const [, M, suffix] = /^HNSW(\d+)(?:,Flat)?(,SQ8|,BQ)?$/.exec(indexType ?? '') ?? [];
+  const quantization = quantizations.find((each) => each.suffix === (suffix ?? ''));
+  return M === undefined || quantization === undefined ? undefined : { M: Number(M), quantization };
+};
+
+/** What a set was made as stays: VADD may say it again, and not otherwise. */
+function checkSame(space: SpaceDescription, { M, quantization }: AddOptions): void {
+  const graph = graphOf(space);
+  if (quantization !== undefined && graph?.quantization !== quantization)
+    throw new RespError('ERR asked quantization mismatch with existing vector set');
+  if (M !== undefined && graph?.M !== M)
+    throw new RespError('ERR asked M value mismatch with existing vector set');
 }
 
 async function vadd(context: RespContext, words: Words): Promise<Reply> {
+  const { client } = context;
   const name = keyIn(words[1]);
   if (upper(words[2]) === 'REDUCE') throw new RespError('ERR REDUCE is not supported by this server');
   const { vector, next } = vectorIn(words, 2);
   const id = keyIn(words[next]);
-  let M = 16;
-  let efConstruction: number | undefined;
-  for (let i = next + 1; i < words.length; i++) {
-    const option = upper(words[i]);
-    if (option === 'M') M = Number(integerWord(words[++i]));
-    else if (option === 'EF') efConstruction = Number(integerWord(words[++i]));
-    else if (option === 'Q8' || option === 'BIN' || option === 'SETATTR')
-      throw new RespError(
-        `ERR ${option} is not supported by this server: make the space as you want it first`,
-      );
-    // Here nothing is quantised unless the space says so, and adding takes turns by itself.
-    else if (option !== 'CAS' && option !== 'NOQUANT') throw syntaxError();
+  const options = addOptionsIn(words, next + 1);
+  const space = await describeSet(context, name);
+  if (space === undefined) await createSet(context, name, vector.length, options);
+  else {
+    checkSame(space, options);
+    if (space.dimension !== vector.length) throw dimensionError(space.dimension, vector.length);
   }
-  const space = await describe(context, name);
-  if (space === undefined) {
-    const options = {
-      dimension: vector.length,
-      indexType: `HNSW${M}` as const,
-      metric: 'Cosine',
-      ids: 'string',
-    } as const;
-    await context.client.call('createSpace', {
-      name,
-      engine: 'vector',
-      options: { ...options, ...(efConstruction === undefined ? {} : { efConstruction }) },
-    });
-  } else if (space.dimension !== vector.length) throw dimensionError(space.dimension, vector.length);
-  const isNew = (await context.client.call('getVector', { space: name, id })) === undefined;
-  await context.client.call('insertVector', { space: name, id, vector });
-  return isNew;
+  const former = await client.call('getMetadata', { space: name, id });
+  // An element that is there keeps its attributes unless it is given others.
+  const attributes = options.attributes ?? former;
+  const metadata = attributes === undefined ? {} : { metadata: attributes };
+  await client.call('insertVector', { space: name, id, vector, ...metadata });
+  return former === undefined;
 }
 
-interface SimilarOptions {
-  count: number;
-  ef?: number;
-  withScores: boolean;
-  /** Greatest distance, of Cosine. */
-  epsilon?: number;
+async function createSet(
+  { client }: RespContext,
+  name: string,
+  dimension: number,
+  { M = 16, efConstruction, quantization = quantizations[0] }: AddOptions,
+): Promise<void> {
+  const indexType = `HNSW${M}${quantization.suffix}` as IndexType;
+  const options = { dimension, indexType, metric: 'Cosine', ids: 'string' } as const;
+  await client.call('createSpace', {
+    name,
+    engine: 'vector',
+    options: { ...options, ...(efConstruction === undefined ? {} : { efConstruction }) },
+  });
 }
 
-function similarOptionsIn(words: Words, from: number): SimilarOptions {
-  const options: SimilarOptions = { count: 10, withScores: false };
-  for (let i = from; i < words.length; i++) {
-    const option = upper(words[i]);
-    if (option === 'WITHSCORES') options.withScores = true;
-    else if (option === 'COUNT') options.count = Number(integerWord(words[++i]));
-    else if (option === 'EF') options.ef = Number(integerWord(words[++i]));
-    else if (option === 'EPSILON') options.epsilon = numberWord(words[++i]) * 2;
-    else if (option === 'FILTER' || option === 'FILTER-EF' || option === 'WITHATTRIBS')
-      throw new RespError(`ERR ${option} is not supported by this server`);
-    else if (option === 'TRUTH') options.ef = countMax;
-    else if (option !== 'NOTHREAD') throw syntaxError();
-  }
-  if (!(options.count >= 1 && options.count <= countMax))
-    throw new RespError(`ERR COUNT must be from 1 to ${countMax}`);
-  return options;
-}
-
-async function vsim(context: RespContext, words: Words): Promise<Reply> {
+async function vsetattr(context: RespContext, words: Words): Promise<Reply> {
   const name = keyIn(words[1]);
-  const space = await describe(context, name);
-  const byElement = upper(words[2]) === 'ELE';
-  const { vector: given, next } = byElement ? { vector: undefined, next: 4 } : vectorIn(words, 2);
-  const { count, ef, withScores, epsilon } = similarOptionsIn(words, next);
-  if (space === undefined) return withScores ? new RespMap([]) : [];
-  const query = given ?? (await context.client.call('getVector', { space: name, id: keyIn(words[3]) }));
-  if (query === undefined) throw new RespError('ERR element not found in set');
-  if (query.length !== space.dimension) throw dimensionError(space.dimension, query.length);
-  const efSearch = ef === undefined ? {} : { efSearch: Math.min(countMax, Math.max(ef, count)) };
-  const hits = (await context.client.call('searchTopK', {
-    space: name,
-    query,
-    k: count,
-    ...efSearch,
-  })) as SearchHit<VectorData>[];
-  const near = hits.filter(({ distance }) => epsilon === undefined || distance <= epsilon);
-  if (!withScores) return near.map(({ id }) => String(id));
-  return new RespMap(near.map(({ id, distance }) => [String(id), new Double(1 - distance / 2)]));
+  const metadata = attributesIn(textIn(words[3]));
+  if ((await describeSet(context, name)) === undefined) return false;
+  return context.client.call('updateMetadata', { space: name, id: keyIn(words[2]), metadata, replace: true });
+}
+
+async function vgetattr(context: RespContext, words: Words): Promise<Reply> {
+  const name = keyIn(words[1]);
+  if ((await describeSet(context, name)) === undefined) return undefined;
+  return attributesText(await context.client.call('getMetadata', { space: name, id: keyIn(words[2]) }));
+}
+
+/** What the server has nothing of: told in Redis' way. */
+function refused(name: string, arity: number, why: string): RespCommand {
+  return command(name, arity, 'readonly', () => {
+    throw new RespError(`ERR ${name.toUpperCase()} is not supported by this server: ${why}`);
+  });
 }
 
 async function vrem(context: RespContext, words: Words): Promise<Reply> {
   const name = keyIn(words[1]);
-  if ((await describe(context, name)) === undefined) return false;
+  if ((await describeSet(context, name)) === undefined) return false;
   return context.client.call('deleteVector', { space: name, id: keyIn(words[2]) });
 }
 
 async function vemb(context: RespContext, words: Words): Promise<Reply> {
   const name = keyIn(words[1]);
   if (words.length > 4 || (words.length === 4 && upper(words[3]) !== 'RAW')) throw syntaxError();
-  if ((await describe(context, name)) === undefined) return undefined;
+  if ((await describeSet(context, name)) === undefined) return undefined;
   const vector = await context.client.call('getVector', { space: name, id: keyIn(words[2]) });
   if (vector === undefined) return undefined;
   if (words.length === 3) return Array.from(vector, (x) => new Double(x));
@@ -163,14 +142,15 @@ async function vemb(context: RespContext, words: Words): Promise<Reply> {
 }
 
 async function vinfo(context: RespContext, words: Words): Promise<Reply> {
-  const space = await describe(context, keyIn(words[1]));
+  const space = await describeSet(context, keyIn(words[1]));
   if (space === undefined) return undefined;
-  const M = /^HNSW(\d+)/.exec(space.indexType ?? '')?.[1];
+  const graph = graphOf(space);
   return new RespMap([
-    ['quant-type', 'f32'],
+    ['quant-type', graph?.quantization.told ?? 'f32'],
     ['vector-dim', space.dimension],
     ['size', space.count],
-    ['hnsw-m', M === undefined ? 0 : Number(M)],
+    ['hnsw-m', graph?.M ?? 0],
+    ['attributes-fields', (space.metadataFields ?? []).length],
     ['index-type', space.indexType],
     ['index-pending', space.index?.pending ?? 0],
   ]);
@@ -193,18 +173,23 @@ export const vectorCommands: readonly RespCommand[] = [
     'vcard',
     2,
     'readonly',
-    async (context, words) => (await describe(context, keyIn(words[1])))?.count ?? 0,
+    async (context, words) => (await describeSet(context, keyIn(words[1])))?.count ?? 0,
   ),
   command('vdim', 2, 'readonly', async (context, words) => {
-    const space = await describe(context, textIn(words[1]));
+    const space = await describeSet(context, textIn(words[1]));
     if (space?.dimension === undefined) throw new RespError('ERR key does not exist');
     return space.dimension;
   }),
   command('vemb', -3, 'readonly', vemb),
   command('vismember', 3, 'readonly', async (context, words) => {
     const name = keyIn(words[1]);
-    if ((await describe(context, name)) === undefined) return false;
+    if ((await describeSet(context, name)) === undefined) return false;
     return (await context.client.call('getVector', { space: name, id: keyIn(words[2]) })) !== undefined;
   }),
   command('vinfo', 2, 'readonly', vinfo),
+  command('vsetattr', 4, 'write', vsetattr),
+  command('vgetattr', 3, 'readonly', vgetattr),
+  refused('vlinks', -3, 'it does not tell the links of its graph'),
+  refused('vrandmember', -2, 'it draws no elements at random'),
+  refused('vrange', -4, 'scan the space in its own protocol'),
 ];
