@@ -20,16 +20,18 @@ import {
   type SignedIn,
 } from '../api/calls.ts';
 import { type ErrorEnvelope, toEnvelope } from '../api/error-envelope.ts';
-import { shibuDbError } from '../api/errors.ts';
+import { type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { shown } from '../base/arguments.ts';
 import { CallFlag, encodeFrame, type Frame, FrameType, valuesOf } from '../bridge/protocol/frames.ts';
 import { frameBytesMax } from '../bridge/protocol/hello.ts';
 import { SessionMemory } from '../client/session-state.ts';
-import type { Callee } from './source.ts';
+import { type Callee, isShutOut } from './source.ts';
 
 /** Where answers go: the newest connection of the client. */
 export interface AnswerSink {
   push(frame: Uint8Array<ArrayBuffer>, id: number): void;
+  /** Says why, and ends. */
+  refuse(error: ShibuDbError): void;
 }
 
 export interface CallObserver {
@@ -215,6 +217,18 @@ export class BridgeSession {
 
   cancel(id: number): void {
     this.#running.get(id)?.controller.abort(shibuDbError('ABORTED', 'The call was aborted'));
+  }
+
+  /** Whether whoever was signed in is not let in any more. */
+  async isRevoked(): Promise<boolean> {
+    return this.#user !== undefined && !this.isEnded && (await isShutOut(this.#callee));
+  }
+
+  /** Tells the client that its user is let in no more. */
+  revoke(): void {
+    this.#sink?.refuse(
+      shibuDbError('NOT_AUTHENTICATED', 'The session has ended: the user was deleted or has a new password'),
+    );
   }
 
   /** The client withdrew a call while it was being sent. */

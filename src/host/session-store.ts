@@ -1,11 +1,19 @@
 /** The sessions of a server by their id: found again by who has the token, ended when nobody comes back. */
 
 import { sha256 } from '@noble/hashes/sha2.js';
+import type { Method } from '../api/calls.ts';
 import { encodeBase64Url, equalInConstantTime, randomBytes } from '../base/secrets.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { unref } from '../base/unref.ts';
 import { type AnswerSink, BridgeSession, type CallObserver, type SessionAtRest } from './bridge-session.ts';
 import type { Source } from './source.ts';
+
+/** A client of another protocol, whose session is not kept here. */
+export interface WatchedClient {
+  /** Whether whoever was signed in is not let in any more. */
+  isRevoked(): Promise<boolean>;
+  end(): void;
+}
 
 interface Kept {
   readonly session: BridgeSession;
@@ -14,12 +22,16 @@ interface Kept {
   expiry: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** Calls after which somebody may not be let in any more. */
+export const revokingCalls: ReadonlySet<Method> = new Set<Method>(['deleteUser', 'updateUserPassword']);
+
 const hashOf = (token: string): Uint8Array => sha256(encodeUtf8(token));
 
 export class SessionStore {
   readonly #source: Source;
   readonly #resumeMs: number;
   readonly #sessions: Map<string, Kept> = new Map();
+  readonly #clients: Set<WatchedClient> = new Set();
 
   /** @param resumeMs how long a session waits for its client to come back */
   constructor(source: Source, resumeMs: number) {
@@ -74,6 +86,25 @@ export class SessionStore {
       clearTimeout(kept.expiry);
       kept.expiry = unref(setTimeout(() => this.end(session), this.#resumeMs));
     }
+  }
+
+  /** Answers with what takes the client off the list. */
+  watch(client: WatchedClient): () => void {
+    this.#clients.add(client);
+    return () => this.#clients.delete(client);
+  }
+
+  /**
+   * Users have changed: whoever is not let in any more is ended, and what they hold is freed. Their calls would be refused anyway.
+   * Who changes the own password stays signed in.
+   */
+  async endRevoked(): Promise<void> {
+    for (const { session } of [...this.#sessions.values()])
+      if (await session.isRevoked()) {
+        session.revoke();
+        await this.end(session);
+      }
+    for (const client of [...this.#clients]) if (await client.isRevoked()) client.end();
   }
 
   /** Ends a session now. */

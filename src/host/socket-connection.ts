@@ -1,7 +1,7 @@
 /** One WebSocket of a client: hello, then frames to and from its session. */
 
 import { toEnvelope } from '../api/error-envelope.ts';
-import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { unref } from '../base/unref.ts';
 import { FrameLink, type LinkBalance, type Receipt } from '../bridge/protocol/frame-link.ts';
 import { encodeFrame, type Frame, FrameType, valuesOf } from '../bridge/protocol/frames.ts';
@@ -17,6 +17,7 @@ import {
 import { malformed } from '../bridge/protocol/value-reader.ts';
 import type { BridgeSession, CallObserver, SessionAtRest } from './bridge-session.ts';
 import type { ConnectionHost } from './connection-host.ts';
+import { revokingCalls } from './session-store.ts';
 
 /** WebSocket close codes: 1000 and 1002 of the standard, 4000 to 4999 for applications. */
 const CloseCode = {
@@ -120,6 +121,10 @@ export class SocketConnection {
     this.#link.push(frame, id);
     if (this.#link.queuedBytes > waitingBytesMax)
       this.#cut(CloseCode.SlowConsumer, 'answers are not read quickly enough');
+  }
+
+  refuse(error: ShibuDbError): void {
+    this.#fail(error);
   }
 
   /** The server ends. */
@@ -238,6 +243,8 @@ export class SocketConnection {
       },
       finished: (method, code, startedAt) => {
         this.#host.metrics.called(method, code, (performance.now() - startedAt) / 1000);
+        if (code === undefined && revokingCalls.has(method))
+          this.#host.sessions.endRevoked().catch((error: unknown) => this.#host.log(String(error)));
       },
     };
   }

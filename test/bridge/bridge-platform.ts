@@ -1,13 +1,10 @@
 /** The conformance suite's databases behind a bridge: each name is an engine in memory with a server of its own. */
 
-import type { Database } from '../../src/api/database.ts';
-import { connect } from '../../src/bridge.ts';
-import type { DatabaseClient } from '../../src/client/database-client.ts';
 import { Session } from '../../src/engine/session.ts';
 import { openEngine } from '../../src/node/open-engine.ts';
 import { BridgeServer } from '../../src/server/bridge-server.ts';
-import type { CaseOptions } from '../conformance/case.ts';
 import type { Platform } from '../conformance/suite.ts';
+import { connectForCase } from './connect-for-case.ts';
 
 /**
  * Servers by database name. They ask for no credentials: whether a database has users is a case of the suite, and `serve`
@@ -57,13 +54,6 @@ export class BridgeServers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const name of [...this.#servers.keys()]) await this.remove(name);
   }
-}
-
-/** `connect` with the options of a case: the other platforms' `open` makes the first admin, a server its own. */
-export async function connectForCase(url: string, { log, admin }: CaseOptions = {}): Promise<Database> {
-  const db = await connect(url, log === undefined ? {} : { log });
-  if (admin !== undefined) await (db as DatabaseClient).createFirstAdmin(admin);
-  return db;
 }
 
 export function bridgePlatform(servers: BridgeServers, build: Platform['build']): Platform {

@@ -8,38 +8,17 @@ import { SocketTransport } from '../../src/bridge/client/socket-transport.ts';
 import { connect } from '../../src/bridge.ts';
 import { DatabaseClient } from '../../src/client/database-client.ts';
 import { Session } from '../../src/engine/session.ts';
-import { openEngine } from '../../src/node/open-engine.ts';
-import { BridgeServer } from '../../src/server/bridge-server.ts';
+import { DirectTransport } from '../../src/local/direct-transport.ts';
 import { Random } from '../support/random.ts';
+import { checkLoad } from './flaky-check.ts';
+import { flakyLoad } from './flaky-load.ts';
 import { type Fate, FlakyProxy } from './flaky-proxy.ts';
+import { engineInMemory, serverOver } from './flaky-server.ts';
 
 const seed = Number(process.env.SHIBUMI_SEED ?? Date.now() % 1e9);
 /** `SHIBUMI_LONG=1`: as long as one likes to wait. */
 const rounds = process.env.SHIBUMI_LONG === '1' ? 400 : 12;
 const timeoutMs = 120_000 + rounds * 5000;
-
-async function engineInMemory(): Promise<Awaited<ReturnType<typeof openEngine>>> {
-  return openEngine('flaky', { storage: 'memory' });
-}
-
-async function serverOver(engine: Awaited<ReturnType<typeof engineInMemory>>): Promise<BridgeServer> {
-  const source = {
-    kind: 'memory',
-    openSession: () => new Session(engine.engine),
-    close: async () => {},
-  };
-  const server = new BridgeServer(source, {
-    host: '127.0.0.1',
-    port: 0,
-    tls: undefined,
-    origins: [],
-    resumeMs: 60_000,
-    heartbeatMs: 150,
-    log: () => {},
-  });
-  await server.listen();
-  return server;
-}
 
 const urlOf = (port: number): string => `ws://127.0.0.1:${port}/`;
 
@@ -48,7 +27,7 @@ test('writes through a bad network take effect once', { timeout: timeoutMs }, as
   const random = new Random(seed);
   const engine = await engineInMemory();
   const server = await serverOver(engine);
-  const local = new Session(engine.engine);
+  const local = new DatabaseClient(new DirectTransport(new Session(engine.engine)));
   let spared = false;
   const fates: Fate[] = ['cut', 'cut', 'cut', 'silent', 'none'];
   const proxy = await FlakyProxy.start(server.port, {
@@ -76,26 +55,7 @@ test('writes through a bad network take effect once', { timeout: timeoutMs }, as
     spared = false;
     proxy.cutAll();
 
-    const callers = 8;
-    const seen: (number | bigint)[] = [];
-    let taken = 0;
-    const counting = Array.from({ length: callers }, async (_, caller) => {
-      for (let i = 0; i < rounds; i++) {
-        seen.push(await db.increment('count'));
-        await db.put(`${caller}/${i}`, `value of ${caller}/${i}`);
-        // Two conditional writes of one key: exactly one of all callers may win each turn.
-        if (await db.putIf(`lock/${i}`, String(caller), undefined)) taken++;
-        if (i % 5 === 0) assert.equal(await db.delete(`${caller}/${i}`), true);
-        else assert.equal(await db.get(`${caller}/${i}`), `value of ${caller}/${i}`);
-      }
-    });
-    const inserting = (async () => {
-      for (let i = 0; i < rounds / 4; i++) {
-        const ids = Array.from({ length: 100 }, (_, row) => i * 100 + row);
-        await db.insertVectors(ids, new Random(i).vectors(800), { space: 'vec' });
-      }
-    })();
-    await Promise.all([...counting, inserting]);
+    const seen = await flakyLoad(db, 0, rounds);
 
     // A scan takes a step a chunk: in each of them an answer may be lost.
     const scanned: number[] = [];
@@ -106,16 +66,8 @@ test('writes through a bad network take effect once', { timeout: timeoutMs }, as
     }
     spared = true;
     console.log(`${proxy.cuts} cuts, ${proxy.silences} silences`);
-    const total = callers * rounds;
-    assert.deepEqual(
-      seen.map(Number).sort((a, b) => a - b),
-      Array.from({ length: total }, (_, i) => i + 1),
-      'every increment was answered with a sum of its own',
-    );
-    assert.equal(Number(await local.call('get', { space: 'kv', key: 'count' }, {})), total);
-    assert.equal(taken, rounds, 'each lock was won once');
     assert.deepEqual(new Set(scanned), new Set([rounds]), 'each scan gave every key');
-    assert.equal(await local.call('countVectors', { space: 'vec' }, {}), Math.ceil(rounds / 4) * 100);
+    await checkLoad([seen], rounds, local);
     await db.close();
   } finally {
     clearInterval(cutting);

@@ -65,6 +65,37 @@ test('permissions hold over the bridge, and what is taken away is gone in open c
   await rejects(eve.get('k', { space: 'notes' }), 'NOT_AUTHENTICATED');
 });
 
+test('who is deleted or gets another password is cut off; who changes the own one stays', async (t) => {
+  const server = await serving(t);
+  await using db = await connect(server.url, admin);
+  await db.createSpace('notes', 'key-value');
+  const metric = async (name: string): Promise<number> => {
+    const text = await (await fetch(`${server.http}metrics`)).text();
+    return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1]);
+  };
+  const onlyOneIsLeft = async (): Promise<void> => {
+    while ((await metric('shibumi_connections')) > 1 || (await metric('shibumi_sessions')) > 1)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+  };
+  for (const revoke of [() => db.updateUserPassword('eve', 'another'), () => db.deleteUser('eve')]) {
+    const eve = { username: 'eve', password: 'pw of eve' };
+    await db.deleteUser('eve').catch(() => {});
+    await db.createUser({ ...eve, permissions: { notes: 'write' } });
+    const open = await connect(server.url, eve);
+    await open.put('k', 'v', { space: 'notes' });
+    await revoke();
+    await onlyOneIsLeft();
+    await rejects(open.get('k', { space: 'notes' }), 'NOT_AUTHENTICATED');
+    await open.close();
+  }
+  const other = await connect(server.url, admin);
+  await db.updateUserPassword(admin.username, 'another one');
+  await onlyOneIsLeft();
+  await rejects(other.listSpaces(), 'NOT_AUTHENTICATED');
+  await other.close();
+  assert.equal((await db.listSpaces()).length, 1, 'who changed it goes on');
+});
+
 test('without users an admin is made, whose password is told once', async () => {
   const server = await serve('first', { storage: 'memory' });
   try {

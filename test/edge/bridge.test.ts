@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { connect } from '../../src/bridge.ts';
-import { connectForCase } from '../bridge/bridge-platform.ts';
+import { connectForCase } from '../bridge/connect-for-case.ts';
 import { runCase, suite } from '../conformance/suite.ts';
 import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 

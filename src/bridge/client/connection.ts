@@ -43,7 +43,8 @@ export class Connection {
     this.#options = options;
     this.#link = new FrameLink({
       send: (message) => socket.send(message),
-      schedule: queueMicrotask,
+      // A browser's own, called as a method of something else, throws.
+      schedule: (flush) => queueMicrotask(flush),
       messageBytesMax,
       frameBytesMax,
       window: options.hello.window,

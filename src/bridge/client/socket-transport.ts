@@ -92,9 +92,10 @@ export class SocketTransport implements Transport {
   }
 
   call<M extends Method>(method: M, args: ArgumentsOf<M>, options: TransportOptions): Promise<ResultOf<M>> {
-    if (this.#lost !== undefined) return Promise.reject(this.#lost);
-    if (method === 'close' && this.#connection === undefined)
+    // What is gone need not be closed.
+    if (method === 'close' && (this.#lost !== undefined || this.#connection === undefined))
       return Promise.resolve(undefined as ResultOf<M>);
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
     if (method === 'scanClose' && this.#scans.isLost((args as ArgumentsOf<'scanClose'>).scan))
       return Promise.resolve(undefined as ResultOf<M>);
     if (method === 'insertVectors' && needsParts(args as ArgumentsOf<'insertVectors'>, wholeBytes)) {
@@ -320,7 +321,11 @@ export class SocketTransport implements Transport {
     this.#lost ??= error;
     clearTimeout(this.#retry);
     clearTimeout(this.#patience);
-    for (const id of [...this.#open.keys()]) this.#take(id)?.reject(this.#lost);
+    for (const id of [...this.#open.keys()]) {
+      const call = this.#take(id);
+      if (call?.method === 'close') call.resolve(undefined as never);
+      else call?.reject(this.#lost);
+    }
   }
 }
 

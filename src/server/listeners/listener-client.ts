@@ -4,7 +4,8 @@ import type { ArgumentsOf, CallContext, Method, ResultOf, SignedIn } from '../..
 import { isShibuDbError } from '../../api/errors.ts';
 import type { User } from '../../api/users.ts';
 import type { ConnectionHost } from '../../host/connection-host.ts';
-import type { Callee } from '../../host/source.ts';
+import { revokingCalls } from '../../host/session-store.ts';
+import { type Callee, isShutOut } from '../../host/source.ts';
 
 const noContext: CallContext = {};
 
@@ -76,6 +77,11 @@ export class ListenerClient {
     if (signedIn !== undefined) this.#isNow(signedIn);
   }
 
+  /** Whether whoever was signed in is not let in any more. */
+  async isRevoked(): Promise<boolean> {
+    return this.#user !== undefined && (await isShutOut(this.#callee));
+  }
+
   async end(): Promise<void> {
     await this.#callee.call('close', {} as never, noContext);
   }
@@ -88,6 +94,8 @@ export class ListenerClient {
 
   #finished(method: Method, code: string | undefined, startedAt: number): void {
     this.#host.metrics.called(method, code, (performance.now() - startedAt) / 1000);
+    if (code === undefined && revokingCalls.has(method))
+      this.#host.sessions.endRevoked().catch((error: unknown) => this.#host.log(String(error)));
   }
 }
 

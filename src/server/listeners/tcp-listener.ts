@@ -105,9 +105,14 @@ export class TcpListener {
     }
     const client = new ListenerClient(this.#source.openSession(), this.#host, address);
     this.#sockets.add(socket);
+    const unwatch = this.#host.sessions.watch({
+      isRevoked: () => client.isRevoked(),
+      end: () => socket.destroy(),
+    });
     socket.setNoDelay(true);
     socket.once('close', () => {
       leave();
+      unwatch();
       this.#sockets.delete(socket);
       client.end().catch((error: unknown) => this.#host.log(`${address}: ${error}`));
     });

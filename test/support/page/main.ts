@@ -1,11 +1,16 @@
 /**
  * The page of the browser tests. It offers what the tests drive through Playwright as `window.tests`, and reads the build
  * and the storage of the databases it opens from its address: `?build=relaxed&storage=memory`. `?without=SharedWorker,locks`
- * hides what a browser may lack. `?encrypted`: what cases store is encrypted. `?as=client`: cases of the conformance suite run in a tab that does not own the database.
+ * hides what a browser may lack. `?encrypted`: what cases store is encrypted. `?as=client`: cases of the conformance suite run in a tab that does not own the database;
+ * `?as=bridge`: over `connect`, to servers that the test starts.
  */
 
 import { type Database, deleteDatabase, type OpenOptions, open } from 'shibumi';
+import { connect } from '../../../src/bridge.ts';
 import { deleteIndexedDb, IndexedDbBackend } from '../../../src/storage/indexeddb-backend.ts';
+import { connectForCase } from '../../bridge/connect-for-case.ts';
+import { flakyLoad } from '../../bridge/flaky-load.ts';
+import type { Platform } from '../../conformance/suite.ts';
 import { runCase, suite } from '../../conformance/suite.ts';
 import { RegisterLoad } from './register-load.ts';
 import { verifiers, workloads } from './workloads.ts';
@@ -37,6 +42,27 @@ async function openAsClient(name: string, options: OpenOptions): Promise<Databas
   }
 }
 
+const inPage: Platform = {
+  build,
+  storage,
+  open: (db, options) => {
+    const all: OpenOptions = { build, storage, ...encryption, ...options };
+    return address.get('as') === 'client' ? openAsClient(db, all) : open(db, all);
+  },
+  deleteDatabase,
+};
+
+/** What the test offers to a page whose cases go over the bridge. */
+declare const bridgeUrlOf: (name: string) => Promise<string>;
+declare const bridgeRemove: (name: string) => Promise<void>;
+
+const overBridge: Platform = {
+  build,
+  storage: 'memory',
+  open: async (name, options) => connectForCase(await bridgeUrlOf(name), options),
+  deleteDatabase: (name) => bridgeRemove(name),
+};
+
 const tests = {
   open,
   deleteDatabase,
@@ -46,6 +72,8 @@ const tests = {
   workloads,
   verifiers,
   RegisterLoad,
+  connect,
+  flakyLoad,
   /** A worker of the page's own making, as `shibumi/worker` documents it. */
   spawnWorker: () => new Worker(new URL('../../../src/worker.ts', import.meta.url), { type: 'module' }),
   /** Runs a case of the conformance suite by its name; resolves with what went wrong, if anything. */
@@ -53,15 +81,7 @@ const tests = {
     const entry = suite.find((one) => one.name === name);
     if (entry === undefined) return `there is no case "${name}"`;
     try {
-      await runCase(entry, {
-        build,
-        storage,
-        open: (db, options) => {
-          const all: OpenOptions = { build, storage, ...encryption, ...options };
-          return address.get('as') === 'client' ? openAsClient(db, all) : open(db, all);
-        },
-        deleteDatabase,
-      });
+      await runCase(entry, address.get('as') === 'bridge' ? overBridge : inPage);
       return undefined;
     } catch (error) {
       return error instanceof Error ? `${error.stack}` : String(error);
