@@ -3,6 +3,7 @@
 import { keyCommands } from './key-commands.ts';
 import type { Command } from './shell.ts';
 import { spaceCommands } from './space-commands.ts';
+import { userCommands } from './user-commands.ts';
 import { vectorCommands } from './vector-commands.ts';
 
 const sessionCommands: readonly Command[] = [
@@ -27,7 +28,13 @@ const sessionCommands: readonly Command[] = [
   },
 ];
 
-const all: readonly Command[] = [...spaceCommands, ...keyCommands, ...vectorCommands, ...sessionCommands];
+const all: readonly Command[] = [
+  ...spaceCommands,
+  ...keyCommands,
+  ...vectorCommands,
+  ...userCommands,
+  ...sessionCommands,
+];
 
 export const commands: ReadonlyMap<string, Command> = new Map(
   all.flatMap((command) =>

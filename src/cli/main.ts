@@ -24,6 +24,8 @@ import { Shell } from './shell.ts';
 import { type OptionValues, runExport, runImport } from './transfer-commands.ts';
 import { usage } from './usage.ts';
 import { parseUsers } from './users-command.ts';
+import { parseInteger } from './vector-text.ts';
+import { verify } from './verify-command.ts';
 
 const done = 0;
 const someFailed = 1;
@@ -48,6 +50,13 @@ const optionsOf = {
   import: { ...transferOptions, user: userOption },
   export: { format: transferOptions.format, user: userOption },
   stats: { json: { type: 'boolean' }, user: userOption },
+  verify: { json: { type: 'boolean' }, shallow: { type: 'boolean' }, user: userOption },
+  bench: {
+    json: { type: 'boolean' },
+    vectors: { type: 'string' },
+    dimension: { type: 'string' },
+    user: userOption,
+  },
   users: { json: { type: 'boolean' }, user: userOption, role: { type: 'string' } },
   move: {
     to: { type: 'string' },
@@ -160,6 +169,29 @@ async function run(context: Context, args: readonly string[]): Promise<number> {
       const [folder] = exactly(positionals, ['folder'], name);
       const db = await context.open(folder, { create: false, user: values.user });
       return runStats(db, values.json === true);
+    }
+    case 'verify': {
+      const { values, positionals } = parsed(rest, optionsOf.verify);
+      const [folder] = exactly(positionals, ['folder'], name);
+      const db = await context.open(folder, { create: false, user: values.user });
+      const reply = await verify(db, values.shallow !== true);
+      await new Output(process.stdout).write(printed(reply, values.json === true));
+      return reply.failed ? someFailed : done;
+    }
+    case 'bench': {
+      const { values, positionals } = parsed(rest, optionsOf.bench);
+      const [folder] = exactly(positionals, ['folder'], name);
+      const number = (given: string | undefined, option: string, otherwise: number): number =>
+        given === undefined ? otherwise : parseInteger(given, option, 1);
+      const size = {
+        vectors: number(values.vectors, '--vectors', 10_000),
+        dimension: number(values.dimension, '--dimension', 384),
+      };
+      const { bench } = await import('./bench-command.ts');
+      const db = await context.open(folder, { create: true, user: values.user });
+      const reply = await bench(db, size, context.signal);
+      await new Output(process.stdout).write(printed(reply, values.json === true));
+      return done;
     }
     case 'users': {
       const { values, positionals } = parsed(rest, optionsOf.users);

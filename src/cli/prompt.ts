@@ -8,6 +8,7 @@ import { commands } from './commands.ts';
 import type { Output } from './output.ts';
 import { failure, printed, type Reply } from './reply.ts';
 import type { Shell } from './shell.ts';
+import { holdsPassword } from './user-commands.ts';
 
 const historyLines = 1000;
 const takesSpace = /^(USE|USE-SPACE|DESCRIBE|DESCRIBE-SPACE|DELETE-SPACE)\s+(\S*)$/i;
@@ -26,7 +27,12 @@ export async function runPrompt(shell: Shell, output: Output, json: boolean): Pr
       complete(shell, line).then((found) => done(null, found));
     },
   });
-  terminal.on('history', (lines) => writeHistory(history, lines));
+  terminal.on('history', (lines) => {
+    writeHistory(
+      history,
+      lines.filter((line) => !holdsPassword.test(line)),
+    );
+  });
   terminal.on('SIGINT', () => interrupt(terminal));
   let ended = false;
   showPrompt(terminal, shell);

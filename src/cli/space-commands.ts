@@ -12,6 +12,7 @@ import { invalid, oneOf, shown } from '../base/arguments.ts';
 import { ok, table } from './reply.ts';
 import type { Command } from './shell.ts';
 import { parseInteger } from './vector-text.ts';
+import { verify } from './verify-command.ts';
 
 /** What describes a vector space, here and where `shibumi import` makes one. The database checks the values. */
 export const vectorSpaceOptions: readonly string[] = [
@@ -143,5 +144,12 @@ export const spaceCommands: readonly Command[] = [
       const stats = await db.stats();
       return { value: stats, text: table(['property', 'value'], Object.entries(stats)) };
     },
+  },
+  {
+    name: 'VERIFY',
+    usage: '',
+    summary: 'reads everything that is stored, and tells what is wrong with it',
+    words: [0, 0],
+    run: ({ db }) => verify(db, true),
   },
 ];

@@ -13,6 +13,10 @@ shibumi import <folder> <space> <file>  a file into a space, which is made if it
 shibumi export <folder> <space> <file>  a space into a file; - is standard output
   --format jsonl|csv|npy|fvecs
 shibumi stats <folder> [--json]         the database and its spaces
+shibumi verify <folder> [--json]        reads everything that is stored; status 1 where there is damage
+  --shallow                             checksums only, not what is inside the images
+shibumi bench <folder> [--json]         how fast it is here, in spaces of its own
+  --vectors <n> --dimension <n>         10000 of 384 unless given
 
 shibumi users list|show|create|password|role|permit|delete <folder> [<name> …]
   create <folder> <name> [--role admin|user] [<space>=read|write …]

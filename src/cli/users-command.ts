@@ -102,7 +102,7 @@ export function parseUsers(
 }
 
 /** `books=read`; the last `=` counts, for names may hold one. What each may be is the database's to check. */
-function permissionsFrom(words: readonly string[]): Permissions {
+export function permissionsFrom(words: readonly string[]): Permissions {
   return Object.fromEntries(
     words.map((word) => {
       const [, space, permission] = /^(.+)=([^=]*)$/s.exec(word) ?? [];
@@ -113,7 +113,7 @@ function permissionsFrom(words: readonly string[]): Permissions {
   );
 }
 
-function usersTable(users: readonly User[]): string {
+export function usersTable(users: readonly User[]): string {
   const rows = users.map(({ username, role, permissions }) => {
     const permits = Object.entries(permissions).map(([space, permission]) => `${space}=${permission}`);
     return [username, role, permits.join(' ')];
