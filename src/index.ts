@@ -4,7 +4,7 @@
  */
 
 import type { Database, Encryption } from './api/database.ts';
-import { integerIn, invalid, oneOf, shown } from './base/arguments.ts';
+import { checkMemoryBudget, integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { checkEncryption } from './base/encryption-secret.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
 import type { Transport } from './client/transport.ts';
@@ -60,6 +60,14 @@ export interface OpenOptions extends ClientOptions {
    * database opens with what is intact (read-only where something is missing), or empty. Default `fail`.
    */
   onCorruption?: 'fail' | 'salvage';
+  /**
+   * Bytes of memory that the spaces of this database should take together, from 8 MiB on. Counted is the linear memory of their WASM
+   * instances, which never shrinks. What can be read again makes room for what is needed: pages of key-value spaces that were
+   * not used for long, and originals kept in storage; a key-value space that would take more than half of it is not read
+   * when it is opened. Answers are the same. Vector spaces are not held back by it otherwise, nor is what a single call writes.
+   * Default 1 GiB.
+   */
+  memoryBudgetBytes?: number;
   /**
    * Asks the browser to keep the data when it runs short of room, once, when the first space is made: a page that never stores
    * anything asks nothing. Chromium decides by itself, Firefox asks the user. `stats()` says what it is. Default true.
@@ -162,6 +170,7 @@ const optionNames = [
   'ownerTimeoutMs',
   'broker',
   'onCorruption',
+  'memoryBudgetBytes',
   'persist',
   'encryption',
   'admin',
@@ -179,6 +188,7 @@ function checkOptions(options: OpenOptions): void {
   if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
   if (storage !== undefined) oneOf(storage, ['indexeddb', 'memory'], 'storage');
   if (onCorruption !== undefined) oneOf(onCorruption, ['fail', 'salvage'], 'onCorruption');
+  checkMemoryBudget(options.memoryBudgetBytes);
   if (openTimeoutMs !== undefined) integerIn(openTimeoutMs, 1, 2 ** 31 - 1, 'openTimeoutMs');
   if (ownerTimeoutMs !== undefined) integerIn(ownerTimeoutMs, 500, 2 ** 31 - 1, 'ownerTimeoutMs');
   if (broker !== undefined && broker !== false && typeof broker !== 'function')

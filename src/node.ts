@@ -4,7 +4,7 @@
  */
 
 import type { Database, Encryption } from './api/database.ts';
-import { integerIn, invalid, shown } from './base/arguments.ts';
+import { checkMemoryBudget, integerIn, invalid, shown } from './base/arguments.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
 import { DirectTransport } from './local/direct-transport.ts';
 import { deleteFolder, openSession } from './node/open-engine.ts';
@@ -48,6 +48,14 @@ export interface OpenOptions extends ClientOptions {
    * whenever it is opened. Whoever opens it a second time in the process gives it too. Default: nothing is encrypted.
    */
   encryption?: Encryption;
+  /**
+   * Bytes of memory that the spaces of this database should take together, from 8 MiB on. Counted is the linear memory of their WASM
+   * instances, which never shrinks. What can be read again makes room for what is needed: pages of key-value spaces that were
+   * not used for long, and originals kept in storage; a key-value space that would take more than half of it is not read
+   * when it is opened. Answers are the same. Vector spaces are not held back by it otherwise, nor is what a single call writes.
+   * Default 1 GiB.
+   */
+  memoryBudgetBytes?: number;
 }
 
 /**
@@ -62,6 +70,7 @@ export interface OpenOptions extends ClientOptions {
 export async function open(path: string, options: OpenOptions = {}): Promise<Database> {
   checkPath(path);
   checkTimeout(options.openTimeoutMs);
+  checkMemoryBudget(options.memoryBudgetBytes);
   return openClient(async () => new DirectTransport(await openSession(path, options)), options);
 }
 

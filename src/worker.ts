@@ -114,7 +114,7 @@ function openEngine(
   name: string,
   core: Core,
   backend: StorageBackend,
-  { onCorruption = 'fail', encryption }: WorkerOpenOptions,
+  { onCorruption = 'fail', encryption, memoryBudgetBytes }: WorkerOpenOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
@@ -124,6 +124,7 @@ function openEngine(
     settings: defaultSettings,
     onCorruption,
     encryption,
+    ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
   });
 }
 

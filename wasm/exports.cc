@@ -37,6 +37,8 @@ SHIBUMI_EXPORT(scratch) Addr export_scratch(u32 bytes) {
 
 SHIBUMI_EXPORT(arena_hold) i32 export_arena_hold(u32 frames) { return hold(frames); }
 SHIBUMI_EXPORT(arena_frames_in_use) u32 export_arena_frames_in_use() { return frames_in_use(); }
+/// Frames that are free and promised to nobody.
+SHIBUMI_EXPORT(arena_frames_free) u32 export_arena_frames_free() { return frames_unpromised(); }
 SHIBUMI_EXPORT(arena_segment_blocks) u32 export_arena_segment_blocks(u32 segment) {
   return segment < kSegmentsMax ? segments[segment].block_count : 0;
 }
@@ -45,8 +47,19 @@ SHIBUMI_EXPORT(arena_dirty_blocks) u32 export_arena_dirty_blocks(u32 group_mask)
 SHIBUMI_EXPORT(block_expect) i32 export_block_expect(u32 segment, u32 index) { return block_expect(segment, index); }
 SHIBUMI_EXPORT(block_adopt) Addr export_block_adopt(u32 segment, u32 index) { return block_adopt(segment, index); }
 SHIBUMI_EXPORT(block_drop) i32 export_block_drop(u32 segment, u32 index) { return block_drop(segment, index); }
-SHIBUMI_EXPORT(fault_segment) u32 export_fault_segment() { return fault_segment(); }
-SHIBUMI_EXPORT(fault_index) u32 export_fault_index() { return fault_index(); }
+SHIBUMI_EXPORT(block_pin) i32 export_block_pin(u32 segment, u32 index) { return block_pin(segment, index); }
+SHIBUMI_EXPORT(block_unpin) void export_block_unpin(u32 segment, u32 index) { block_unpin(segment, index); }
+SHIBUMI_EXPORT(blocks_evict) u32 export_blocks_evict(u32 segment, u32 count) { return blocks_evict(segment, count); }
+/// Blocks of a segment that are absent.
+SHIBUMI_EXPORT(blocks_absent) u32 export_blocks_absent(u32 segment) {
+  return segment < kSegmentsMax ? segments[segment].absent_count : 0;
+}
+/// After a call that answered kAbsent: u32 {segment, index} for each block it needs, to `out`, which has room for
+/// kMissedMost (64). Returns how many.
+SHIBUMI_EXPORT(blocks_missed) u32 export_blocks_missed(Addr out) {
+  check(in_memory(out, kMissedMost * 8));
+  return blocks_missed(at<u32>(out));
+}
 
 SHIBUMI_EXPORT(checkpoint_begin) i32 export_checkpoint_begin(u32 group_mask) { return checkpoint_begin(group_mask); }
 /// Writes the CheckpointEntry (4 x u32: segment, index, address, used bytes) of entry `i` to `out`.

@@ -1,7 +1,7 @@
 // The border of the core for key-value spaces. Ranges are checked here, before anything is read through an address.
 //
-// Answers are a Status, or a count; a count is negative where a Status failed, and an absent block (Status kAbsent,
-// positive) is then reported as -100. Neither keys nor values may be given from inside the arena.
+// Answers are a Status, or a count, which is negative where a Status failed. Neither keys nor values may be given from
+// inside the arena.
 #include "core/border.h"
 #include "kv/btree_pages.h"
 #include "kv/kv_space.h"
@@ -10,7 +10,6 @@ using namespace shibumi;
 
 namespace {
 
-constexpr i32 kKvCountAbsent = -100;
 /// A packed buffer must have room for the longest key, else a call could never make progress.
 constexpr u32 kPackedBytesMin = sizeof(PackedEntry) + kKeyBytesMax;
 
@@ -20,8 +19,7 @@ bool good_key(Addr key, u32 key_len) { return kv_space.ready() && key_len <= kKe
 Bytes bytes_at(Addr address, u32 length) { return {at<const u8>(address), length}; }
 
 i32 kv_count_or(u32 count, Status status) {
-  if (status == kOk) return static_cast<i32>(count);
-  return status == kAbsent ? kKvCountAbsent : static_cast<i32>(status);
+  return status == kOk ? static_cast<i32>(count) : static_cast<i32>(status);
 }
 
 }  // namespace
@@ -65,12 +63,15 @@ SHIBUMI_EXPORT(kv_plan) u32 export_kv_plan(u32 key_len, u32 value_len) {
 /// `deadlines`: some of the puts have one.
 SHIBUMI_EXPORT(kv_plan_many) u32 export_kv_plan_many(u32 count, f64 bytes, u32 deadlines) {
   if (!kv_space.ready() || !(bytes >= 0 && bytes < 4294967296.0)) return 0;
-  const TreeNeed need = kv_space.tree().bound_total(count, static_cast<u64>(bytes));
-  const u32 frames = need.new_blocks + need.touched_blocks;
+  // Of blocks that are touched only those need a frame that a checkpoint is copying, or would.
+  const auto frames_of = [](const Btree& tree, const TreeNeed& need) {
+    return need.new_blocks + min_of(need.touched_blocks, unsaved_blocks(tree.segment()));
+  };
+  const u32 frames = frames_of(kv_space.tree(), kv_space.tree().bound_total(count, static_cast<u64>(bytes)));
   if (!deadlines && kv_space.deadlines().count() == 0) return frames;
   // A line goes and a line comes for each put, as large as its key.
   const TreeNeed lines = kv_space.deadlines().bound_total(2 * count, static_cast<u64>(bytes) + 16ull * count);
-  return frames + lines.new_blocks + lines.touched_blocks;
+  return frames + frames_of(kv_space.deadlines(), lines);
 }
 
 /// 0 = replaced, 1 = new, kAbsent, or a negative Status. `flags`: ValueFlag.
@@ -127,9 +128,22 @@ SHIBUMI_EXPORT(kv_due) i32 export_kv_due(f64 now, Addr out) {
   return status == kNotFound ? 0 : kv_count_or(length, status);
 }
 
-/// The earliest deadline, 0 when no entry has one.
+/// The earliest deadline, 0 when no entry has one, -1 when it is not in memory (then blocks_missed says where it is).
 SHIBUMI_EXPORT(kv_next_deadline) f64 export_kv_next_deadline() {
-  return kv_space.ready() ? static_cast<f64>(kv_space.next_deadline()) : 0;
+  u64 deadline = 0;
+  if (!kv_space.ready()) return 0;
+  return kv_space.next_deadline(deadline) == kOk ? static_cast<f64>(deadline) : -1;
+}
+
+/// Whether all that a put would touch is in memory: Status.
+SHIBUMI_EXPORT(kv_ready) i32 export_kv_ready(Addr key, u32 key_len, Addr value, u32 value_len, u32 flags) {
+  if (!good_key(key, key_len) || value_len > kValueBytesMax || (value_len > 0 && !in_memory(value, value_len))) return kInvalid;
+  return kv_space.ready_for(bytes_at(key, key_len), bytes_at(value, value_len), static_cast<u8>(flags));
+}
+
+/// The same of a delete.
+SHIBUMI_EXPORT(kv_ready_delete) i32 export_kv_ready_delete(Addr key, u32 key_len) {
+  return good_key(key, key_len) ? kv_space.ready_for_removal(bytes_at(key, key_len)) : kInvalid;
 }
 
 /// Packs entries with start <= key < end (start < key if `after`) into `out`: PackedEntry, key, value, padding to

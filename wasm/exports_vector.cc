@@ -1,7 +1,6 @@
 // The border of the core for vector spaces. Ranges are checked here, before anything is read through an address.
 //
-// Answers are a Status, or a count that is negative where a Status failed. Where a count may be answered, an absent
-// block (Status kAbsent, positive) is reported as kCountAbsent.
+// Answers are a Status, or a count that is negative where a Status failed.
 #include "core/border.h"
 #include "vector/vector_store.h"
 
@@ -9,12 +8,9 @@ using namespace shibumi;
 
 namespace {
 
-constexpr i32 kCountAbsent = -100;
 constexpr i32 kNoSuchId = -101;
 constexpr i32 kSearchEach = -102;
 VectorStore vector_space;
-
-i32 count_status(Status status) { return status == kAbsent ? kCountAbsent : static_cast<i32>(status); }
 
 bool good_vectors(Addr vectors, u32 count) {
   return in_memory(vectors, static_cast<u64>(count) * vector_space.vector_bytes());
@@ -23,6 +19,32 @@ bool good_vectors(Addr vectors, u32 count) {
 bool good_query(Addr query, u32 hits, Addr out_slots, Addr out_distances) {
   return vector_space.ready() && good_vectors(query, 1) && in_memory(out_slots, static_cast<u64>(hits) * 4) &&
          in_memory(out_distances, static_cast<u64>(hits) * 4);
+}
+
+/// What a search that came to absent originals goes on from: u32 phase, slot, count and version. The hits so far are where
+/// it puts its hits.
+struct StoredProgress {
+  u32 phase, slot, count, version;
+};
+static_assert(sizeof(StoredProgress) == 16);
+
+/// False when it does not lie in memory or tells of more hits than there is room for, or of slots there are not.
+bool read_progress(Addr from, u32 room, Addr slots, Addr distances, SearchProgress& progress) {
+  if (!in_memory(from, sizeof(StoredProgress))) return false;
+  StoredProgress stored;
+  __builtin_memcpy(&stored, at<u8>(from), sizeof stored);
+  progress = {stored.phase, stored.slot, stored.count, stored.version, at<const u32>(slots), at<const f32>(distances)};
+  if (progress.phase == kFromBeginning) progress.count = 0;
+  if (progress.count > room) return false;
+  for (u32 i = 0; i < progress.count; i++) {
+    if (!vector_space.live(progress.slots[i])) progress.version--;  // it is of other contents
+  }
+  return true;
+}
+
+void write_progress(const SearchProgress& progress, u32 found, Addr to) {
+  const StoredProgress stored{progress.phase, progress.slot, found, progress.version};
+  __builtin_memcpy(at<u8>(to), &stored, sizeof stored);
 }
 
 i32 give_hits(const Hit* hits, u32 found, Addr out_slots, Addr out_distances) {
@@ -77,7 +99,7 @@ SHIBUMI_EXPORT(vec_reindex) i32 export_vec_reindex(Addr config_at, u32 anew) {
   __builtin_memcpy(&config, at<u8>(config_at), sizeof config);
   bool changed = false;
   const Status status = vector_space.reindex(config, anew != 0, changed);
-  return status == kOk ? changed : count_status(status);
+  return status == kOk ? changed : static_cast<i32>(status);
 }
 
 /// Frames an insert of `count` vectors, whose string ids have `id_bytes` together, and `updates` updates of metadata may
@@ -117,6 +139,24 @@ i32 export_vec_insert_strings(Addr id_ends, Addr id_bytes, Addr vectors, Addr me
   MetadataBatch metadata;
   if (!good_metadata(metadata_ends, metadata_bytes, count, metadata)) return kInvalid;
   return vector_space.insert(batch, at<const u8>(vectors), count, metadata);
+}
+
+/// Whether the blocks that vec_insert of these i64[count] ids would write to are in memory: Status.
+SHIBUMI_EXPORT(vec_ready) i32 export_vec_ready(Addr ids, u32 count) {
+  if (!takes_ints() || !in_memory(ids, static_cast<u64>(count) * 8)) return kInvalid;
+  IdBatch batch;
+  batch.ints = at<const i64>(ids);
+  return vector_space.ready_for(batch, count);
+}
+
+/// The same for vec_insert_strings.
+SHIBUMI_EXPORT(vec_ready_strings) i32 export_vec_ready_strings(Addr id_ends, Addr id_bytes, u32 count) {
+  if (!good_string(id_ends, 0) || !in_memory(id_ends, static_cast<u64>(count) * 4)) return kInvalid;
+  IdBatch batch;
+  batch.string_ends = at<const u32>(id_ends);
+  if (!in_memory(id_bytes, count == 0 ? 0 : batch.string_ends[count - 1])) return kInvalid;
+  batch.string_bytes = at<const u8>(id_bytes);
+  return vector_space.ready_for(batch, count);
 }
 
 SHIBUMI_EXPORT(vec_delete) i32 export_vec_delete(i64 id) {
@@ -190,10 +230,12 @@ SHIBUMI_EXPORT(vec_count_where) i32 export_vec_count_where(Addr filter, u32 filt
   if (!vector_space.ready()) return kInvalid;
   Allowed allowed;
   const Status status = filter_at(filter, filter_length, allowed);
-  if (status != kOk) return count_status(status);
+  if (status != kOk) return static_cast<i32>(status);
   return static_cast<i32>(allowed.all() ? vector_space.live_count() : allowed.count);
 }
 
+/// Changes whenever vectors or metadata do.
+SHIBUMI_EXPORT(vec_version) u32 export_vec_version() { return vector_space.version(); }
 SHIBUMI_EXPORT(vec_count) u32 export_vec_count() { return vector_space.ready() ? vector_space.live_count() : 0; }
 SHIBUMI_EXPORT(vec_slots) u32 export_vec_slots() { return vector_space.ready() ? vector_space.slot_count() : 0; }
 SHIBUMI_EXPORT(vec_pending) u32 export_vec_pending() { return vector_space.ready() ? vector_space.pending() : 0; }
@@ -207,20 +249,30 @@ SHIBUMI_EXPORT(vec_training_left) f64 export_vec_training_left() {
 }
 
 /// The k nearest that the filter program allows, best first, ties by id: u32[k] slots and f32[k] distances. Returns how
-/// many. `ef`, `nprobe` and `rerank`: see SearchEffort.
+/// many. `ef`, `nprobe` and `rerank`: see SearchEffort. kAbsent: what it has found so far is there, and at `progress_at`
+/// (u32[4], zeros at first) how far it came; repeated with these, when the blocks are there, it goes on.
 SHIBUMI_EXPORT(vec_search)
 i32 export_vec_search(Addr query, u32 k, u32 ef, u32 nprobe, u32 rerank, Addr filter, u32 filter_length, Addr out_slots,
-                      Addr out_distances) {
+                      Addr out_distances, Addr progress_at) {
   if (!vector_space.ready()) return kInvalid;
   // k may pass the count; the host gives room for what there is.
   const u32 wanted = min_of(k, vector_space.live_count());
-  if (!good_query(query, wanted, out_slots, out_distances)) return kInvalid;
+  SearchProgress progress;
+  if (!good_query(query, wanted, out_slots, out_distances) ||
+      !read_progress(progress_at, wanted, out_slots, out_distances, progress)) {
+    return kInvalid;
+  }
   Allowed allowed;
   Status status = filter_at(filter, filter_length, allowed);
   const Hit* hits = nullptr;
   u32 found = 0;
-  if (status == kOk) status = vector_space.search(at<const u8>(query), wanted, {ef, rerank, nprobe}, hits, found, allowed);
-  return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
+  if (status == kOk) {
+    status = vector_space.search(at<const u8>(query), wanted, {ef, rerank, nprobe}, hits, found, allowed, progress);
+  }
+  if (status != kOk && status != kAbsent) return status;
+  give_hits(hits, found, out_slots, out_distances);
+  write_progress(progress, found, progress_at);
+  return status == kOk ? static_cast<i32>(found) : status;
 }
 
 /// The same for `count` queries, kBatchMost at most: as many hits for each, one query's after another's; room as for k hits
@@ -238,19 +290,23 @@ i32 export_vec_search_batch(Addr queries, u32 count, u32 k, u32 ef, u32 nprobe, 
   u32 found = 0;
   if (status == kOk) status = vector_space.search_batch(at<const u8>(queries), count, wanted, {ef, rerank, nprobe}, hits, found, allowed);
   if (status == kNotFound) return kSearchEach;
-  if (status != kOk) return count_status(status);
+  if (status != kOk) return status;
   give_hits(hits, found * count, out_slots, out_distances);
   return static_cast<i32>(found);
 }
 
 /// Everything nearer than `radius` (kernel scale) that the filter program allows, best first, `limit` at most; exact
-/// whatever the index. `after`: 0, or where a page begins: f32 distance, u32 length and bytes of an id as a tree key.
+/// whatever the index. kAbsent as for vec_search. `after`: 0, or where a page begins: f32 distance, u32 length and bytes of an id as a tree key.
 SHIBUMI_EXPORT(vec_range)
 i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr after, Addr filter, u32 filter_length, Addr out_slots,
-                     Addr out_distances) {
+                     Addr out_distances, Addr progress_at) {
   if (!vector_space.ready()) return kInvalid;
   const u32 most = min_of(limit, vector_space.live_count());
-  if (!good_query(query, most, out_slots, out_distances)) return kInvalid;
+  SearchProgress progress;
+  if (!good_query(query, most, out_slots, out_distances) ||
+      !read_progress(progress_at, most, out_slots, out_distances, progress)) {
+    return kInvalid;
+  }
   RangeStart start{};
   if (after != 0) {
     if (!in_memory(after, 8)) return kInvalid;
@@ -264,9 +320,13 @@ i32 export_vec_range(Addr query, f32 radius, u32 limit, Addr after, Addr filter,
   const Hit* hits = nullptr;
   u32 found = 0;
   if (status == kOk) {
-    status = vector_space.range(at<const u8>(query), radius, most, hits, found, allowed, after == 0 ? nullptr : &start);
+    const RangeStart* from = after == 0 ? nullptr : &start;
+    status = vector_space.range(at<const u8>(query), radius, most, hits, found, allowed, from, progress);
   }
-  return status == kOk ? give_hits(hits, found, out_slots, out_distances) : count_status(status);
+  if (status != kOk && status != kAbsent) return status;
+  give_hits(hits, found, out_slots, out_distances);
+  write_progress(progress, found, progress_at);
+  return status == kOk ? static_cast<i32>(found) : status;
 }
 
 /// i64[count] ids of live slots. kInvalid when a slot is not live.
@@ -295,7 +355,7 @@ i32 export_vec_scan(u32 has_cursor, i64 after, Addr filter, u32 filter_length, u
   if (!takes_ints() || !in_memory(out_slots, static_cast<u64>(limit) * 4)) return kInvalid;
   Allowed allowed;
   const Status status = filter_at(filter, filter_length, allowed);
-  if (status != kOk) return count_status(status);
+  if (status != kOk) return static_cast<i32>(status);
   u8 key[8];
   int_key(after, key);
   const Bytes cursor{key, sizeof key};
@@ -310,9 +370,18 @@ i32 export_vec_scan_string(u32 has_cursor, Addr after, u32 after_length, Addr fi
   if (!in_memory(out_slots, static_cast<u64>(limit) * 4)) return kInvalid;
   Allowed allowed;
   const Status status = filter_at(filter, filter_length, allowed);
-  if (status != kOk) return count_status(status);
+  if (status != kOk) return static_cast<i32>(status);
   const Bytes cursor{has_cursor ? at<const u8>(after) : nullptr, has_cursor ? after_length : 0};
   return static_cast<i32>(vector_space.scan(has_cursor ? &cursor : nullptr, limit, at<u32>(out_slots), allowed));
+}
+
+/// Whether the originals of u32[count] live slots are in memory: Status.
+SHIBUMI_EXPORT(vec_originals) i32 export_vec_originals(Addr slots, u32 count) {
+  if (!vector_space.ready() || !in_memory(slots, static_cast<u64>(count) * 4)) return kInvalid;
+  for (u32 i = 0; i < count; i++) {
+    if (!vector_space.live(at<const u32>(slots)[i])) return kInvalid;
+  }
+  return vector_space.originals_present(at<const u32>(slots), count);
 }
 
 /// Where a live slot's vector is, to copy them out at once; 0 when it is not live or its block is absent (the
@@ -328,7 +397,7 @@ SHIBUMI_EXPORT(vec_vector) Addr export_vec_vector(u32 slot) {
 SHIBUMI_EXPORT(vec_link) i32 export_vec_link(u32 most) {
   if (!vector_space.ready()) return kInvalid;
   const Status status = vector_space.link(most);
-  return status == kOk ? static_cast<i32>(vector_space.pending()) : count_status(status);
+  return status == kOk ? static_cast<i32>(vector_space.pending()) : static_cast<i32>(status);
 }
 
 /// 1 when no value is NaN or infinite, 0 when one is.

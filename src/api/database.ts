@@ -108,6 +108,13 @@ export interface VectorSpaceOptions {
   p?: number;
   /** Kind of the ids: safe integers and bigints of 64 bits, or strings. Default `'int'`. */
   ids?: IdKind;
+  /**
+   * Where the vectors themselves are kept: `'storage'` keeps only their codes in memory (with `HNSW16,SQ8` some 600 bytes a
+   * vector of 384 components instead of 2,100) and reads the originals of the best candidates when it measures them again.
+   * Results are the same. For `SQ8` and `HNSW{M},SQ8`; other index types need the originals at hand and are refused.
+   * Default `'memory'`.
+   */
+  originals?: 'memory' | 'storage';
   /** Candidates kept while a vector is linked into an HNSW graph (Malkov & Yashunin), 8 to 4096. Default 128. */
   efConstruction?: number;
   /** Seed of the level generator: same seed, order and build give the same bytes. Default 42. */
@@ -127,6 +134,8 @@ export interface SpaceInfo {
   /** Of metric `Lp`. */
   p?: number;
   ids?: IdKind;
+  /** There where the vectors are kept in storage. */
+  originals?: 'storage';
   /** Where there are any. */
   metadataFields?: readonly MetadataField[];
   durability: Durability;
@@ -393,7 +402,10 @@ export interface Stats {
   encrypted?: boolean;
   /** Spaces whose data is in memory now. */
   residentSpaces: number;
+  /** Linear memory of their instances, in bytes. */
   memoryBytes: number;
+  /** What it is kept to where that can be done by dropping what can be read again (`open(…, { memoryBudgetBytes })`). */
+  memoryBudgetBytes?: number;
   /** The browser's own estimate for the whole origin, where it gives one. */
   usageBytes?: number;
   quotaBytes?: number;

@@ -49,3 +49,10 @@ export function wellFormedText(value: unknown, what: string): string {
   if (!value.isWellFormed()) throw invalid(`Got a lone surrogate in ${what}, expected well-formed Unicode`);
   return value;
 }
+
+const memoryBudgetLeast = 8 * 1024 * 1024;
+
+/** @throws INVALID_ARGUMENT */
+export function checkMemoryBudget(bytes: unknown): void {
+  if (bytes !== undefined) integerIn(bytes, memoryBudgetLeast, Number.MAX_SAFE_INTEGER, 'memoryBudgetBytes');
+}

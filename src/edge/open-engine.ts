@@ -71,5 +71,7 @@ export async function openEngine(
     encryption: encryption && checkEncryption(encryption),
     settings: { ...edgeSettings, ...settings },
     memory: isolateMemory,
+    // What can be dropped is, before the bound of the isolate refuses something.
+    memoryBudgetBytes: Math.floor((isolateMemory.bytesMax * 3) / 4),
   });
 }

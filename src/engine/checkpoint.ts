@@ -90,6 +90,7 @@ export async function checkpointSpace(
   } finally {
     if (!published && large !== undefined) resident.large?.giveBack(large.dropped);
     exports.checkpoint_end(published ? 1 : 0);
+    resident.blocks?.trim();
   }
 }
 

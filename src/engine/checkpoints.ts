@@ -96,8 +96,15 @@ export class Checkpoints {
 
   /** After a write: soon when the log is long, else when nothing more comes for a while. */
   consider(resident: ResidentSpace): void {
-    if (resident.droppableBytes >= this.#environment.settings.checkpointLogBytes) this.quietly(resident);
+    const long = resident.droppableBytes >= this.#environment.settings.checkpointLogBytes;
+    if (long || resident.blocks?.tooDirty) this.quietly(resident);
     else this.whenIdle(resident);
+  }
+
+  /** Before a write: a promise while too much has changed again since the checkpoint under way began. */
+  pressure(resident: ResidentSpace): Promise<void> | undefined {
+    const { id } = resident.entry;
+    return this.#running.has(id) && resident.blocks?.tooDirty ? this.current(id) : undefined;
   }
 
   whenIdle(resident: ResidentSpace): void {

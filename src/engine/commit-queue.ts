@@ -6,8 +6,9 @@
 
 import type { Durability } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
+import { AbsentBlocks } from '../kernel/instance.ts';
 import type { Decide } from '../space/conditional.ts';
-import { largestOperation, operationsIn } from '../space/operation.ts';
+import { largestOperation, type OperationView, operationsIn } from '../space/operation.ts';
 import { PendingKeys } from '../space/pending-keys.ts';
 import type { Need } from '../space/space.ts';
 import type { LogEntry } from '../storage/backend.ts';
@@ -15,6 +16,7 @@ import type { Checksum } from '../storage/envelope.ts';
 import { encodeLogRecord } from './log-record.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { Pins, untilPresent } from './space-blocks.ts';
 
 /** A write that is made of what is there: called when everything submitted before it has been applied. */
 export type Compose = () => { operations: Uint8Array; need: Need };
@@ -42,6 +44,12 @@ export interface PreparedWrite {
   readonly need: Need;
 }
 
+export interface CommitHooks {
+  readonly applied: (resident: ResidentSpace) => void;
+  /** What writes to the space have to wait for. */
+  readonly pressure: (resident: ResidentSpace) => Promise<void> | undefined;
+}
+
 /** What a space with a policy has appended since the last flush. */
 interface FlushState {
   operations: number;
@@ -55,17 +63,17 @@ const nothingNeeded: Need = { count: 0, bytes: 0 };
 export class CommitQueue {
   readonly #environment: Environment;
   readonly #checksum: Checksum;
-  readonly #onApplied: (resident: ResidentSpace) => void;
+  readonly #hooks: CommitHooks;
   readonly #unflushed: Map<ResidentSpace, FlushState> = new Map();
   readonly #between: (() => void)[] = [];
   #waiting: Waiting[] = [];
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
 
-  constructor(environment: Environment, checksum: Checksum, onApplied: (resident: ResidentSpace) => void) {
+  constructor(environment: Environment, checksum: Checksum, hooks: CommitHooks) {
     this.#environment = environment;
     this.#checksum = checksum;
-    this.#onApplied = onApplied;
+    this.#hooks = hooks;
   }
 
   /** Resolves with how many keys or ids there were when the operations are as durable as its space promises, and applied. */
@@ -195,10 +203,14 @@ export class CommitQueue {
 
   async #commit(taken: Waiting[]): Promise<void> {
     const bySpace = Map.groupBy(composed(taken), ({ resident }) => resident);
+    const pins = new Pins();
     for (const [resident, waiting] of bySpace) {
-      const held = decideInOrder(resident, this.#hold(resident, waiting));
-      if (held.length === 0) bySpace.delete(resident);
-      else bySpace.set(resident, held);
+      const pressure = this.#hooks.pressure(resident);
+      if (pressure !== undefined) await pressure;
+      const held = this.#hold(resident, this.#fitting(resident, waiting));
+      const ready = readyNow(resident, held) ?? (await this.#makeReady(resident, held, pins));
+      if (ready.length === 0) bySpace.delete(resident);
+      else bySpace.set(resident, ready);
     }
     const entries: LogEntry[] = [];
     let flush = false;
@@ -214,6 +226,7 @@ export class CommitQueue {
       }
       if (entries.length > 0) await this.#environment.backend.append(entries, flush);
     } catch (error) {
+      pins.release();
       for (const [resident, waiting] of bySpace) {
         resident.release();
         for (const { reject } of waiting) reject(error);
@@ -227,8 +240,49 @@ export class CommitQueue {
       if (bytes > 0) resident.nextSequence++;
       resident.logBytes += bytes;
       resident.release();
-      for (const each of waiting) this.#apply(each);
-      this.#onApplied(resident);
+      for (const each of waiting) {
+        const application = new Application(each);
+        if (!application.run()) await application.settle(pins);
+      }
+    }
+    pins.release();
+    for (const resident of bySpace.keys()) {
+      resident.blocks?.trim();
+      this.#hooks.applied(resident);
+    }
+  }
+
+  /** The first of the writes, so many that the memory promised to them leaves the budget some room; the others go next. */
+  #fitting(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
+    const most = resident.blocks?.heldMost ?? Number.POSITIVE_INFINITY;
+    let count = waiting.length;
+    while (count > 1 && resident.space.plan(sumOf(waiting.slice(0, count))) > most) count >>= 1;
+    if (count === waiting.length) return waiting;
+    this.#waiting.unshift(...waiting.slice(count));
+    return waiting.slice(0, count);
+  }
+
+  /**
+   * Brings what the operations will touch into memory and answers with those that can be written now; where it is too much
+   * for one commit, the others wait for the next. When a block cannot be read, all fail and nothing is written.
+   */
+  async #makeReady(resident: ResidentSpace, waiting: Waiting[], pins: Pins): Promise<Waiting[]> {
+    const before = pins.count;
+    const pinnedMost = resident.blocks?.pinnedMost ?? 0;
+    try {
+      const decided = await untilPresent(resident.blocks, pins, () => decideInOrder(resident, waiting));
+      for (const [i, { operations }] of decided.entries()) {
+        for (const operation of operationsIn(operations))
+          await untilPresent(resident.blocks, pins, () => resident.space.ready(operation));
+        if (pins.count - before < pinnedMost || i + 1 === decided.length) continue;
+        this.#waiting.unshift(...decided.slice(i + 1));
+        return decided.slice(0, i + 1);
+      }
+      return decided;
+    } catch (error) {
+      resident.release();
+      for (const { reject } of waiting) reject(error);
+      return [];
     }
   }
 
@@ -248,25 +302,6 @@ export class CommitQueue {
       else each.reject(outOfMemory(resident));
     }
     return held;
-  }
-
-  #apply({ resident, operations, answer, resolve, reject }: Waiting): void {
-    try {
-      if (resident.broken) throw new Error('an earlier operation failed while it was applied');
-      let there = 0;
-      for (const operation of operationsIn(operations)) if (resident.apply(operation)) there++;
-      resolve((answer ?? there) as never);
-    } catch (cause) {
-      // It is in the log: the space is opened again from there, where this operation counts.
-      const name = resident.entry.name;
-      reject(
-        shibuDbError(
-          'INTERNAL',
-          `The write to space "${name}" is stored but its memory failed; the space is reopened`,
-          { cause },
-        ),
-      );
-    }
   }
 
   #wantsFlush(resident: ResidentSpace, operations: number): boolean {
@@ -304,6 +339,79 @@ export class CommitQueue {
   }
 }
 
+/** Applying the operations of one write, which are in the log. */
+class Application {
+  readonly #write: Waiting;
+  readonly #operations: Iterator<OperationView>;
+  #next: IteratorResult<OperationView>;
+  #there = 0;
+  /** The blocks it came to. */
+  #absent: AbsentBlocks | undefined;
+
+  constructor(write: Waiting) {
+    this.#write = write;
+    this.#operations = operationsIn(write.operations)[Symbol.iterator]();
+    this.#next = this.#operations.next();
+  }
+
+  /** Goes on where it was and acknowledges at the end; false when it came to blocks that are not in memory. */
+  run(): boolean {
+    const { resident, answer, resolve } = this.#write;
+    try {
+      if (resident.broken) throw new Error('an earlier operation failed while it was applied');
+      for (; !this.#next.done; this.#next = this.#operations.next())
+        if (resident.apply(this.#next.value)) this.#there++;
+      resolve((answer ?? this.#there) as never);
+    } catch (cause) {
+      if (cause instanceof AbsentBlocks && resident.blocks !== undefined) {
+        this.#absent = cause;
+        return false;
+      }
+      this.#fail(cause);
+    }
+    return true;
+  }
+
+  /** What operations before it changed made it need other blocks than it seemed to. Nobody reads half of its operations. */
+  async settle(pins: Pins): Promise<void> {
+    const { resident } = this.#write;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    resident.settling = promise;
+    try {
+      do await resident.blocks?.fetchFor(this.#absent, pins);
+      while (!this.run());
+    } catch (cause) {
+      resident.broken = true;
+      this.#fail(cause);
+    } finally {
+      resident.settling = undefined;
+      resolve();
+    }
+  }
+
+  /** It is in the log: the space is opened again from there, where this write counts. */
+  #fail(cause: unknown): void {
+    const { resident, reject } = this.#write;
+    const { name } = resident.entry;
+    const message = `The write to space "${name}" is stored but its memory failed; the space is reopened`;
+    reject(shibuDbError('INTERNAL', message, { cause }));
+  }
+}
+
+/** The writes that can be made, decided, if all they need is in memory. */
+function readyNow(resident: ResidentSpace, waiting: Waiting[]): Waiting[] | undefined {
+  try {
+    const decided = decideInOrder(resident, waiting);
+    if (!resident.blocks?.someAbsent) return decided;
+    for (const { operations } of decided)
+      for (const operation of operationsIn(operations)) resident.space.ready(operation);
+    return decided;
+  } catch (error) {
+    if (error instanceof AbsentBlocks) return undefined;
+    throw error;
+  }
+}
+
 /** Lets the first of a group be made. What cannot be is refused and left out. */
 function composed(taken: Waiting[]): Waiting[] {
   const first = taken[0];
@@ -332,6 +440,7 @@ function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
       keys.note(each.operations);
       return true;
     } catch (error) {
+      if (error instanceof AbsentBlocks) throw error;
       each.reject(error);
       return false;
     }

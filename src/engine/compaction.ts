@@ -10,7 +10,7 @@
  * stopped anywhere before, the former manifest and its log still give the same data.
  */
 
-import type { CoreInstance } from '../kernel/instance.ts';
+import { AbsentBlocks, type CoreInstance } from '../kernel/instance.ts';
 import { encodePut, type OperationView, operationsIn } from '../space/operation.ts';
 import type { Space } from '../space/space.ts';
 import { ContentsReader } from './contents-reader.ts';
@@ -63,7 +63,11 @@ export class Compaction {
     if (!this.#failed) this.#try(() => this.space.apply(operation));
   }
 
-  /** Works until `late` says so; true when the new image is as good as the old one. */
+  /**
+   * Works until `late` says so; true when the new image is as good as the old one.
+   *
+   * @throws AbsentBlocks when what it copies is not in memory: to be called again when it is
+   */
   slice(late: () => boolean): boolean {
     while (!this.#failed && !late()) {
       if (this.#copied && this.space.pending() <= pendingMax) return true;
@@ -86,7 +90,8 @@ export class Compaction {
   #try(work: () => void): void {
     try {
       work();
-    } catch {
+    } catch (error) {
+      if (error instanceof AbsentBlocks) throw error;
       this.#failed = true;
     }
   }

@@ -6,6 +6,7 @@ import { nextTask } from '../base/next-task.ts';
 import { Compaction } from './compaction.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { Pins, untilPresent } from './space-blocks.ts';
 
 export class Compactor {
   readonly #environment: Environment;
@@ -33,7 +34,10 @@ export class Compactor {
     const { now } = this.#environment;
     if (resident.compactAgainAtMs > now()) return;
     if (resident.space.instance.exports.arena_frames_in_use() < compactBlocksMin) return;
-    if (resident.space.slack() < compactSlackMin) return;
+    const slack = resident.space.slack();
+    if (slack < compactSlackMin) return;
+    // What is left is in memory a second time until it has been stored.
+    if (resident.blocks?.copyFits(1 - slack) === false) return;
     this.#queue.add(resident);
     this.#running ??= this.#run();
   }
@@ -61,16 +65,21 @@ export class Compactor {
     const compaction = new Compaction(this.#environment, resident);
     resident.compaction = compaction;
     let tookOver = false;
+    const pins = new Pins();
     try {
       for (;;) {
-        const endMs = now() + settings.sliceMs;
-        const done = compaction.slice(() => now() >= endMs);
+        const done = await untilPresent(resident.blocks, pins, () => {
+          const endMs = now() + settings.sliceMs;
+          return compaction.slice(() => now() >= endMs);
+        });
+        pins.release();
         if (this.#stopped || resident.broken || compaction.failed) return;
         if (done) break;
         await nextTask();
       }
       tookOver = await this.#takeOver(resident, compaction);
     } finally {
+      pins.release();
       resident.compaction = undefined;
       compaction.end(tookOver);
     }

@@ -30,6 +30,7 @@ import {
 } from '../storage/catalog.ts';
 import type { EncryptedBackend } from '../storage/encryption/encrypted-backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
+import { BlockBudget, defaultMemoryBudgetBytes } from './block-budget.ts';
 import { Checkpoints, isWorthStoring } from './checkpoints.ts';
 import { CommitQueue, type Compose, type PreparedWrite } from './commit-queue.ts';
 import type { Compaction } from './compaction.ts';
@@ -87,7 +88,10 @@ export class DatabaseEngine {
     const backend = watchBackend(environment.backend, (error) =>
       this.events.storageFailed(error, () => environment.backend.estimate()),
     );
-    this.#environment = { ...environment, backend };
+    const blockBudget = new BlockBudget(environment.memoryBudgetBytes ?? defaultMemoryBudgetBytes, () =>
+      this.#instances(),
+    );
+    this.#environment = { ...environment, backend, blockBudget };
     this.#tool = tool;
     this.#checksum = checksum;
     this.#catalog = new SpaceCatalog(catalog, backend, checksum, () => this.#assertOpen());
@@ -103,7 +107,10 @@ export class DatabaseEngine {
       wallClock: () => this.wallClock(),
       swept: (resident) => this.#checkpoints.whenIdle(resident),
     });
-    this.#queue = new CommitQueue(this.#environment, checksum, (resident) => this.#applied(resident));
+    this.#queue = new CommitQueue(this.#environment, checksum, {
+      applied: (resident) => this.#applied(resident),
+      pressure: (resident) => this.#checkpoints.pressure(resident),
+    });
     this.large = new LargeValues(this.#environment, checksum, {
       exclusively: ({ entry }, work) => this.#checkpoints.exclusively(entry.id, work),
       checkpoint: (resident) => this.#checkpoints.now(resident),
@@ -145,6 +152,13 @@ export class DatabaseEngine {
     } catch (error) {
       tool.release();
       throw error;
+    }
+  }
+
+  *#instances(): Generator<CoreInstance, void, undefined> {
+    for (const { space, compaction } of this.#residents.values()) {
+      yield space.instance;
+      if (compaction !== undefined) yield compaction.space.instance;
     }
   }
 
@@ -265,7 +279,7 @@ export class DatabaseEngine {
   /** The space if it is in memory and well: what lets a read answer without waiting. */
   residentNow(entry: CatalogEntry): ResidentSpace | undefined {
     const resident = this.#residents.get(entry.id);
-    if (resident === undefined || resident.broken) return undefined;
+    if (resident === undefined || resident.broken || resident.settling !== undefined) return undefined;
     resident.usedAtMs = this.#environment.now();
     return resident;
   }
@@ -274,6 +288,8 @@ export class DatabaseEngine {
   async resident(entry: CatalogEntry): Promise<ResidentSpace> {
     const now = this.residentNow(entry);
     if (now !== undefined) return now;
+    const settling = this.#residents.get(entry.id)?.settling;
+    if (settling !== undefined) return settling.then(() => this.resident(entry));
     this.#assertOpen();
     let opening = this.#opening.get(entry.id);
     if (opening === undefined) {
@@ -318,7 +334,10 @@ export class DatabaseEngine {
     const { residentSpacesMax } = this.#environment.settings;
     const idle = [...this.#residents.values()].sort((a, b) => a.usedAtMs - b.usedAtMs);
     for (const resident of idle) {
-      if (this.#residents.size < residentSpacesMax) return;
+      const full = this.#residents.size >= residentSpacesMax;
+      // One of which not all is in memory is opened again in no time.
+      const cheap = this.#environment.blockBudget?.used && resident.blocks?.someAbsent;
+      if (!full && !cheap) continue;
       const busy = resident.space.pending() > 0 || resident.scans.size > 0 || resident.largeWrites > 0;
       if (busy || resident.broken || resident.compaction !== undefined) continue;
       const usedAtMs = resident.usedAtMs;
@@ -479,7 +498,7 @@ export class DatabaseEngine {
     this.#checkpoints.consider(resident);
   }
 
-  /** Removes what has expired, up to so many; returns how many. */
+  /** Removes what has expired, up to so many; returns how many. @throws AbsentBlocks */
   sweep(resident: ResidentSpace, most: number): number {
     return this.#sweeper.sweep(resident, most);
   }
@@ -580,6 +599,7 @@ export class DatabaseEngine {
       encrypted: this.encryption !== undefined,
       residentSpaces: residents.length,
       memoryBytes: residents.reduce((bytes, { space }) => bytes + space.instance.memoryBytes, 0),
+      memoryBudgetBytes: this.#environment.blockBudget?.bytesMax ?? 0,
       ...(await this.#environment.backend.estimate()),
     };
   }
@@ -622,10 +642,9 @@ export class DatabaseEngine {
       const entry = this.#catalog.spaces.find((one) => one.id === id);
       if (engine !== 'key-value' || entry === undefined) continue;
       // One that cannot be opened says so to whoever uses it; the others are tended all the same.
-      await this.resident(entry).then(
-        (resident) => this.sweep(resident, sweepSlice),
-        () => {},
-      );
+      await this.resident(entry)
+        .then((resident) => this.#sweeper.sweepAll(resident, sweepSlice))
+        .catch(() => {});
     }
     for (const resident of [...this.#residents.values()])
       if (isWorthStoring(resident)) await this.checkpoint(resident);

@@ -4,8 +4,10 @@
  */
 
 import { nextTask } from '../base/next-task.ts';
+import { AbsentBlocks } from '../kernel/instance.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { Pins, type SpaceBlocks } from './space-blocks.ts';
 
 /** While somebody loads in bulk, one slice in so many of their time. */
 const shareOfBulk = 16;
@@ -93,7 +95,7 @@ export class Indexer {
     while (this.#queue.size > 0 && this.#linksLeft > 0) {
       for (const resident of [...this.#queue]) {
         if (this.#bulks > 0 && !this.#stopped) await new Promise<void>((resolve) => (this.#goOn = resolve));
-        if (this.#queue.has(resident)) this.#slice(resident);
+        if (this.#queue.has(resident)) await this.#slice(resident);
         this.#tell();
         await nextTask();
       }
@@ -103,7 +105,8 @@ export class Indexer {
     this.#tell();
   }
 
-  #slice(resident: ResidentSpace): void {
+  /** A promise only where blocks have to be fetched first. */
+  #slice(resident: ResidentSpace): Promise<void> | undefined {
     const { now, settings } = this.#environment;
     const end = now() + settings.sliceMs;
     this.#nextDuringBulk = end + settings.sliceMs * (shareOfBulk - 1);
@@ -119,11 +122,30 @@ export class Indexer {
         this.#linksLeft -= left - after;
         left = after;
       }
-      if (left > 0) return;
+      if (left > 0) return undefined;
     } catch (error) {
+      if (error instanceof AbsentBlocks && resident.blocks !== undefined)
+        return this.#fetch(resident, resident.blocks, error);
       // Without memory for links the rest stays exactly searchable; the next write tries again.
       resident.linkFailure = error;
     }
+    this.#end(resident);
+    return undefined;
+  }
+
+  async #fetch(resident: ResidentSpace, blocks: SpaceBlocks, error: AbsentBlocks): Promise<void> {
+    const pins = new Pins();
+    try {
+      await blocks.fetchFor(error, pins);
+    } catch (failure) {
+      resident.linkFailure = failure;
+      if (this.#queue.has(resident)) this.#end(resident);
+    } finally {
+      pins.release();
+    }
+  }
+
+  #end(resident: ResidentSpace): void {
     this.#queue.delete(resident);
     this.#onIdle(resident);
   }

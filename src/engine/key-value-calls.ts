@@ -145,8 +145,9 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     key: string,
     expected: Value | undefined,
   ): Promise<Compared | undefined> {
-    const resident = await this.#spaces.engine.resident(entry);
-    const value = resident.keyValue.get(key);
+    const { resident, value } = await this.#spaces.read(entry, (found) => {
+      return { resident: found, value: found.keyValue.get(key) };
+    });
     if (!(value instanceof LargeValue)) return undefined;
     const alike =
       expected !== undefined &&
@@ -162,8 +163,7 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
   async expire({ space, key, ttlMs }: ArgumentsOf<'expire'>): Promise<boolean> {
     const entry = this.#spaces.entry(space, 'key-value', 'expire');
     const decide = expire(key, ttlMs);
-    const resident = await this.#spaces.engine.resident(entry);
-    const value = resident.keyValue.get(key);
+    const value = await this.#spaces.read(entry, ({ keyValue }) => keyValue.get(key));
     const length = value instanceof LargeValue ? largeReferenceBytes : (value?.length ?? 0) * 3;
     const bytes = key.length * 3 + length;
     return this.#spaces.engine.submitConditional(entry, decide, { count: 1, bytes, deadlines: true });

@@ -3,7 +3,7 @@
 import type { Durability } from '../api/database.ts';
 import { integerIn, invalid, oneOf, shown, wellFormedText } from '../base/arguments.ts';
 import { firstChoice } from '../space/auto-index.ts';
-import { parseIndexType } from '../space/index-types.ts';
+import { checkStored, parseIndexType } from '../space/index-types.ts';
 import { parseMetadataFields } from '../space/metadata/fields.ts';
 import { bitsMax, dimensionMax, isOfBits, parseMetric, parsePower } from '../space/metrics.ts';
 import type { NewSpace } from './space-catalog.ts';
@@ -16,6 +16,7 @@ const vectorOptions = [
   'metric',
   'p',
   'ids',
+  'originals',
   'efConstruction',
   'seed',
   'metadataFields',
@@ -35,7 +36,9 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
   const metric = parseMetric(bag.metric ?? 'L2');
   const p = parsePower(bag.p, metric);
   const metadataFields = parseMetadataFields(bag.metadataFields ?? []);
+  const originals = oneOf(bag.originals ?? 'memory', ['memory', 'storage'], 'originals');
   const dimension = integerIn(bag.dimension, 1, isOfBits(metric) ? bitsMax : dimensionMax, 'dimension');
+  if (originals === 'storage') checkStored(bag.indexType ?? 'Flat', metric, dimension);
   return {
     name: text,
     engine: kind,
@@ -47,6 +50,7 @@ export function parseNewSpace(name: unknown, engine: unknown, options: unknown):
     metric,
     ...(p === undefined ? {} : { p }),
     ids: oneOf(bag.ids ?? 'int', ['int', 'string'], 'ids'),
+    ...(originals === 'storage' ? { originals } : {}),
     efConstruction: integerIn(bag.efConstruction ?? 128, 8, 4096, 'efConstruction'),
     seed: integerIn(bag.seed ?? 42, 0, Number.MAX_SAFE_INTEGER, 'seed'),
     ...(metadataFields.length === 0 ? {} : { metadataFields }),

@@ -2,7 +2,8 @@
  * Bringing a space into memory as it was when its last acknowledged record was written.
  *
  * Opening is copying: the manifest's blocks go into a fresh instance, which can answer at once; then the log's tail is
- * applied. What may go wrong, and what becomes of it:
+ * applied. Blocks that need not be in memory (space-blocks.ts) stay where they are when there are too many of them, or
+ * reading them is dear. What may go wrong, and what becomes of it:
  *
  *  * A derived block is damaged: derived data is left out and made again in the background.
  *  * A sound record cannot be applied: it is set aside and named, and the space is read-only. Memory may be half-changed
@@ -12,19 +13,28 @@
 
 import type { StorageFault } from '../api/database.ts';
 import { isShibuDbError } from '../api/errors.ts';
-import type { CoreInstance } from '../kernel/instance.ts';
-import { operationsIn } from '../space/operation.ts';
+import { AbsentBlocks, type CoreInstance, checkStatus } from '../kernel/instance.ts';
+import { type OperationView, operationsIn } from '../space/operation.ts';
 import { firstDerivedSegment } from '../space/space.ts';
 import { VectorSpace } from '../space/vector-space.ts';
 import type { BlockName } from '../storage/backend.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
-import type { Manifest } from '../storage/manifest.ts';
-import { makeSpace, ResidentSpace, type StoredManifests } from './resident-space.ts';
+import type { Manifest, ManifestBlock } from '../storage/manifest.ts';
+import { blockBytes, makeSpace, ResidentSpace, type StoredManifests } from './resident-space.ts';
 import { salvageSpace } from './salvage.ts';
 import type { Environment } from './settings.ts';
+import { droppableSegments, Pins, SpaceBlocks, untilPresent } from './space-blocks.ts';
 import { adopt, inFreshInstance } from './space-image.ts';
-import { corruption, isDamage, isOfLargeValue, StoredSpace, segmentOf } from './stored-space.ts';
+import {
+  blockFault,
+  corruption,
+  indexOf,
+  isDamage,
+  isOfLargeValue,
+  StoredSpace,
+  segmentOf,
+} from './stored-space.ts';
 
 /** Records set aside at most; with more, the log itself is at fault and the rest of it is left out. */
 const asideMax = 16;
@@ -74,18 +84,24 @@ async function openImage(
 ): Promise<ResidentSpace> {
   const found = stored.manifest();
   let manifest = found?.manifest;
-  const opened = (instance: CoreInstance): ResidentSpace => {
+  const opened = async (instance: CoreInstance): Promise<ResidentSpace> => {
     const space = makeSpace(entry, instance, environment.wallClock);
-    if (manifest === undefined) space.create();
-    else space.open();
     const resident = new ResidentSpace(entry, space, manifest);
+    const { blockBudget } = environment;
+    if (blockBudget !== undefined)
+      resident.blocks = new SpaceBlocks(environment, entry, instance, () => resident.manifest, blockBudget);
+    const pins = new Pins();
+    const make = (): void => (manifest === undefined ? space.create() : space.open());
+    await untilPresent(resident.blocks, pins, make);
     // The catalog says which index there is; a change that was stored there may have come no further.
-    if (space instanceof VectorSpace) resident.indexChanged = space.reindex();
+    if (space instanceof VectorSpace)
+      resident.indexChanged = await untilPresent(resident.blocks, pins, () => space.reindex());
+    pins.release();
     resident.manifests = { first: found?.bytes, copy: found?.bytes };
     return resident;
   };
   const first = await inFreshInstance(environment, async (instance) => {
-    if (manifest === undefined || !(await adoptAll(entry, stored, manifest, instance)))
+    if (manifest === undefined || !(await adoptAll(environment, entry, stored, manifest, instance)))
       return opened(instance);
     manifest = withoutDerived(manifest);
     instance.release();
@@ -94,7 +110,7 @@ async function openImage(
   return (
     first ??
     inFreshInstance(environment, async (instance) => {
-      if (manifest !== undefined) await adoptAll(entry, stored, manifest, instance);
+      if (manifest !== undefined) await adoptAll(environment, entry, stored, manifest, instance);
       return opened(instance);
     })
   );
@@ -105,21 +121,55 @@ function withoutDerived(manifest: Manifest): Manifest {
   return { ...manifest, blocks: new Map(primary) };
 }
 
+/** The segments whose blocks are left where they are. */
+function leftInStorage(
+  environment: Environment,
+  entry: CatalogEntry,
+  { blocks }: Manifest,
+): readonly number[] {
+  if (environment.blockBudget === undefined) return [];
+  if (environment.backend.lazy === true || entry.originals === 'storage') return droppableSegments(entry);
+  // What takes most of the budget would soon have to make room again.
+  const fits = blocks.size * blockBytes <= environment.blockBudget.bytesMax / 2;
+  return entry.engine === 'vector' || fits ? [] : droppableSegments(entry);
+}
+
 /** True when a derived block is damaged, and the rest was not read. @throws CORRUPTION for a primary one */
 async function adoptAll(
+  environment: Environment,
   entry: CatalogEntry,
   stored: StoredSpace,
   manifest: Manifest,
   instance: CoreInstance,
 ): Promise<boolean> {
+  const left = leftInStorage(environment, entry, manifest);
   const image = [...manifest.blocks.values()].filter((block) => !isOfLargeValue(block));
-  for await (const read of stored.blocks(image)) {
+  const absent = image.filter((block) => left.includes(segmentOf(block)));
+  for (const block of absent)
+    checkStatus(instance.exports.block_expect(segmentOf(block), indexOf(block)), 'open a space');
+  if (environment.onCorruption === 'salvage') await checkAll(entry, stored, absent, instance);
+  const whole = left.length === 0 ? image : image.filter((block) => !left.includes(segmentOf(block)));
+  for await (const read of stored.blocks(whole)) {
     const fault = 'fault' in read ? read.fault : adopt(entry, read.block, read.bytes, instance);
     if (fault === undefined) continue;
     if (segmentOf(read.block) >= firstDerivedSegment) return true;
     throw corruption(entry, fault);
   }
   return false;
+}
+
+/** Who wants what is intact of a damaged space has to know now that it is damaged. @throws CORRUPTION */
+async function checkAll(
+  entry: CatalogEntry,
+  stored: StoredSpace,
+  blocks: readonly ManifestBlock[],
+  instance: CoreInstance,
+): Promise<void> {
+  for await (const read of stored.blocks(blocks)) {
+    if ('fault' in read) throw corruption(entry, read.fault);
+    if (instance.checksum(read.bytes) !== read.block.checksum)
+      throw corruption(entry, blockFault(read.block, 'does not match its checksum'));
+  }
 }
 
 /** A record that is sound and cannot be applied. */
@@ -139,6 +189,24 @@ class PoisonedRecord extends Error {
   }
 }
 
+/** What an operation needs cannot be read: no fault of the record's. */
+class Unreadable extends Error {}
+
+async function applyAgain(resident: ResidentSpace, operation: OperationView): Promise<void> {
+  const pins = new Pins();
+  for (;;) {
+    try {
+      resident.apply(operation);
+      return pins.release();
+    } catch (error) {
+      if (resident.blocks === undefined || !(error instanceof AbsentBlocks)) throw error;
+      await resident.blocks.fetchFor(error, pins).catch((cause: unknown) => {
+        throw new Unreadable('A block cannot be read', { cause });
+      });
+    }
+  }
+}
+
 async function replay(
   resident: ResidentSpace,
   stored: StoredSpace,
@@ -152,11 +220,13 @@ async function replay(
     if (lastOne !== undefined && record >= lastOne) return;
     if (!aside.has(record)) {
       try {
-        for (const operation of operationsIn(operations)) resident.apply(operation);
+        for (const operation of operationsIn(operations)) await applyAgain(resident, operation);
       } catch (cause) {
+        if (cause instanceof Unreadable) throw cause.cause;
         if (isShibuDbError(cause) && cause.code === 'OUT_OF_MEMORY') throw cause;
         throw new PoisonedRecord(record, cause);
       }
+      resident.blocks?.trim();
     }
     resident.nextSequence = record + 1;
     resident.logBytes += operations.length;

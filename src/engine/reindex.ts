@@ -2,7 +2,7 @@
 
 import { integerIn } from '../base/arguments.ts';
 import { firstChoice } from '../space/auto-index.ts';
-import { parseIndexType } from '../space/index-types.ts';
+import { checkStored, parseIndexType } from '../space/index-types.ts';
 import { type CatalogEntry, indexTypeOf, vectorKind } from '../storage/catalog.ts';
 import type { ResidentSpace } from './resident-space.ts';
 
@@ -21,6 +21,7 @@ export function parseReindex(
     4096,
     'efConstruction',
   );
+  if (entry.originals === 'storage') checkStored(options.indexType, metric, dimension);
   if (options.indexType === 'Auto') {
     // The index that is there stays until it is known that another one pays.
     const auto = entry.auto ?? { ...firstChoice, indexType: indexTypeOf(entry) };

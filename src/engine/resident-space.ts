@@ -7,7 +7,7 @@
 
 import type { Durability, StorageFault } from '../api/database.ts';
 import { assert } from '../base/assert.ts';
-import type { CoreInstance } from '../kernel/instance.ts';
+import { AbsentBlocks, type CoreInstance } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { KeyValueSpace } from '../space/key-value-space.ts';
 import type { LargeReferences } from '../space/large-references.ts';
@@ -18,6 +18,7 @@ import { type CatalogEntry, indexTypeOf } from '../storage/catalog.ts';
 import type { Manifest } from '../storage/manifest.ts';
 import type { Compaction } from './compaction.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
+import type { SpaceBlocks } from './space-blocks.ts';
 
 export const blockBytes: number = 256 * 1024;
 /** No instance may hold more: 3.5 GiB, so that addresses stay well inside 32 bits. */
@@ -36,6 +37,13 @@ export class ResidentSpace {
   /** Replaced by a compaction, between two operations: never kept across an await. */
   space: Space;
   manifest: Manifest | undefined;
+  /** What of the image may be absent; `undefined`: nothing. */
+  blocks: SpaceBlocks | undefined;
+  /**
+   * Operations of one commit are being applied and wait for blocks: until then nobody reads. Rare, because a commit sees to
+   * its blocks before it is logged.
+   */
+  settling: Promise<void> | undefined;
   /** The manifest as it is stored. */
   manifests: StoredManifests | undefined;
   /** Sequence of the next log record. */
@@ -120,7 +128,9 @@ export class ResidentSpace {
     const { instance } = this.space;
     // Scratch memory first: applying passes through it, and what it takes cannot be promised any more.
     if (!instance.hasScratch((need.largest ?? need.bytes) + scratchSlack)) return false;
-    return instance.exports.arena_hold(this.space.plan(need)) === Status.Ok;
+    const frames = this.space.plan(need);
+    this.blocks?.room(frames);
+    return instance.exports.arena_hold(frames) === Status.Ok;
   }
 
   /** Gives the promised memory to whoever asks next: the operations themselves, when they are applied. */
@@ -136,6 +146,7 @@ export class ResidentSpace {
     const { large } = this;
     this.space.instance.release();
     this.space = compaction.space;
+    this.blocks = this.blocks?.over(compaction.space.instance);
     // Which large values are stored and wanted has nothing to do with the image.
     if (large !== undefined) this.keyValue.large = large;
     this.compaction = undefined;
@@ -156,6 +167,7 @@ export class ResidentSpace {
     return removed;
   }
 
+  /** @throws AbsentBlocks, with nothing changed: to be called again when they are there */
   apply(operation: OperationView): boolean {
     for (const scan of this.scans) scan.freeze();
     try {
@@ -164,6 +176,7 @@ export class ResidentSpace {
       this.changes++;
       return outcome;
     } catch (error) {
+      if (error instanceof AbsentBlocks) throw error;
       // Memory may be half-changed now; what is stored is not.
       this.broken = true;
       for (const scan of this.scans) scan.lose();

@@ -4,12 +4,15 @@ import type { ScanStep } from '../api/calls.ts';
 import type { Entry, Value, VectorData, VectorEntry } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid } from '../base/arguments.ts';
+import { AbsentBlocks } from '../kernel/instance.ts';
 import type { StoredEntry } from '../space/key-value-space.ts';
 import { LargeValue } from '../space/large-value.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import type { HandlersOf } from './handlers.ts';
+import { fetchFor } from './read-space.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
+import { Pins } from './space-blocks.ts';
 
 type AnyScan = SnapshotScan<StoredEntry> | SnapshotScan<VectorEntry<VectorData>>;
 
@@ -49,6 +52,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
         'SNAPSHOT_LOST',
         'The scan is not open any more; go on with a new one from the cursor',
       );
+    if (open.resident.settling !== undefined) return this.#nextAfter(open.resident.settling, id);
     try {
       const { cursor } = open.scan;
       const step = open.scan.next();
@@ -57,9 +61,27 @@ export class ScanCalls implements HandlersOf<'scans'> {
       if (step.done) this.scanClose({ scan: id });
       return step as Step;
     } catch (error) {
+      if (error instanceof AbsentBlocks) {
+        const pins = new Pins();
+        const fetched = fetchFor(this.#engine, open.resident, error, pins);
+        return this.#nextAfter(fetched, id).finally(() => {
+          pins.release();
+          open.resident.blocks?.trim();
+        });
+      }
       this.scanClose({ scan: id });
       throw error;
     }
+  }
+
+  async #nextAfter(before: Promise<void>, id: number): Promise<Step> {
+    try {
+      await before;
+    } catch (error) {
+      this.scanClose({ scan: id });
+      throw error;
+    }
+    return this.scanNext({ scan: id });
   }
 
   /** As long as the scan is open, nothing drops what it refers to. */

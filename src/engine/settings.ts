@@ -5,6 +5,7 @@ import type { MemoryBudget } from '../kernel/memory-budget.ts';
 import type { Core } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
 import type { Secret } from '../storage/encryption/key-record.ts';
+import type { BlockBudget } from './block-budget.ts';
 
 export interface Environment {
   readonly name: string;
@@ -21,6 +22,10 @@ export interface Environment {
   readonly encryption?: Secret | undefined;
   /** What the spaces of this database, and perhaps of others in the same isolate, may hold together. Default: no bound. */
   readonly memory?: MemoryBudget;
+  /** Bytes of memory beyond which clean blocks make room for others (block-budget.ts). Default: 1 GiB. */
+  readonly memoryBudgetBytes?: number;
+  /** Made of it by the engine. */
+  readonly blockBudget?: BlockBudget;
   /** What to do about a damaged space. Default `fail`. */
   readonly onCorruption?: 'fail' | 'salvage';
 }

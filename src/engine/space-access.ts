@@ -3,6 +3,7 @@
 import { shibuDbError } from '../api/errors.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { DatabaseEngine } from './database-engine.ts';
+import { readSpace } from './read-space.ts';
 import type { ResidentSpace } from './resident-space.ts';
 
 export class SpaceAccess {
@@ -47,12 +48,14 @@ export class SpaceAccess {
     return entry;
   }
 
-  /** Answers without a promise where the space is in memory: a packed message of a thousand gets is then answered at once. */
+  /**
+   * Answers without a promise where the space is in memory: a packed message of a thousand gets is then answered at once.
+   * `read` is called again where it came to blocks that were not.
+   */
   read<Result>(
     entry: CatalogEntry,
     read: (resident: ResidentSpace) => Result | Promise<Result>,
   ): Result | Promise<Result> {
-    const resident = this.engine.residentNow(entry);
-    return resident === undefined ? this.engine.resident(entry).then(read) : read(resident);
+    return readSpace(this.engine, entry, read);
   }
 }

@@ -32,6 +32,22 @@ export function corruption(entry: CatalogEntry, fault: StorageFault): ShibuDbErr
   });
 }
 
+/** Some blocks, in one transaction. Whether their bytes are right is checked by whoever puts them into an instance. */
+export async function readBlocks(
+  { backend }: Environment,
+  { id }: CatalogEntry,
+  blocks: readonly ManifestBlock[],
+): Promise<ReadBlock[]> {
+  const read = await backend.readBlocks(id, blocks);
+  return blocks.map((block, i) => {
+    const bytes = read[i];
+    const size = sizeFault(block, bytes);
+    return bytes === undefined || size !== undefined
+      ? { block, fault: blockFault(block, size ?? 'is missing') }
+      : { block, bytes };
+  });
+}
+
 export class StoredSpace {
   readonly #environment: Environment;
   readonly #entry: CatalogEntry;
@@ -82,20 +98,14 @@ export class StoredSpace {
 
   /** Every block of the list, in order, read ahead. */
   async *blocks(blocks: readonly ManifestBlock[]): AsyncGenerator<ReadBlock, void, undefined> {
-    const read = (from: number): Promise<(Uint8Array | undefined)[]> =>
-      this.#environment.backend.readBlocks(this.#entry.id, blocks.slice(from, from + blocksPerRead));
+    const read = (from: number): Promise<ReadBlock[]> =>
+      readBlocks(this.#environment, this.#entry, blocks.slice(from, from + blocksPerRead));
     let ahead = read(0);
     for (let from = 0; from < blocks.length; from += blocksPerRead) {
       const current = ahead;
       ahead = read(from + blocksPerRead);
       ahead.catch(() => {});
-      for (const [i, bytes] of (await current).entries()) {
-        const block = blocks[from + i] as ManifestBlock;
-        const size = sizeFault(block, bytes);
-        yield bytes === undefined || size !== undefined
-          ? { block, fault: blockFault(block, size ?? 'is missing') }
-          : { block, bytes };
-      }
+      yield* await current;
     }
     await ahead;
   }

@@ -3,6 +3,7 @@
 import type { EventHub } from './event-hub.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { Pins, untilPresent } from './space-blocks.ts';
 
 /** Expired entries removed at a time. */
 export const sweepSlice = 1000;
@@ -35,17 +36,31 @@ export class Sweeper {
     if (deadline === undefined) return;
     const { sweepMsMin, sweepMsMax } = this.#environment.settings;
     const waitMs = Math.min(Math.max(deadline - this.#hooks.wallClock(), sweepMsMin), sweepMsMax);
-    const timer = setTimeout(() => {
+    const timer = setTimeout(async () => {
+      // What cannot be read is told to whoever reads it.
+      const swept = resident.broken ? 0 : await this.sweepAll(resident, sweepSlice).catch(() => 0);
       this.#timers.delete(id);
       if (resident.broken) return;
       // A slice; with more to do the next one follows soon.
-      if (this.sweep(resident, sweepSlice) > 0) this.#hooks.swept(resident);
+      if (swept > 0) this.#hooks.swept(resident);
       this.schedule(resident);
     }, waitMs);
     this.#timers.set(id, timer);
   }
 
-  /** Removes what has expired, up to so many; returns how many. */
+  /** The same wherever it lies: blocks that are not in memory are fetched. */
+  async sweepAll(resident: ResidentSpace, most: number): Promise<number> {
+    const pins = new Pins();
+    try {
+      return await untilPresent(resident.blocks, pins, () =>
+        resident.broken ? 0 : this.sweep(resident, most),
+      );
+    } finally {
+      pins.release();
+    }
+  }
+
+  /** Removes what has expired, up to so many; returns how many. @throws AbsentBlocks */
   sweep(resident: ResidentSpace, most: number): number {
     const count = resident.sweep(most);
     if (count > 0) this.#events.expired(resident.entry.name, count);

@@ -9,6 +9,7 @@ import { ByteWriter } from '../space/metadata/byte-writer.ts';
 import { recordBytesMax, writeRecord } from '../space/metadata/record.ts';
 import { vectorItems } from '../space/metrics.ts';
 import { encodeDeleteInt, encodeDeleteString, encodeUpdate } from '../space/operation.ts';
+import { ReadProgress } from '../space/read-progress.ts';
 import { checkId } from '../space/vector-ids.ts';
 import { checkQueries, checkVector } from '../space/vector-input.ts';
 import {
@@ -142,7 +143,10 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     integerIn(k, 1, kMax, 'k');
     const effort = checkEffort({ efSearch, nprobe, rerank, oversample });
     const options = readOptions(hits, entry);
-    return this.#spaces.read(entry, ({ vectors }) => vectors.searchTopK(vector, k, effort, options));
+    const progress = new ReadProgress();
+    return this.#spaces.read(entry, ({ vectors }) =>
+      vectors.searchTopK(vector, k, effort, options, progress),
+    );
   }
 
   async searchTopKBatch(
@@ -168,8 +172,11 @@ export class VectorCalls implements HandlersOf<'vectors'> {
       }
       const to = Math.min(total, from + batchQueriesMax);
       const some = packed.subarray(from * items, to * items);
+      const progress = new ReadProgress();
       parts.push(
-        await this.#spaces.read(entry, ({ vectors }) => vectors.searchBatch(some, k, effort, options)),
+        await this.#spaces.read(entry, ({ vectors }) =>
+          vectors.searchBatch(some, k, effort, options, progress),
+        ),
       );
       onProgress?.({ done: to, total });
     }
@@ -191,8 +198,9 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     const most = integerIn(limit ?? 10_000, 1, kMax, 'limit');
     const options = readOptions(hits, entry);
     const start = after === undefined ? undefined : checkStart(after, entry);
+    const progress = new ReadProgress();
     return this.#spaces.read(entry, ({ vectors }) =>
-      vectors.rangeSearch(vector, radius, most, options, start),
+      vectors.rangeSearch(vector, radius, most, options, start, progress),
     );
   }
 

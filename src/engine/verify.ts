@@ -6,13 +6,15 @@
 import type { SpaceReport, StorageFault } from '../api/database.ts';
 import { operationsIn } from '../space/operation.ts';
 import type { Space } from '../space/space.ts';
+import { originalsSegment } from '../space/vector-space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import type { Manifest } from '../storage/manifest.ts';
 import { makeSpace, type StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
+import { Pins, SpaceBlocks, untilPresent } from './space-blocks.ts';
 import { adopt, freshInstance } from './space-image.ts';
-import { blockFault, isDamage, isOfLargeValue, StoredSpace } from './stored-space.ts';
+import { blockFault, indexOf, isDamage, isOfLargeValue, StoredSpace, segmentOf } from './stored-space.ts';
 
 export interface Verification {
   readonly checksum: Checksum;
@@ -35,14 +37,19 @@ export async function verifySpace(
   try {
     const space = makeSpace(entry, instance, environment.wallClock);
     const { blocks, bytes } = await checkBlocks(entry, stored, manifest, space, verification, faults);
+    const { blockBudget } = environment;
+    const left =
+      entry.originals === 'storage' && blockBudget !== undefined
+        ? new SpaceBlocks(environment, entry, instance, () => manifest, blockBudget)
+        : undefined;
     if (verification.deep && faults.length === 0) {
-      const fault = imageFault(() => {
+      const fault = await imageFault(left, () => {
         if (manifest === undefined) space.create();
         else space.open(true);
       });
       if (fault !== undefined) faults.push(fault);
     }
-    const records = await checkRecords(stored, manifest?.logFrom ?? 0, space, verification, faults);
+    const records = await checkRecords(stored, manifest?.logFrom ?? 0, space, left, verification, faults);
     return { name: entry.name, blocks, bytes, records, faults };
   } finally {
     instance.release();
@@ -74,7 +81,10 @@ async function checkBlocks(
     let fault = 'fault' in read ? read.fault : undefined;
     if ('bytes' in read) {
       bytes += read.bytes.length;
-      if (deep && !isOfLargeValue(read.block)) fault = adopt(entry, read.block, read.bytes, instance);
+      const inImage = deep && !isOfLargeValue(read.block);
+      const isLeft = entry.originals === 'storage' && segmentOf(read.block) === originalsSegment;
+      if (inImage && isLeft) instance.exports.block_expect(originalsSegment, indexOf(read.block));
+      if (inImage && !isLeft) fault = adopt(entry, read.block, read.bytes, instance);
       else if (checksum(read.bytes) !== read.block.checksum)
         fault = blockFault(read.block, 'does not match its checksum');
     }
@@ -88,6 +98,7 @@ async function checkRecords(
   stored: StoredSpace,
   from: number,
   space: Space,
+  left: SpaceBlocks | undefined,
   { deep }: Verification,
   faults: StorageFault[],
 ): Promise<number> {
@@ -99,9 +110,9 @@ async function checkRecords(
     }
     records++;
     if (!deep || faults.length > 0) continue;
-    const fault = imageFault(() => {
-      for (const operation of operationsIn(read.operations)) space.apply(operation);
-    });
+    let fault: StorageFault | undefined;
+    for (const operation of operationsIn(read.operations))
+      fault ??= await imageFault(left, () => space.apply(operation));
     if (fault === undefined) continue;
     const message = `log record ${read.record} cannot be applied (${fault.message})`;
     faults.push({ kind: 'record', record: read.record, message });
@@ -109,11 +120,19 @@ async function checkRecords(
   return records;
 }
 
-function imageFault(check: () => void): StorageFault | undefined {
+/** `left`: what of the image is not in memory. */
+async function imageFault(
+  left: SpaceBlocks | undefined,
+  check: () => unknown,
+): Promise<StorageFault | undefined> {
+  const pins = new Pins();
   try {
-    check();
+    await untilPresent(left, pins, check);
     return undefined;
   } catch (error) {
     return { kind: 'image', message: error instanceof Error ? error.message : String(error) };
+  } finally {
+    pins.release();
+    left?.trim();
   }
 }

@@ -20,13 +20,17 @@ export interface CoreExports {
   scratch(bytes: number): number;
   arena_hold(frames: number): number;
   arena_frames_in_use(): number;
+  arena_frames_free(): number;
   arena_segment_blocks(segment: number): number;
   arena_dirty_blocks(groupMask: number): number;
   block_adopt(segment: number, index: number): number;
   block_expect(segment: number, index: number): number;
   block_drop(segment: number, index: number): number;
-  fault_segment(): number;
-  fault_index(): number;
+  block_pin(segment: number, index: number): number;
+  block_unpin(segment: number, index: number): void;
+  blocks_evict(segment: number, count: number): number;
+  blocks_absent(segment: number): number;
+  blocks_missed(out: number): number;
   checkpoint_begin(groupMask: number): number;
   checkpoint_entry(entry: number, out: number): void;
   checkpoint_copied(entry: number): void;
@@ -52,6 +56,8 @@ export interface CoreExports {
   kv_sweep(now: number, most: number): number;
   kv_due(now: number, out: number): number;
   kv_next_deadline(): number;
+  kv_ready(key: number, keyLength: number, value: number, valueLength: number, flags: number): number;
+  kv_ready_delete(key: number, keyLength: number): number;
   kv_put(key: number, keyLength: number, value: number, valueLength: number, flags: number): number;
   kv_get(key: number, keyLength: number, out: number): number;
   kv_read(key: number, keyLength: number, offset: number, out: number, length: number): number;
@@ -93,6 +99,8 @@ export interface CoreExports {
     metadata: number,
     count: number,
   ): number;
+  vec_ready(ids: number, count: number): number;
+  vec_ready_strings(idEnds: number, idBytes: number, count: number): number;
   vec_update(id: bigint, patch: number, length: number, replace: number): number;
   vec_update_string(id: number, idLength: number, patch: number, length: number, replace: number): number;
   vec_slot(id: bigint): number;
@@ -103,6 +111,7 @@ export interface CoreExports {
   vec_delete_string(id: number, length: number): number;
   vec_get(id: bigint, out: number): number;
   vec_get_string(id: number, length: number, out: number): number;
+  vec_version(): number;
   vec_count(): number;
   vec_slots(): number;
   vec_pending(): number;
@@ -119,6 +128,7 @@ export interface CoreExports {
     filterLength: number,
     outSlots: number,
     outDistances: number,
+    progress: number,
   ): number;
   vec_search_batch(
     queries: number,
@@ -141,6 +151,7 @@ export interface CoreExports {
     filterLength: number,
     outSlots: number,
     outDistances: number,
+    progress: number,
   ): number;
   vec_ids(slots: number, count: number, out: number): number;
   vec_id_string(slot: number): number;
@@ -161,6 +172,7 @@ export interface CoreExports {
     limit: number,
     outSlots: number,
   ): number;
+  vec_originals(slots: number, count: number): number;
   vec_vector(slot: number): number;
   vec_link(max: number): number;
   vec_all_finite(address: number, count: number): number;
@@ -266,9 +278,24 @@ export class CoreInstance {
 /** A multiple of XXH64's stripe of 32. */
 const checksumPieceBytes = 256 * 1024;
 
+/**
+ * What a call came to is not in memory, and nothing was changed: whoever made it has the blocks fetched that the instance
+ * names and makes it again (engine/space-blocks.ts). Never seen by a caller of the database.
+ */
+export class AbsentBlocks extends Error {
+  /** The call goes on from where it came to: what was fetched for it before is not needed any more. */
+  readonly goesOn: boolean;
+
+  constructor(goesOn = false) {
+    super('Blocks are not in memory');
+    this.goesOn = goesOn;
+  }
+}
+
 /** Turns a negative status into the error it stands for; passes the rest through. */
 export function checkStatus(status: number, call: string): number {
   if (status >= 0) return status;
+  if (status === Status.Absent) throw new AbsentBlocks();
   if (status === Status.OutOfMemory) throw outOfMemory(call);
   if (status === Status.Corrupt)
     throw shibuDbError('CORRUPTION', `The stored image is damaged: found in ${call}`);

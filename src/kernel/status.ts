@@ -2,9 +2,9 @@
 export const Status = {
   Ok: 0,
   NotFound: 1,
-  Absent: 2,
   Invalid: -1,
   OutOfMemory: -2,
   Corrupt: -3,
   Full: -4,
+  Absent: -5,
 } as const;

@@ -33,6 +33,7 @@ export interface EngineOptions {
   readonly openTimeoutMs?: number;
   readonly onCorruption?: 'fail' | 'salvage';
   readonly encryption?: Encryption;
+  readonly memoryBudgetBytes?: number;
   readonly settings?: Partial<Settings>;
 }
 
@@ -122,6 +123,7 @@ function startEngine(
     scrypt: nativeScrypt,
     encryption: options.encryption,
     settings: { ...defaultSettings, ...options.settings },
+    ...(options.memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes: options.memoryBudgetBytes }),
     onCorruption: oneOf(options.onCorruption ?? 'fail', ['fail', 'salvage'], 'onCorruption'),
   });
 }

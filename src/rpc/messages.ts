@@ -54,4 +54,5 @@ export interface WorkerOpenOptions {
   readonly onCorruption?: 'fail' | 'salvage';
   /** What opens it: what the caller gave, or the key that it unlocked before. */
   readonly encryption?: Secret | undefined;
+  readonly memoryBudgetBytes?: number;
 }

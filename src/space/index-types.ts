@@ -111,6 +111,16 @@ export function parseIndexType(
   );
 }
 
+/** @throws INVALID_ARGUMENT for an index type whose originals have to be in memory */
+export function checkStored(indexType: unknown, metric: Metric, dimension: number): void {
+  const expected = "expected SQ8 or HNSW{M},SQ8, or originals: 'memory'";
+  const got = `Got originals: 'storage' with indexType ${shown(indexType)}, ${expected}:`;
+  if (indexType === 'Auto') throw invalid(`${got} it may become one that searches the originals themselves`);
+  const { index, codes } = parseIndexType(indexType, metric, dimension);
+  if (codes === 'none') throw invalid(`${got} without codes a search measures the originals themselves`);
+  if (index === 'IVF' || codes !== 'SQ8') throw invalid(`${got} it is trained on the originals`);
+}
+
 /**
  * How many candidates are measured again with the originals where the caller does not say: enough for a recall@10 of 0.98
  * on every set of the benchmark (test/recall/codes.test.ts). SQ8 tells neighbours apart well enough on all of them. Bits

@@ -22,8 +22,9 @@ import {
 } from './operation.ts';
 import type { Need, Space } from './space.ts';
 
-/** Segment of the tree from key to value (wasm/kv/kv_space.h). */
+/** Segments of the trees from key to value and from deadline to key (wasm/kv/kv_space.h). */
 export const keyValueTreeSegment = 1;
+export const deadlinesSegment = 2;
 export const keyBytesMax = 4096;
 export const valueBytesMax: number = 64 * 1024 * 1024;
 
@@ -104,10 +105,18 @@ export class KeyValueSpace implements Space {
 
   create(): void {
     checkStatus(this.instance.exports.kv_create(), 'create a key-value space');
+    this.#keepHeaders();
   }
 
   open(deep = false): void {
     checkStatus(this.instance.exports.kv_open(deep ? 1 : 0), 'open a key-value space');
+    this.#keepHeaders();
+  }
+
+  /** The trees' first blocks say how many entries there are, whatever else is in memory. */
+  #keepHeaders(): void {
+    for (const segment of [keyValueTreeSegment, deadlinesSegment])
+      this.instance.exports.block_pin(segment, 0);
   }
 
   slack(): number {
@@ -131,6 +140,21 @@ export class KeyValueSpace implements Space {
 
   plan({ count, bytes, deadlines }: Need): number {
     return count === 0 ? 0 : this.instance.exports.kv_plan_many(count, bytes, deadlines ? 1 : 0) >>> 0;
+  }
+
+  ready({ kind, flags, body }: OperationView): void {
+    const { exports } = this.instance;
+    if (exports.blocks_absent(keyValueTreeSegment) + exports.blocks_absent(deadlinesSegment) === 0) return;
+    const view = dataView(body);
+    const keyLength = view.getUint32(0, true);
+    const address = this.instance.scratch(body.length);
+    this.instance.bytes().set(body, address);
+    const put = kind === OperationKind.Put;
+    const key = address + (put ? 8 : 4);
+    const status = put
+      ? exports.kv_ready(key, keyLength, key + keyLength, view.getUint32(4, true), flags)
+      : exports.kv_ready_delete(key, keyLength);
+    checkStatus(status, put ? 'put' : 'delete');
   }
 
   get now(): number {
@@ -171,29 +195,33 @@ export class KeyValueSpace implements Space {
     return LargeValue.decode(this.instance.bytes(), found.address + frontOf(found.flags), isText);
   }
 
-  /** The earliest deadline; `undefined` when no entry has one. */
+  /** The earliest deadline; `undefined` when no entry has one. Where it is not in memory it counts as now: who looks will see. */
   nextDeadline(): number | undefined {
     const deadline = this.instance.exports.kv_next_deadline();
+    if (deadline < 0) return this.now;
     return deadline === 0 ? undefined : deadline;
   }
 
-  apply({ kind, flags, body }: OperationView): boolean {
+  apply(operation: OperationView): boolean {
+    // Before anything is noted.
+    this.ready(operation);
+    const { kind, flags, body } = operation;
     const { exports } = this.instance;
     const view = dataView(body);
     const keyLength = view.getUint32(0, true);
-    if (this.large.any || (flags & ValueFlags.Large) !== 0) this.#noteLarge({ kind, flags, body });
+    if (this.large.any || (flags & ValueFlags.Large) !== 0) this.#noteLarge(operation);
     const address = this.instance.scratch(body.length + 32);
     this.instance.bytes().set(body, address);
     if (kind === OperationKind.Put) {
       const valueLength = view.getUint32(4, true);
       const key = address + 8;
       const status = exports.kv_put(key, keyLength, key + keyLength, valueLength, flags);
-      checkApplied(status, 'put');
+      checkStatus(status, 'put');
       return status === 0;
     }
     assert(kind === OperationKind.Delete, `operation ${kind} belongs to a key-value space`);
     const wasThere = this.#find(address + 4, keyLength) !== undefined;
-    checkApplied(exports.kv_delete(address + 4, keyLength), 'delete');
+    checkStatus(exports.kv_delete(address + 4, keyLength), 'delete');
     return wasThere;
   }
 
@@ -330,7 +358,7 @@ export class KeyValueSpace implements Space {
     assert(status === Status.Ok, `kv_get answered ${status}`);
     const [address = 0, length = 0, flags = 0] = this.instance.u32(meta, 3);
     if ((flags & ValueFlags.Deadline) === 0) return { address, length, flags, deadlineMs: undefined };
-    if (address === 0) checkApplied(exports.kv_read(keyAddress, keyLength, 0, meta, deadlineBytes), 'get');
+    if (address === 0) checkStatus(exports.kv_read(keyAddress, keyLength, 0, meta, deadlineBytes), 'get');
     const deadlineMs = readDeadline(this.instance.bytes(), address === 0 ? meta : address);
     return { address, length, flags, deadlineMs };
   }
@@ -342,7 +370,7 @@ export class KeyValueSpace implements Space {
     this.instance.bytes().set(key, address);
     const out = address + key.length;
     const { exports } = this.instance;
-    checkApplied(exports.kv_read(address, key.length, front, out, length - front), 'read a long value');
+    checkStatus(exports.kv_read(address, key.length, front, out, length - front), 'read a long value');
     return toValue(this.instance.bytes(), out, length - front, flags);
   }
 
@@ -486,10 +514,4 @@ export function readStored(bytes: Uint8Array, at: number, length: number, flags:
 function toValue(bytes: Uint8Array, at: number, length: number, flags: number): StoredForm {
   if ((flags & ValueFlags.Large) !== 0) return LargeValue.decode(bytes, at, (flags & ValueFlags.Bytes) === 0);
   return (flags & ValueFlags.Bytes) === 0 ? readUtf8(bytes, at, length) : bytes.slice(at, at + length);
-}
-
-/** Applying was planned and cannot fail, except on replay, where nothing was planned and memory may be short. */
-function checkApplied(status: number, call: string): void {
-  checkStatus(status, call);
-  assert(status !== Status.Absent, `${call} met an absent block`);
 }

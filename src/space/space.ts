@@ -30,6 +30,13 @@ export interface Space {
   /** Upper bound of the frames that operations which need so much together may take. */
   plan(need: Need): number;
   /**
+   * Sees that what applying an operation now would touch is in memory. What is applied before it may ask for more: then
+   * `apply` throws the same, with nothing changed.
+   *
+   * @throws AbsentBlocks
+   */
+  ready(operation: OperationView): void;
+  /**
    * Applies one operation that was checked and for which memory is promised (`arena_hold`) or can still be had.
    * Returns the outcome: whether a key or id was there, for those that ask.
    */

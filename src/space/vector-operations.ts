@@ -56,6 +56,21 @@ export function applyVectorOperation(
   }
 }
 
+/** @throws AbsentBlocks when what an insert would write to is not in memory */
+export function checkTargets(instance: CoreInstance, { kind, body }: OperationView): void {
+  if (kind !== OperationKind.InsertInts && kind !== OperationKind.InsertStrings) return;
+  const { exports } = instance;
+  const view = dataView(body);
+  const count = view.getUint32(0, true);
+  const ints = kind === OperationKind.InsertInts;
+  const length = ints ? count * 8 : count * 4 + view.getUint32(4, true);
+  const [, ids] = place(instance, body.subarray(0, 8 + length), [8]) as [number, number];
+  const status = ints
+    ? exports.vec_ready(ids, count)
+    : exports.vec_ready_strings(ids, ids + count * 4, count);
+  checkStatus(status, 'look for room for vectors');
+}
+
 type Addresses = [number, number, number, number];
 
 /** Addresses of metadata's ends and bytes; 0 and 0 where an insert has none. */

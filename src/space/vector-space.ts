@@ -14,7 +14,7 @@ import type {
 } from '../api/database.ts';
 import { assert } from '../base/assert.ts';
 import { encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
-import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
+import { AbsentBlocks, type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { vectorConfigBytes, writeVectorConfig } from '../kernel/vector-config.ts';
 import {
@@ -28,9 +28,10 @@ import {
 import { readRecord } from './metadata/record.ts';
 import { isOfBits, metricCodes, vectorBytes, vectorItems } from './metrics.ts';
 import { bytesOf, dataView, type OperationView } from './operation.ts';
+import { progressWords, ReadProgress } from './read-progress.ts';
 import type { Need, Space } from './space.ts';
 import { toPublicId } from './vector-ids.ts';
-import { applyVectorOperation } from './vector-operations.ts';
+import { applyVectorOperation, checkTargets } from './vector-operations.ts';
 import type { FilterProgram } from './where/compile.ts';
 
 /** wasm/index/batch_scan.h: kBatchMost */
@@ -91,7 +92,7 @@ export interface RangeStart {
 }
 
 /** Hits as the core gives them, distances on the public scale. */
-interface Found {
+export interface Found {
   readonly ids: VectorId[];
   readonly distances: Float32Array;
   readonly slots: Uint32Array;
@@ -108,6 +109,22 @@ function part({ ids, distances, slots }: Found, from: number, to: number): Found
 }
 
 const noBytes: Uint8Array = new Uint8Array(0);
+
+/** A search in the core, over addresses. Returns how many hits, or a status. */
+type Run = (
+  query: number,
+  filter: number,
+  filterLength: number,
+  slots: number,
+  distances: number,
+  extra: number,
+  words: number,
+) => number;
+
+/** Segment of the originals (wasm/vector/format.h). */
+export const originalsSegment = 1;
+/** Vectors of one scan step where originals are absent: they may all lie in blocks of their own. */
+const scanAbsentMax = 64;
 
 /** The empty program allows every vector. */
 const everything: FilterProgram = new Uint8Array(0);
@@ -201,6 +218,15 @@ export class VectorSpace implements Space {
     return (writes >>> 0) + (removals === 0 ? 0 : exports.vec_plan_removals(removals) >>> 0);
   }
 
+  /** Whether originals are missing from memory. */
+  get #someAbsent(): boolean {
+    return this.instance.exports.blocks_absent(originalsSegment) !== 0;
+  }
+
+  ready(operation: OperationView): void {
+    if (this.#someAbsent) checkTargets(this.instance, operation);
+  }
+
   apply(operation: OperationView): boolean {
     return applyVectorOperation(this.instance, this.#vectorBytes, operation);
   }
@@ -245,15 +271,27 @@ export class VectorSpace implements Space {
     k: number,
     effort: SearchEffort,
     options: ReadOptions = {},
+    progress: ReadProgress = new ReadProgress(),
   ): SearchHit<VectorData>[] {
     const most = Math.min(k, this.count());
     if (most === 0) return [];
+    progress.begin(this.instance);
+    progress.found[0] ??= this.#search(query, most, effort, options, progress);
+    return this.#hits(progress.found[0], options, progress);
+  }
+
+  #search(
+    query: VectorData,
+    most: number,
+    effort: SearchEffort,
+    options: ReadOptions,
+    progress: ReadProgress,
+  ): Found {
     const { ef, probes, candidates } = this.#effort(most, effort);
     const { exports } = this.instance;
-    const found = this.#find(query, most, options, (queryAt, filterAt, filterLength, slots, distances) =>
-      exports.vec_search(queryAt, most, ef, probes, candidates, filterAt, filterLength, slots, distances),
+    return this.#findOn(progress, query, most, options, (at, filterAt, length, slots, distances, _, words) =>
+      exports.vec_search(at, most, ef, probes, candidates, filterAt, length, slots, distances, words),
     );
-    return this.#hits(found, options);
   }
 
   /** An efSearch that was asked for bounds the candidates: it is what the search may cost. */
@@ -273,7 +311,13 @@ export class VectorSpace implements Space {
   }
 
   /** Queries row after row, `batchQueriesMax` at most: in one pass over the originals where that is how they are searched. */
-  searchBatch(queries: VectorData, k: number, effort: SearchEffort, options: ReadOptions): PackedHits {
+  searchBatch(
+    queries: VectorData,
+    k: number,
+    effort: SearchEffort,
+    options: ReadOptions,
+    progress: ReadProgress = new ReadProgress(),
+  ): PackedHits {
     const items = vectorItems(this.shape.dimension, this.shape.metric);
     const count = queries.length / items;
     assert(count <= batchQueriesMax, 'a batch has few queries');
@@ -282,7 +326,9 @@ export class VectorSpace implements Space {
       return this.#packed(
         Array.from({ length: count }, () => nothing),
         options,
+        progress,
       );
+    progress.begin(this.instance);
     const { ef, probes, candidates } = this.#effort(most, effort);
     const { exports } = this.instance;
     let each = 0;
@@ -307,14 +353,16 @@ export class VectorSpace implements Space {
         return each < 0 ? each : each * count;
       },
     );
-    const found = Array.from({ length: count }, (_, i): Found => {
-      if (each !== searchEach) return part(together, i * each, (i + 1) * each);
-      const query = queries.subarray(i * items, (i + 1) * items);
-      return this.#find(query, most, options, (at, filterAt, filterLength, slots, distances) =>
-        exports.vec_search(at, most, ef, probes, candidates, filterAt, filterLength, slots, distances),
-      );
-    });
-    return this.#packed(found, options);
+    if (each !== searchEach) {
+      const found = Array.from({ length: count }, (_, i) => part(together, i * each, (i + 1) * each));
+      return this.#packed(found, options, progress);
+    }
+    const { found } = progress;
+    while (found.length < count) {
+      const query = queries.subarray(found.length * items, (found.length + 1) * items);
+      found.push(this.#search(query, most, effort, options, progress));
+    }
+    return this.#packed(found, options, progress);
   }
 
   /** With `after` only what comes behind that hit. */
@@ -324,24 +372,27 @@ export class VectorSpace implements Space {
     limit: number,
     options: ReadOptions,
     after?: RangeStart,
+    progress: ReadProgress = new ReadProgress(),
   ): SearchHit<VectorData>[] {
     const most = Math.min(limit, this.count());
     if (most === 0) return [];
+    progress.begin(this.instance);
     // The core measures distances, smaller is nearer: a product above the radius is a distance below its negative.
     const distance = leastF32From(this.shape.metric === 'InnerProduct' ? -radius : radius);
     const startBytes = after === undefined ? noBytes : this.#startBytes(after);
-    const found = this.#find(
+    progress.found[0] ??= this.#findOn(
+      progress,
       query,
       most,
       options,
-      (queryAt, filterAt, filterLength, slots, distances, startAt) => {
+      (at, filterAt, filterLength, slots, distances, startAt, words) => {
         const start = after === undefined ? 0 : startAt;
         const { exports } = this.instance;
-        return exports.vec_range(queryAt, distance, most, start, filterAt, filterLength, slots, distances);
+        return exports.vec_range(at, distance, most, start, filterAt, filterLength, slots, distances, words);
       },
       startBytes,
     );
-    return this.#hits(found, options);
+    return this.#hits(progress.found[0], options, progress);
   }
 
   /** f32 distance, u32 length and bytes of an id as a tree key (wasm/vector/format.h). */
@@ -356,25 +407,54 @@ export class VectorSpace implements Space {
     return bytes;
   }
 
+  /** A search that goes on from where it came to, and keeps how far it comes when originals are missing. */
+  #findOn(
+    progress: ReadProgress,
+    query: VectorData,
+    most: number,
+    options: ReadOptions,
+    run: Run,
+    extra?: Uint8Array,
+  ): Found {
+    const { core, slots, distances } = progress;
+    const found = this.#find(
+      query,
+      most,
+      options,
+      (queryAt, filterAt, filterLength, slotsAt, distancesAt, extraAt, wordsAt) => {
+        this.instance.u32(wordsAt, progressWords).set(core);
+        this.instance.u32(slotsAt, slots.length).set(slots);
+        this.instance.f32(distancesAt, distances.length).set(distances);
+        const count = run(queryAt, filterAt, filterLength, slotsAt, distancesAt, extraAt, wordsAt);
+        if (count !== Status.Absent) return count;
+        progress.core = this.instance.u32(wordsAt, progressWords).slice();
+        const [phase = 0, , kept = 0] = progress.core;
+        progress.slots = this.instance.u32(slotsAt, kept).slice();
+        progress.distances = this.instance.f32(distancesAt, kept).slice();
+        throw new AbsentBlocks(phase !== 0);
+      },
+      extra,
+    );
+    progress.next();
+    return found;
+  }
+
   /** `most`: room for so many hits in all. `extra`: bytes that the call reads as well. */
   #find(
     query: VectorData,
     most: number,
     { filter = everything }: ReadOptions,
-    run: (
-      query: number,
-      filter: number,
-      filterLength: number,
-      slots: number,
-      distances: number,
-      extra: number,
-    ) => number,
+    run: Run,
     extra: Uint8Array = noBytes,
   ): Found {
     const queryBytes = (query.byteLength + 15) & ~15;
     const extraBytes = (extra.length + 7) & ~7;
-    // Query, slots, distances, 8-aligned ids, what is extra, and the filter: everything a call needs is asked for at once.
-    const queryAt = this.instance.scratch(queryBytes + most * 16 + 8 + extraBytes + filter.length);
+    // The core's progress, query, slots, distances, 8-aligned ids, what is extra, and the filter: everything a call needs is
+    // asked for at once.
+    const wordsAt = this.instance.scratch(
+      progressWords * 4 + queryBytes + most * 16 + 8 + extraBytes + filter.length,
+    );
+    const queryAt = wordsAt + progressWords * 4;
     const slotsAt = queryAt + queryBytes;
     const distancesAt = slotsAt + most * 4;
     const extraAt = slotsAt + most * 16 + 8;
@@ -383,7 +463,8 @@ export class VectorSpace implements Space {
     bytes.set(bytesOf(query), queryAt);
     bytes.set(extra, extraAt);
     bytes.set(filter, filterAt);
-    const count = checkStatus(run(queryAt, filterAt, filter.length, slotsAt, distancesAt, extraAt), 'search');
+    const status = run(queryAt, filterAt, filter.length, slotsAt, distancesAt, extraAt, wordsAt);
+    const count = checkStatus(status, 'search');
     const ids = this.#idsOf(slotsAt, count, (distancesAt + most * 4 + 7) & ~7);
     const sign = this.shape.metric === 'InnerProduct' ? -1 : 1;
     // `+ 0` turns -0 into 0.
@@ -394,18 +475,24 @@ export class VectorSpace implements Space {
   #hits(
     { ids, distances, slots }: Found,
     { includeVectors, includeMetadata }: ReadOptions,
+    progress: ReadProgress,
   ): SearchHit<VectorData>[] {
+    const vectors = includeVectors ? this.#vectorsAt(slots, progress) : [];
     const hits: SearchHit<VectorData>[] = [];
     for (let i = 0; i < ids.length; i++) {
       const hit: SearchHit<VectorData> = { id: ids[i] as VectorId, distance: distances[i] as number };
       if (includeMetadata) hit.metadata = this.#metadataAt(slots[i] as number) ?? {};
-      if (includeVectors) hit.vector = this.#vectorAt(slots[i] as number);
+      if (includeVectors) hit.vector = vectors[i] as VectorData;
       hits.push(hit);
     }
     return hits;
   }
 
-  #packed(found: readonly Found[], { includeVectors, includeMetadata }: ReadOptions): PackedHits {
+  #packed(
+    found: readonly Found[],
+    { includeVectors, includeMetadata }: ReadOptions,
+    progress: ReadProgress,
+  ): PackedHits {
     const slots = found.flatMap((each) => Array.from(each.slots));
     const distances = new Float32Array(slots.length);
     let at = 0;
@@ -418,7 +505,7 @@ export class VectorSpace implements Space {
       ids: found.flatMap(({ ids }) => ids),
       distances,
       ...(includeMetadata ? { metadata: slots.map((slot) => this.#metadataAt(slot) ?? {}) } : {}),
-      ...(includeVectors ? { vectors: slots.map((slot) => this.#vectorAt(slot)) } : {}),
+      ...(includeVectors ? { vectors: this.#vectorsAt(slots, progress) } : {}),
     };
   }
 
@@ -428,11 +515,12 @@ export class VectorSpace implements Space {
     limit: number,
     filter: FilterProgram = everything,
   ): VectorEntry<VectorData>[] {
-    const { slots, ids } = this.#scanSlots(after, limit, filter);
+    const most = this.#someAbsent ? Math.min(limit, scanAbsentMax) : limit;
+    const { slots, ids } = this.#scanSlots(after, most, filter);
+    const vectors = this.#vectorsAt(slots);
     return ids.map((id, i) => {
-      const slot = slots[i] as number;
-      const metadata = this.#metadataAt(slot);
-      const vector = this.#vectorAt(slot);
+      const metadata = this.#metadataAt(slots[i] as number);
+      const vector = vectors[i] as VectorData;
       return metadata === undefined ? { id, vector } : { id, vector, metadata };
     });
   }
@@ -493,11 +581,37 @@ export class VectorSpace implements Space {
     return record.length === 0 ? undefined : readRecord(record, this.shape.metadataFields ?? []);
   }
 
-  /** A copy of a live slot's original. */
-  #vectorAt(slot: number): VectorData {
-    const address = this.instance.exports.vec_vector(slot) >>> 0;
-    assert(address !== 0, 'a found slot has its vector');
-    return this.#copyVector(address);
+  /** Copies of live slots' originals. With `progress` those that are there are kept when others are not. */
+  #vectorsAt(slots: ArrayLike<number>, progress?: ReadProgress): VectorData[] {
+    const vectors: VectorData[] = [];
+    const missing: number[] = [];
+    const someAbsent = this.#someAbsent;
+    for (let i = 0; i < slots.length; i++) {
+      const slot = slots[i] as number;
+      const kept = someAbsent ? progress?.vectors?.get(slot) : undefined;
+      const address = kept === undefined ? this.instance.exports.vec_vector(slot) >>> 0 : 0;
+      if (kept === undefined && address === 0) {
+        missing.push(slot);
+        continue;
+      }
+      const vector = kept ?? this.#copyVector(address);
+      if (someAbsent && progress !== undefined) {
+        progress.vectors ??= new Map();
+        progress.vectors.set(slot, vector);
+      }
+      vectors.push(vector);
+    }
+    if (missing.length > 0) this.#throwAbsent(missing, progress !== undefined);
+    return vectors;
+  }
+
+  /** Names the blocks of slots whose originals are not in memory. */
+  #throwAbsent(slots: readonly number[], goesOn: boolean): never {
+    const at = this.instance.scratch(slots.length * 4);
+    this.instance.u32(at, slots.length).set(slots);
+    const status = this.instance.exports.vec_originals(at, slots.length);
+    assert(status === Status.Absent, `vec_originals answered ${status}`);
+    throw new AbsentBlocks(goesOn);
   }
 
   get #vectorBytes(): number {

@@ -45,6 +45,8 @@ export interface StorageBackend {
   readonly kind: 'indexeddb' | 'memory' | 'files' | 'durable-object';
   /** Number of the owner, where storage can change hands: manifests are stamped with it. Default 1. */
   readonly epoch?: number;
+  /** Reading a block is dear, as over a network: an image is not read when its space is opened but as far as it is used. */
+  readonly lazy?: boolean;
 
   readState(): Promise<StoredState>;
   /** Bytes by block, in the order asked for; `undefined` where there is none. */

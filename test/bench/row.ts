@@ -37,6 +37,7 @@ const metrics = {
   opsPerSecond: ['operations/s', 'higher'],
   megabytesPerSecond: ['MB/s', 'higher'],
   rssBytes: ['bytes', 'lower'],
+  memoryBytes: ['bytes', 'lower'],
   entriesPerSecond: ['entries/s', 'higher'],
   gzipBytes: ['bytes', 'lower'],
 } as const satisfies Record<string, readonly [string, 'higher' | 'lower']>;

@@ -1,6 +1,6 @@
 /** Shibumi as a subject of the vector benchmarks: filled through its API, searched through it or straight on the core. */
 
-import type { Database, IndexType } from '../../src/api/database.ts';
+import type { Database, IndexType, VectorSpaceOptions } from '../../src/api/database.ts';
 import type { VectorSpace } from '../../src/space/vector-space.ts';
 import { type DataSet, rowAt, rowCount, truthK } from '../data/data-set.ts';
 import { makeRow, type Row, type RowFrame } from './row.ts';
@@ -18,6 +18,7 @@ export async function fillDatabase(
   data: DataSet,
   indexType: IndexType,
   frame: RowFrame,
+  options: Partial<VectorSpaceOptions> = {},
 ): Promise<Row[]> {
   const { dimension, metric } = data;
   const count = rowCount(data);
@@ -27,6 +28,7 @@ export async function fillDatabase(
     indexType,
     efConstruction,
     durability: 'relaxed',
+    ...options,
   });
   await db.useSpace(spaceName);
   const ids = BigInt64Array.from({ length: count }, (_, i) => BigInt(i));

@@ -8,6 +8,7 @@ import { bridge } from './bridge.ts';
 import { BenchBrowser } from './browser.ts';
 import { growthPlan, measureGrowth } from './growth.ts';
 import { measureKernels } from './kernel-sweeps.ts';
+import { measureMemory, memoryPlan } from './memory.ts';
 import type { PageJob } from './page/jobs.ts';
 import type { Row } from './row.ts';
 import { packageSizes } from './sizes.ts';
@@ -31,6 +32,7 @@ export const suites: Readonly<Record<string, Suite | undefined>> = {
   storage: (run) => inPage(run, [{ kind: 'storage', quick: run.quick }]),
   api,
   bridge,
+  memory,
   edge: undefined,
 };
 
@@ -56,6 +58,11 @@ function dataSets(quick: boolean): (() => DataSet | Promise<DataSet>)[] {
     () => loadLatent(20_000),
     () => loadLatent(100_000),
   ];
+}
+
+async function memory(run: SuiteRun): Promise<void> {
+  const data = run.quick ? await generateSet(1500, 48, 50) : await loadLatent(100_000);
+  run.add(await measureMemory(data, memoryPlan(run.quick), run.log));
 }
 
 async function growth(run: SuiteRun): Promise<void> {

@@ -7,7 +7,10 @@ import type { Database } from '../../src/api/database.ts';
 import type { ClientOptions } from '../../src/client/open-client.ts';
 
 /** Options that every `open` has. */
-export type CaseOptions = ClientOptions;
+export interface CaseOptions extends ClientOptions {
+  /** Where the platform has it: behind a bridge and at the edge it is the server's. */
+  readonly memoryBudgetBytes?: number;
+}
 
 export interface CaseContext {
   /** Opens a database of this case's own. The same `suffix` means the same database. Closed after the case. */

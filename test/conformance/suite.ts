@@ -11,8 +11,10 @@ import { keyValueCases } from './cases/key-value.ts';
 import { keyValueCallCases } from './cases/key-value-calls.ts';
 import { largeValueCases } from './cases/large-values.ts';
 import { listCases } from './cases/lists.ts';
+import { memoryBudgetCases } from './cases/memory-budget.ts';
 import { metadataCases } from './cases/metadata.ts';
 import { metricCases } from './cases/metrics.ts';
+import { originalsCases } from './cases/originals.ts';
 import { reindexCases } from './cases/reindex.ts';
 import { scanCases } from './cases/scans.ts';
 import { indexCases, searchCases } from './cases/search.ts';
@@ -38,6 +40,8 @@ export const suite: readonly Case[] = [
   ...codeCases,
   ...listCases,
   ...reindexCases,
+  ...originalsCases,
+  ...memoryBudgetCases,
   ...controlCases,
   ...transferCases,
   ...userCases,

@@ -35,6 +35,7 @@ export interface NodeDatabaseOptions extends ClientOptions {
   readonly wallClock?: () => number;
   readonly onCorruption?: 'fail' | 'salvage';
   readonly encryption?: Encryption | undefined;
+  readonly memoryBudgetBytes?: number;
 }
 
 export function startNodeEngine(
@@ -46,6 +47,7 @@ export function startNodeEngine(
     wallClock = Date.now,
     onCorruption = 'fail',
     encryption,
+    memoryBudgetBytes,
   }: NodeDatabaseOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
@@ -56,6 +58,7 @@ export function startNodeEngine(
     wallClock,
     onCorruption,
     encryption,
+    ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
     settings: { ...defaultSettings, ...cheapPasswords, ...settings },
   });
 }

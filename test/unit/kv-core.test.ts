@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CoreInstance } from '../../src/kernel/instance.ts';
 import type { BuildName } from '../../src/kernel/module.ts';
+import { Status } from '../../src/kernel/status.ts';
 import { makeInstance } from './core.ts';
 
 const builds: readonly BuildName[] = ['simd128', 'relaxed'];
@@ -223,11 +224,14 @@ for (const build of builds) {
     assert.ok(stored.size >= 3);
     for (const index of stored.keys()) assert.equal(exports.block_drop(1, index), 0);
 
-    const { at, out } = core.write(['key 777']);
     const fetched: number[] = [];
-    while (exports.kv_get(at[0] as number, 7, out) === 2) {
-      assert.equal(exports.fault_segment(), 1);
-      const index = exports.fault_index();
+    for (;;) {
+      const { at, out } = core.write(['key 777']);
+      if (exports.kv_get(at[0] as number, 7, out) !== Status.Absent) break;
+      const named = core.instance.scratch(64 * 8);
+      assert.equal(exports.blocks_missed(named), 1);
+      const [segment, index = 0] = core.instance.u32(named, 2);
+      assert.equal(segment, 1);
       const address = exports.block_adopt(1, index) >>> 0;
       core.instance.bytes().set(stored.get(index) as Uint8Array, address);
       fetched.push(index);

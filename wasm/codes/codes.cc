@@ -53,17 +53,25 @@ Status Codes::open(u32 slot_count, u32 live_count) {
   u32 missing = slot_count - super.slot_count;
   for (u32 slot = 0; slot < super.slot_count; slot++) missing += slots_->live(slot) && coded_stamp(slot) != slots_->record(slot).stamp;
   if (missing == 0) return kOk;
-  if (rows_->all_present(slot_count) != kOk) return kAbsent;
+  // The centre of bits is made of all.
+  if (kind_ == kBits && rows_->all_present(slot_count) != kOk) return kAbsent;
   if (reserve(missing_blocks(slot_count), segments[kCodes].block_count + segments[kCodeStamps].block_count + 1) != kOk) {
     return kOutOfMemory;
   }
   extend(slot_count);
+  Status status = kOk;
   for (u32 slot = 0; slot < slot_count; slot++) {
     const u32 stamp = slots_->record(slot).stamp;
-    if (stamp != 0 && coded_stamp(slot) != stamp) write(slot, stamp);
+    if (stamp == 0 || coded_stamp(slot) == stamp) continue;
+    if (rows_->present(slot)) {
+      write(slot, stamp);
+      continue;
+    }
+    status = kAbsent;
+    if (!rows_->missed(slot)) break;
   }
-  grown(slot_count, live_count);
-  return kOk;
+  if (status == kOk) grown(slot_count, live_count);
+  return status;
 }
 
 u32 Codes::missing_blocks(u32 slots_after) const {

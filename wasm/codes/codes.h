@@ -12,7 +12,7 @@
 // PQ has to be trained first, and coding costs as much as linking: there the posting lists (index/ivf.h) have a slot coded when
 // they take it in, and say which slots have codes.
 //
-// Requires, where something is coded: the originals are present.
+// Requires, where something is coded: the originals are present. `open` asks for those it needs.
 #pragma once
 
 #include "../vector/slots.h"
@@ -28,7 +28,7 @@ class Codes {
   void define(CodeKind kind, const Rows* rows, const Slots* slots, const Quantizer* quantizer);
   Status create();
   /// Checks the stored sizes and codes what is missing. Without any code block everything is coded.
-  /// kOk, kCorrupt, kAbsent or kOutOfMemory.
+  /// kOk, kCorrupt, kOutOfMemory, or kAbsent: what could be coded is, and the call is repeated.
   Status open(u32 slot_count, u32 live_count);
 
   bool any() const { return kind_ != kNoCodes; }

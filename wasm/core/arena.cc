@@ -17,6 +17,13 @@ Addr heap_end = 0;
 u32 fault_segment_id = 0;
 u32 fault_block_index = 0;
 
+struct Missed {
+  u32 segment;
+  u32 index;
+};
+Missed missed[kMissedMost];
+u32 missed_count = 0;
+
 /// One block of the checkpoint under way.
 struct Frozen {
   u32 segment;
@@ -30,19 +37,24 @@ u32 frozen_waiting = 0;  // of those, not yet copied and without a shadow
 
 Addr* frames_of(const Segment& segment) { return at<Addr>(segment.frames); }
 u8* flags_of(const Segment& segment) { return at<u8>(segment.flags); }
+u16* uses_of(const Segment& segment) { return at<u16>(segment.uses); }
 
 bool grow_tables(Segment& segment, u32 blocks) {
   if (blocks <= segment.capacity) return true;
   const u32 capacity = max_of(max_of(64u, segment.capacity * 2), blocks);
   const Addr frames = transient_alloc(capacity * 4);
   const Addr flags = transient_alloc(capacity);
-  if (frames == 0 || flags == 0) return false;
+  const Addr uses = transient_alloc(capacity * 2);
+  if (frames == 0 || flags == 0 || uses == 0) return false;
   if (segment.capacity > 0) {
     __builtin_memcpy(at<u8>(frames), at<u8>(segment.frames), segment.capacity * 4);
     __builtin_memcpy(at<u8>(flags), at<u8>(segment.flags), segment.capacity);
+    __builtin_memcpy(at<u8>(uses), at<u8>(segment.uses), segment.capacity * 2);
     transient_free(segment.frames, segment.capacity * 4);
     transient_free(segment.flags, segment.capacity);
+    transient_free(segment.uses, segment.capacity * 2);
   }
+  segment.uses = uses;
   segment.frames = frames;
   segment.flags = flags;
   segment.capacity = capacity;
@@ -99,6 +111,7 @@ void arena_init(u32 frames_max) {
   heap_next = heap_end = 0;
   frozen_list = TransientBuffer{};
   frozen_count = frozen_waiting = 0;
+  missed_count = 0;
 }
 
 void segment_define(SegmentId id, Group group, bool droppable) {
@@ -124,6 +137,11 @@ Status hold(u32 frames) {
   return kOk;
 }
 
+u32 frames_unpromised() {
+  const u32 free = frames_free();
+  return free > promised_frames ? free - promised_frames : 0;
+}
+
 u32 block_append(SegmentId id) {
   Segment& segment = segments[id];
   check(segment.block_count < segment.capacity);
@@ -144,8 +162,9 @@ bool segments_clear(const SegmentId* ids, u32 count) {
       if (frame != 0) frame_give(frame);
       frame = 0;
       flags_of(segment)[b] = 0;
+      uses_of(segment)[b] = 0;
     }
-    segment.block_count = 0;
+    segment.block_count = segment.absent_count = segment.hand = 0;
   }
   return true;
 }
@@ -154,10 +173,30 @@ const u8* block_read(SegmentId id, u32 index) {
   const Segment& segment = segments[id];
   check(index < segment.block_count);
   const Addr frame = frames_of(segment)[index];
-  if (frame != 0) return at<const u8>(frame);
+  if (frame != 0) {
+    if (segment.droppable) uses_of(segment)[index] |= kUsedBit;
+    return at<const u8>(frame);
+  }
   fault_segment_id = id;
   fault_block_index = index;
   return nullptr;
+}
+
+bool block_missed(SegmentId id, u32 index) {
+  for (u32 i = missed_count; i-- > 0;) {
+    if (missed[i].segment == id && missed[i].index == index) return true;
+  }
+  if (missed_count == kMissedMost) return false;
+  missed[missed_count++] = {id, index};
+  return true;
+}
+
+u32 blocks_missed(u32* out) {
+  if (missed_count == 0) block_missed(fault_segment_id, fault_block_index);
+  const u32 count = missed_count;
+  __builtin_memcpy(out, missed, count * sizeof(Missed));
+  missed_count = 0;
+  return count;
 }
 
 u8* block_write(SegmentId id, u32 index) {
@@ -169,6 +208,7 @@ u8* block_write(SegmentId id, u32 index) {
   if (flags != kDirty) {
     if (flags & kFrozen) save_shadow(id, index);
     flags = kDirty;
+    uses_of(segment)[index] |= kUsedBit;
   }
   return at<u8>(frame);
 }
@@ -233,8 +273,12 @@ Addr block_adopt(SegmentId id, u32 index) {
   if (index < segment.block_count && frames_of(segment)[index] != 0) return 0;
   if (!frames_ensure(promised_frames + 1)) return 0;
   const Addr frame = frame_take();
+  // Blocks before it that were not spoken of yet are absent until they come.
+  if (index < segment.block_count) segment.absent_count--;
+  else segment.absent_count += index - segment.block_count;
   frames_of(segment)[index] = frame;
   flags_of(segment)[index] = 0;
+  uses_of(segment)[index] = kUsedBit;
   segment.block_count = max_of(segment.block_count, index + 1);
   return frame;
 }
@@ -243,18 +287,58 @@ Status block_expect(SegmentId id, u32 index) {
   if (id >= kSegmentsMax || index >= (1u << 24)) return kInvalid;
   Segment& segment = segments[id];
   if (!grow_tables(segment, index + 1)) return kOutOfMemory;
-  segment.block_count = max_of(segment.block_count, index + 1);
+  if (index >= segment.block_count) {
+    segment.absent_count += index + 1 - segment.block_count;
+    segment.block_count = index + 1;
+  }
   return kOk;
 }
 
 Status block_drop(SegmentId id, u32 index) {
   if (id >= kSegmentsMax || index >= segments[id].block_count) return kInvalid;
-  const Segment& segment = segments[id];
+  Segment& segment = segments[id];
   Addr& frame = frames_of(segment)[index];
-  if (!segment.droppable || frame == 0 || flags_of(segment)[index] != 0) return kInvalid;
+  u16& uses = uses_of(segment)[index];
+  const bool pinned = (uses & ~kUsedBit) != 0;
+  if (!segment.droppable || frame == 0 || flags_of(segment)[index] != 0 || pinned) return kInvalid;
   frame_give(frame);
   frame = 0;
+  uses = 0;
+  segment.absent_count++;
   return kOk;
+}
+
+Status block_pin(SegmentId id, u32 index) {
+  if (id >= kSegmentsMax || index >= segments[id].block_count || !block_present(id, index)) return kInvalid;
+  u16& uses = uses_of(segments[id])[index];
+  if ((uses & ~kUsedBit) == kUsedBit - 1) return kInvalid;
+  uses++;
+  return kOk;
+}
+
+void block_unpin(SegmentId id, u32 index) {
+  check(id < kSegmentsMax && index < segments[id].block_count);
+  u16& uses = uses_of(segments[id])[index];
+  check((uses & ~kUsedBit) != 0);
+  uses--;
+}
+
+u32 blocks_evict(SegmentId id, u32 count) {
+  if (id >= kSegmentsMax || !segments[id].droppable) return 0;
+  Segment& segment = segments[id];
+  u32 dropped = 0;
+  // Twice around: the first time takes away the marks of use that the second goes by.
+  for (u32 steps = 2 * segment.block_count; steps > 0 && dropped < count; steps--) {
+    if (segment.hand >= segment.block_count) segment.hand = 0;
+    const u32 index = segment.hand++;
+    u16& uses = uses_of(segment)[index];
+    if (uses & kUsedBit) {
+      uses &= static_cast<u16>(~kUsedBit);
+    } else {
+      dropped += block_drop(id, index) == kOk;
+    }
+  }
+  return dropped;
 }
 
 u32 fault_segment() { return fault_segment_id; }
@@ -290,7 +374,7 @@ void checkpoint_copied(u32 i) {
     frame_give(entry.shadow);
     entry.shadow = 0;
   } else {
-    flags_of(segments[entry.segment])[entry.index] = 0;
+    flags_of(segments[entry.segment])[entry.index] = kCopied;
     frozen_waiting--;
   }
 }
@@ -299,7 +383,9 @@ void checkpoint_end(bool published) {
   for (u32 i = 0; i < frozen_count; i++) {
     Frozen& entry = frozen_list.as<Frozen>()[i];
     if (!entry.copied) checkpoint_copied(i);
-    if (!published) flags_of(segments[entry.segment])[entry.index] = kDirty;
+    u8& flags = flags_of(segments[entry.segment])[entry.index];
+    if (!published) flags = kDirty;
+    else if (flags == kCopied) flags = 0;
   }
   frozen_count = frozen_waiting = 0;
 }
@@ -307,7 +393,7 @@ void checkpoint_end(bool published) {
 u32 unsaved_blocks(SegmentId id) {
   const u8* flags = flags_of(segments[id]);
   u32 count = 0;
-  for (u32 i = 0; i < segments[id].block_count; i++) count += flags[i] != 0;
+  for (u32 i = 0; i < segments[id].block_count; i++) count += (flags[i] & (kDirty | kFrozen)) != 0;
   return count;
 }
 

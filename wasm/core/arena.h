@@ -38,9 +38,17 @@ struct Segment {
   u32 block_count;  // blocks that exist (present or absent)
   u8 group;         // Group
   u8 droppable;     // blocks may be absent
+  u32 absent_count; // blocks that are absent
+  Addr uses;        // u16[capacity]: kUsedBit, below it how often the block is pinned
+  u32 hand;         // where the clock of blocks_evict stands
 };
 
-enum BlockFlag : u8 { kDirty = 1, kFrozen = 2 };
+/// The block was read or written since the clock's hand last came by.
+constexpr u16 kUsedBit = 1u << 15;
+
+/// kFrozen: a checkpoint has still to copy the block; kCopied: it has, but is not published, so that storage has no other
+/// copy that counts: not to be dropped.
+enum BlockFlag : u8 { kDirty = 1, kFrozen = 2, kCopied = 4 };
 
 extern Segment segments[kSegmentsMax];
 
@@ -66,6 +74,13 @@ bool segments_clear(const SegmentId* ids, u32 count);
 
 /// The block's bytes, or nullptr if it is absent (then the fault is recorded for the host, see Status::kAbsent).
 const u8* block_read(SegmentId segment, u32 index);
+
+/// Whether a block is there; nothing is recorded.
+inline bool block_present(SegmentId segment, u32 index) { return at<const Addr>(segments[segment].frames)[index] != 0; }
+
+/// Names an absent block beside others that the same call needs. False when no more can be named: kMissedMost at a time.
+constexpr u32 kMissedMost = 64;
+bool block_missed(SegmentId segment, u32 index);
 
 /// The block's bytes for writing; marks it dirty and keeps a checkpoint's copy. Requires: present, reserve.
 u8* block_write(SegmentId segment, u32 index);
@@ -174,6 +189,19 @@ Status block_expect(SegmentId segment, u32 index);
 /// Makes a clean, present block of a droppable segment absent and frees its frame. kInvalid otherwise.
 Status block_drop(SegmentId segment, u32 index);
 
+/// A pinned block is not evicted. Pins are counted. kInvalid for a block that is absent, or pinned too often.
+Status block_pin(SegmentId segment, u32 index);
+/// Requires: block_pin.
+void block_unpin(SegmentId segment, u32 index);
+
+/// Drops up to `count` blocks of a droppable segment that are clean and not pinned, of those the least recently used, as
+/// far as a clock can tell (Corbato, "A paging experiment with the Multics system", 1968). Returns how many.
+u32 blocks_evict(SegmentId segment, u32 count);
+
+/// What the call that answered kAbsent asks for: the blocks it named with block_missed, or else the one it came upon.
+/// Pairs of segment and index, kMissedMost at most; returns how many. They are forgotten then.
+u32 blocks_missed(u32* out);
+
 u32 fault_segment();
 u32 fault_index();
 
@@ -199,6 +227,8 @@ u32 dirty_blocks(u32 group_mask);
 u32 unsaved_blocks(SegmentId segment);
 /// Frames in use by blocks, shadows and transient runs; free frames not counted.
 u32 frames_in_use();
+/// Free frames beyond those that `hold` has promised.
+u32 frames_unpromised();
 
 /// XXH64 (Collet), seed 0, over bytes that come piece by piece: every piece but the last in whole stripes.
 struct Checksum64 {

@@ -9,9 +9,6 @@ enum Status : i32 {
   kOk = 0,
   /// The key or id is not there. Not an error for the caller.
   kNotFound = 1,
-  /// A droppable block the call needs is not in memory: `fault_segment()` and `fault_index()` name it. The call changed
-  /// nothing; the host fetches the block, adopts it and repeats the call.
-  kAbsent = 2,
   /// An argument is out of its range. The host checks first, so this names a bug or a hostile caller.
   kInvalid = -1,
   /// Memory for the whole operation could not be had; nothing was changed.
@@ -20,6 +17,9 @@ enum Status : i32 {
   kCorrupt = -3,
   /// A fixed capacity (slots, pages) is used up; nothing was changed.
   kFull = -4,
+  /// Droppable blocks the call needs are not in memory: `blocks_missed` names them. The call changed nothing; the host
+  /// fetches them, adopts them and repeats the call.
+  kAbsent = -5,
 };
 
 }  // namespace shibumi

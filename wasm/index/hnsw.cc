@@ -199,17 +199,7 @@ void Hnsw::removed(u32 slot) {
 
 template <class Measure>
 void Hnsw::scan_queue(const Measure& query, const Allowed& allowed, TopK& best) const {
-  const auto offer = [&](u32 slot) { best.offer(slot, query.distance(query.at(slot))); };
-  const Queued* queue = queue_.as<Queued>();
-  for (u32 i = queue_head_; i < queue_tail_; i++) {
-    const u32 slot = queue[i].slot;
-    if (queue[i].stamp == 0) {
-      each_copy(slot, allowed, kSlotsMax, offer);
-    } else if (slots_->record(slot).stamp == queue[i].stamp && allowed(slot)) {
-      // Freed since, or given away again, it would be further back in the queue once more.
-      offer(slot);
-    }
-  }
+  each_pending(allowed, [&](u32 slot) { best.offer(slot, query.distance(query.at(slot))); });
 }
 
 void Hnsw::scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const {

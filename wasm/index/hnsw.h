@@ -75,6 +75,20 @@ class Hnsw {
   /// Offers the `ef` live linked slots that a search of the graph finds, of those allowed, at the distances it measured.
   /// Requires: the codes are prepared for the query. kOk or kOutOfMemory.
   Status search(const Probe& query, u32 ef, const Allowed& allowed, TopK& best);
+  /// Calls visit(slot) for every pending slot that is allowed.
+  template <class Visit>
+  void each_pending(const Allowed& allowed, Visit visit) const {
+    const Queued* queue = queue_.as<Queued>();
+    for (u32 i = queue_head_; i < queue_tail_; i++) {
+      const u32 slot = queue[i].slot;
+      if (queue[i].stamp == 0) {
+        each_copy(slot, allowed, kSlotsMax, visit);
+      } else if (slots_->record(slot).stamp == queue[i].stamp && allowed(slot)) {
+        // Freed since, or given away again, it would be further back in the queue once more.
+        visit(slot);
+      }
+    }
+  }
   /// Offers every pending slot that is allowed.
   void scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const;
   /// The same by what the graph measures. Requires: the codes are prepared for the query.

@@ -174,53 +174,79 @@ Status KvSpace::deadline_of(Bytes key, u64& deadline) const {
   return tree_.read_value(value, 0, reinterpret_cast<u8*>(&deadline), kDeadlineBytes);
 }
 
-Status KvSpace::put(Bytes key, Bytes value, u8 flags, bool& existed) {
+/// The lines are planned only to see that their pages are there: what is found absent after the first change would be
+/// half a change.
+Status KvSpace::plan_put(Bytes key, Bytes value, u8 flags, u64& former, TreePlan& plan) const {
   const bool has_deadline = (flags & kValueHasDeadline) != 0;
   if (has_deadline && value.length < kDeadlineBytes) return kInvalid;
-  u64 former = 0;
+  former = 0;
   // Without a deadline anywhere, which is usual, there is nothing to look up.
   Status status = deadlines_.count() > 0 ? deadline_of(key, former) : kOk;
+  if (status == kOk) status = tree_.plan_put(key, value.length, plan);
   if (status != kOk) return status;
-  if (former == 0 && !has_deadline) return tree_.put(key, value, flags, existed);
-
-  TreePlan plan;
-  status = tree_.plan_put(key, value.length, plan);
-  if (status != kOk) return status;
-  // The lines are planned only to see that their pages are there: what is found absent after the first change would be
-  // half a change.
   TreePlan line;
   if (former != 0) status = deadlines_.plan_remove(deadline_key(former, key).view(), line);
-  if (status > kNotFound || status < kOk) return status;
-  status = has_deadline ? deadlines_.plan_put(deadline_key(load<u64>(value.data), key).view(), key.length, line) : kOk;
+  if (status != kOk && status != kNotFound) return status;
+  return has_deadline ? deadlines_.plan_put(deadline_key(load<u64>(value.data), key).view(), key.length, line) : kOk;
+}
+
+Status KvSpace::plan_remove(Bytes key, u64& former, TreePlan& plan) const {
+  former = 0;
+  Status status = deadlines_.count() > 0 ? deadline_of(key, former) : kOk;
+  if (status == kOk) status = tree_.plan_remove(key, plan);
+  if (status != kOk || former == 0) return status;
+  TreePlan line;
+  status = deadlines_.plan_remove(deadline_key(former, key).view(), line);
+  return status == kNotFound ? kOk : status;
+}
+
+Status KvSpace::ready_for(Bytes key, Bytes value, u8 flags) const {
+  u64 former;
+  TreePlan plan;
+  return plan_put(key, value, flags, former, plan);
+}
+
+Status KvSpace::ready_for_removal(Bytes key) const {
+  u64 former;
+  TreePlan plan;
+  const Status status = plan_remove(key, former, plan);
+  return status == kNotFound ? kOk : status;
+}
+
+Status KvSpace::put(Bytes key, Bytes value, u8 flags, bool& existed) {
+  const bool has_deadline = (flags & kValueHasDeadline) != 0;
+  u64 former;
+  TreePlan plan;
+  Status status = plan_put(key, value, flags, former, plan);
   if (status != kOk) return status;
-  const TreeNeed lines = deadlines_.bound(2, sizeof(DeadlineKey), key.length);
+  const bool lined = former != 0 || has_deadline;
+  const TreeNeed lines = lined ? deadlines_.bound(2, sizeof(DeadlineKey), key.length) : TreeNeed{};
   status = reserve(plan.need.new_blocks + lines.new_blocks, plan.need.touched_blocks + lines.touched_blocks);
   if (status != kOk) return status;
   existed = plan.found;
   tree_.apply_put(plan, key, value, flags);
   bool unused = false;
-  if (former != 0) check(deadlines_.remove(deadline_key(former, key).view()) <= kNotFound);
+  if (former != 0) remove_line(former, key);
   if (has_deadline) check(deadlines_.put(deadline_key(load<u64>(value.data), key).view(), key, 0, unused) == kOk);
   return kOk;
 }
 
 Status KvSpace::remove(Bytes key) {
-  u64 former = 0;
-  Status status = deadlines_.count() > 0 ? deadline_of(key, former) : kOk;
-  if (status != kOk) return status;
-  if (former == 0) return tree_.remove(key);
+  u64 former;
   TreePlan plan;
-  status = tree_.plan_remove(key, plan);
+  Status status = plan_remove(key, former, plan);
   if (status != kOk) return status;
-  TreePlan line;
-  status = deadlines_.plan_remove(deadline_key(former, key).view(), line);
-  if (status > kNotFound || status < kOk) return status;
-  const TreeNeed lines = deadlines_.bound(1, sizeof(DeadlineKey), key.length);
+  const TreeNeed lines = former == 0 ? TreeNeed{} : deadlines_.bound(1, sizeof(DeadlineKey), key.length);
   status = reserve(plan.need.new_blocks + lines.new_blocks, plan.need.touched_blocks + lines.touched_blocks);
   if (status != kOk) return status;
   tree_.apply_remove(plan);
-  check(deadlines_.remove(deadline_key(former, key).view()) <= kNotFound);
+  if (former != 0) remove_line(former, key);
   return kOk;
+}
+
+void KvSpace::remove_line(u64 deadline, Bytes key) {
+  const Status status = deadlines_.remove(deadline_key(deadline, key).view());
+  check(status == kOk || status == kNotFound);
 }
 
 u32 KvSpace::sweep(u64 now, u32 most, Status& status) {
@@ -248,7 +274,7 @@ u32 KvSpace::sweep(u64 now, u32 most, Status& status) {
     if (status != kOk) break;
     removed += named;
   }
-  if (status == kNotFound) status = kOk;
+  if (status == kNotFound || removed > 0) status = kOk;
   return removed;
 }
 
@@ -264,10 +290,13 @@ Status KvSpace::due(u64 now, u8* key, u32& key_bytes) const {
   return deadlines_.read_value(line, 0, key, line.length);
 }
 
-u64 KvSpace::next_deadline() const {
+Status KvSpace::next_deadline(u64& deadline) const {
   TreeCursor cursor(deadlines_);
-  if (deadlines_.count() == 0 || cursor.first() != kOk) return 0;
-  return __builtin_bswap64(load<u64>(cursor.key().data));
+  deadline = 0;
+  if (deadlines_.count() == 0) return kOk;
+  const Status status = cursor.first();
+  if (status == kOk) deadline = __builtin_bswap64(load<u64>(cursor.key().data));
+  return status == kNotFound ? kOk : status;
 }
 
 u32 KvSpace::scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Status& status) {

@@ -86,8 +86,13 @@ class KvSpace {
   /// The key that `sweep` would look at first, if its line is due: its bytes go to `key`, which has room for the longest.
   /// kNotFound when nothing is due.
   Status due(u64 now, u8* key, u32& key_bytes) const;
-  /// The earliest deadline, 0 when there is none.
-  u64 next_deadline() const;
+  /// The earliest deadline, 0 when there is none. kOk or kAbsent.
+  Status next_deadline(u64& deadline) const;
+
+  /// Whether all that a put would read and write is present: kOk, kAbsent, or what it could not be done for. What a
+  /// mutation of another key changes before it may ask for more.
+  Status ready_for(Bytes key, Bytes value, u8 flags) const;
+  Status ready_for_removal(Bytes key) const;
 
   /// Packs entries of a range, in its direction, until `limit` or the buffer's end. Returns how many: 0 at the range's end,
   /// or with `status` other than kOk when not even the first could be read. A value that fits in no buffer of this size is left out
@@ -106,6 +111,9 @@ class KvSpace {
 
  private:
   Status deadline_of(Bytes key, u64& deadline) const;
+  Status plan_put(Bytes key, Bytes value, u8 flags, u64& former, TreePlan& plan) const;
+  Status plan_remove(Bytes key, u64& former, TreePlan& plan) const;
+  void remove_line(u64 deadline, Bytes key);
 
   Btree tree_{kKvTree};
   Btree deadlines_{kKvDeadlines};

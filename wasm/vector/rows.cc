@@ -84,12 +84,25 @@ void Rows::distance_scan(const Probe& probe, u32 first, u32 count, f32* out) con
 }
 
 Status Rows::all_present(u32 count) const {
-  const u32 blocks = records.blocks_for(count);
-  const Addr* frames = at<const Addr>(segments[records.segment].frames);
-  for (u32 i = 0; i < blocks; i++) {
-    if (frames[i] == 0) return block_read(records.segment, i), kAbsent;
+  if (!some_absent()) return kOk;
+  Status status = kOk;
+  for (u32 i = 0; i < records.blocks_for(count); i++) {
+    if (block_present(records.segment, i)) continue;
+    status = kAbsent;
+    if (!block_missed(records.segment, i)) break;
   }
-  return kOk;
+  return status;
+}
+
+Status Rows::all_present(const u32* slots, u32 count) const {
+  if (!some_absent()) return kOk;
+  Status status = kOk;
+  for (u32 i = 0; i < count; i++) {
+    if (present(slots[i])) continue;
+    status = kAbsent;
+    if (!missed(slots[i])) break;
+  }
+  return status;
 }
 
 }  // namespace shibumi

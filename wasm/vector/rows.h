@@ -5,7 +5,7 @@
 // are in kernel scale (smaller is nearer); one that comes out as NaN (an inner product of huge values) counts as
 // infinitely far, so that every order of hits is total.
 //
-// Requires, for all but `row_or_fault`: the record's block is present.
+// Requires, for all but `row_or_fault`, `present` and `missed`: the record's block is present.
 #pragma once
 
 #include "../kernels/distance.h"
@@ -32,6 +32,10 @@ struct Rows {
 
   const f32* row(u32 slot) const { return reinterpret_cast<const f32*>(records.get(slot)); }
   const f32* row_or_fault(u32 slot) const { return reinterpret_cast<const f32*>(records.get_or_fault(slot)); }
+  bool some_absent() const { return segments[records.segment].absent_count > 0; }
+  bool present(u32 slot) const { return block_present(records.segment, records.block_of(slot)); }
+  /// Names the absent block of a slot for the host. False when no more can be named.
+  bool missed(u32 slot) const { return block_missed(records.segment, records.block_of(slot)); }
   /// Takes `vector_bytes` from `vector` and, for cosine, adds the inverse norm. Requires: reserve.
   void write(u32 slot, const u8* vector) const;
   /// Whether `count` vectors may be stored: finite; not negative for Jensen-Shannon; no bit set beyond the dimension.
@@ -65,8 +69,10 @@ struct Rows {
   /// Slots first .. first + count - 1. Requires: they are in one block.
   void distance_scan(const Probe& probe, u32 first, u32 count, f32* out) const;
 
-  /// kOk when every block that holds one of `count` records is present; else the fault names one that is not.
+  /// kOk when every block that holds one of `count` records is present; else kAbsent, and blocks that are not are named.
   Status all_present(u32 count) const;
+  /// The same for the records of some slots.
+  Status all_present(const u32* slots, u32 count) const;
 
  private:
   MetricKernel pair_ = nullptr;  // of the metrics beside L2, inner product and cosine

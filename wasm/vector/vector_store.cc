@@ -87,6 +87,7 @@ Status VectorStore::create(const VectorConfig& config) {
 
 Status VectorStore::open(bool deep) {
   ready_ = false;
+  if (opening_index_) return open_rest(deep);
   define_vector_segments();
   Status status = check_superblock();
   if (status != kOk) return status;
@@ -101,11 +102,17 @@ Status VectorStore::open(bool deep) {
   if (status == kOk && deep && !metadata_.check(slot_count(), [this](u32 slot) { return slots_.live(slot); })) {
     status = kCorrupt;
   }
-  if (status == kOk) status = open_index(deep);
+  return status == kOk ? open_rest(deep) : status;
+}
+
+Status VectorStore::open_rest(bool deep) {
+  const Status status = open_index(deep);
+  opening_index_ = status == kAbsent;
   ready_ = status == kOk;
   return status;
 }
 
+/// What has no code is coded first: kAbsent comes before anything else is begun.
 Status VectorStore::open_index(bool deep) {
   Status status = codes_.open(slot_count(), live_count());
   if (status == kOk) status = ivf_.open(slot_count());
@@ -126,8 +133,8 @@ void VectorStore::set_index(VectorSuperblock& super, const VectorConfig& config)
 }
 
 Status VectorStore::reindex(const VectorConfig& config, bool anew, bool& changed) {
-  constexpr SegmentId kOfIndex[] = {kGraphMeta, kGraphNodes, kGraphBase,     kGraphUpper, kCodeMeta,
-                                    kCodes,     kCodeStamps, kQuantizerMeta, kCentroids,  kCodebooks, kListEntries};
+  constexpr SegmentId kOfIndex[] = {kCodeMeta,   kCodes,         kCodeStamps, kGraphMeta, kGraphNodes, kGraphBase,
+                                    kGraphUpper, kQuantizerMeta, kCentroids,  kCodebooks, kListEntries};
   const VectorSuperblock& now = meta_read();
   const bool same_space = config.dimension == now.dimension && config.metric == now.metric && config.power == now.power &&
                           config.id_kind == now.id_kind && config.seed == now.seed;
@@ -136,9 +143,11 @@ Status VectorStore::reindex(const VectorConfig& config, bool anew, bool& changed
   set_index(wanted, config);
   changed = anew || __builtin_memcmp(&wanted, &now, sizeof now) != 0;
   if (ready_ && !changed) return kOk;
-  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  const bool keeps_codes = ready_ && now.codes == kSq8 && config.codes == kSq8;
+  if (!keeps_codes && rows_.all_present(slot_count()) != kOk) return kAbsent;
   if (reserve(0, 1) != kOk) return kOutOfMemory;
-  if (!segments_clear(kOfIndex, sizeof kOfIndex / sizeof kOfIndex[0])) return kInvalid;
+  constexpr u32 kAll = sizeof kOfIndex / sizeof kOfIndex[0], kOfCodes = 3;
+  if (!segments_clear(keeps_codes ? kOfIndex + kOfCodes : kOfIndex, keeps_codes ? kAll - kOfCodes : kAll)) return kInvalid;
   ready_ = false;
   graph_.release();
   ivf_.release();
@@ -224,7 +233,7 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count, const Metadata
   const u32 free_count = super.slot_count - super.live_count;
   const u32 fresh = count > free_count ? count - free_count : 0;
   if (fresh > kSlotsMax - super.slot_count || count > ~0u - super.next_stamp) return kFull;
-  if (rows_.all_present(super.slot_count) != kOk) return kAbsent;
+  if (ready_for(ids, count) != kOk) return kAbsent;
 
   const u32 slots_after = super.slot_count + fresh;
   if (!slots_.mark_bytes.ensure(slots_after, true)) return kOutOfMemory;
@@ -242,6 +251,33 @@ Status VectorStore::reserve_insert(const IdBatch& ids, u32 count, const Metadata
   const Status status = reserve(appended + tree.new_blocks + data.new_blocks,
                                 touched + tree.touched_blocks + data.touched_blocks);
   return status == kOk && metadata_bytes > 0 && !metadata_.prepare() ? kOutOfMemory : status;
+}
+
+/// Slots that are free are used in the order of their list, a replaced vector's as soon as it is free; then new ones, which
+/// begin in the last block.
+Status VectorStore::ready_for(const IdBatch& ids, u32 count) const {
+  if (!rows_.some_absent()) return kOk;
+  const VectorSuperblock& super = meta_read();
+  // What trains at an insert reads everything.
+  if (codes_.kind() == kBits) return rows_.all_present(super.slot_count);
+  Status status = kOk;
+  const auto need = [&](u32 slot) {
+    if (rows_.present(slot)) return true;
+    status = kAbsent;
+    return rows_.missed(slot);
+  };
+  u32 next = super.free_head;
+  for (u32 i = 0; i < count && next != 0; i++) {
+    if (!need(next - 1)) return status;
+    next = static_cast<u32>(slots_.record(next - 1).id);
+  }
+  u8 storage[8];
+  for (u32 i = 0; i < count; i++) {
+    u32 slot;
+    if (find(ids.key(i, storage), slot) == kOk && !need(slot)) return status;
+  }
+  if (super.slot_count > 0) need(super.slot_count - 1);
+  return status;
 }
 
 Status VectorStore::insert(const IdBatch& ids, const u8* vectors, u32 count, const MetadataBatch& metadata) {
@@ -352,7 +388,7 @@ u32 VectorStore::plan(u32 count, u32 id_bytes, const MetadataPlan& metadata) con
 
 Status VectorStore::link(u32 most) {
   if (pending() == 0) return kOk;
-  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  if (needs_originals() && rows_.all_present(slot_count()) != kOk) return kAbsent;
   for (u32 i = 0; i < most; i++) {
     // First what is coded, then what is linked: so whatever is linked has a code.
     const Status status = ivf_.has_work(live_count()) ? ivf_.step(slot_count(), live_count())
@@ -449,7 +485,7 @@ bool VectorStore::exact_is_faster(SearchEffort effort, u32 wanted, u32 allowed) 
 
 /// The nearest by the codes, then by the originals of those.
 Status VectorStore::search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed,
-                                    TopK& best) {
+                                    TopK& best, SearchProgress& progress) {
   if (!codes_.prepare(probe)) return kOutOfMemory;
   const bool scan = scan_is_faster(effort, matches);
   const auto find = [&](TopK& into) {
@@ -461,14 +497,26 @@ Status VectorStore::search_by_codes(const Probe& probe, SearchEffort effort, u32
     if (status == kOk && !scan) scan_pending(probe, allowed, best, true);
     return status;
   }
+  if (progress.phase == kUnlinked) return scan_unlinked(probe, allowed, best, progress);
   const u32 count = min_of(max_of(effort.rerank, best.capacity()), matches);
   if (!candidate_buffer_.ensure(count * sizeof(Hit), false)) return kOutOfMemory;
   TopK nearest(slots_, candidate_buffer_.as<Hit>(), count, __builtin_inff());
-  const Status status = find(nearest);
-  if (status != kOk) return status;
-  rerank(probe, candidate_buffer_.as<Hit>(), nearest.count(), best);
-  if (!scan) scan_pending(probe, allowed, best, false);
-  return kOk;
+  Status status = find(nearest);
+  if (status == kOk) status = rerank(probe, candidate_buffer_.as<Hit>(), nearest.count(), best, progress);
+  return status != kOk || scan ? status : scan_unlinked(probe, allowed, best, progress);
+}
+
+/// What the index does not know yet, exactly.
+Status VectorStore::scan_unlinked(const Probe& probe, const Allowed& allowed, TopK& best, SearchProgress& progress) {
+  const bool at_once = !rows_.some_absent() && progress.phase != kUnlinked;
+  if (at_once || index_ != kHnsw) return scan_pending(probe, allowed, best, false), kOk;
+  // Of copies behind a vector that is gone there may be more than are counted as pending.
+  u32 count = 0, filled = 0;
+  graph_.each_pending(allowed, [&](u32) { count++; });
+  if (!order_buffer_.ensure(count * sizeof(u32), false)) return kOutOfMemory;
+  u32* slots = order_buffer_.as<u32>();
+  graph_.each_pending(allowed, [&](u32 slot) { slots[filled++] = slot; });
+  return measure_in_order(rows_, probe, slots, count, false, kUnlinked, progress, best);
 }
 
 Status VectorStore::search_index(const Probe& probe, SearchEffort effort, const Allowed& allowed, TopK& best) {
@@ -489,7 +537,13 @@ void VectorStore::scan_pending(const Probe& probe, const Allowed& allowed, TopK&
   }
 }
 
-void VectorStore::rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best) const {
+Status VectorStore::rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best, SearchProgress& progress) {
+  if (rows_.some_absent() || progress.phase == kCandidates) {
+    if (!order_buffer_.ensure(count * sizeof(u32), false)) return kOutOfMemory;
+    u32* slots = order_buffer_.as<u32>();
+    for (u32 i = 0; i < count; i++) slots[i] = candidates[i].slot;
+    return measure_in_order(rows_, probe, slots, count, true, kCandidates, progress, best);
+  }
   for (u32 i = 0; i < count; i += 4) {
     const u32 n = min_of(4u, count - i);
     const f32* some[4];
@@ -498,34 +552,48 @@ void VectorStore::rerank(const Probe& probe, const Hit* candidates, u32 count, T
     rows_.distance_x4(probe, some, distances);
     for (u32 j = 0; j < n; j++) best.offer(candidates[i + j].slot, distances[j]);
   }
+  return kOk;
+}
+
+Status VectorStore::scan_exactly(const Probe& probe, const Allowed& allowed, TopK& best, SearchProgress& progress) {
+  u32 first = progress.phase == kEverything ? progress.slot : 0;
+  const Status status = flat_scan(rows_, slots_, probe, first, slot_count(), allowed, best);
+  if (status != kOk) progress.phase = kEverything, progress.slot = first;
+  return status;
 }
 
 Status VectorStore::search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found,
-                           const Allowed& allowed) {
+                           const Allowed& allowed, SearchProgress& progress) {
   found = 0;
   const u32 matches = allowed.all() ? live_count() : allowed.count;
   const u32 wanted = min_of(k, matches);
   if (wanted == 0) return kOk;
-  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  // A graph of originals walks anywhere.
+  if (!codes_.any() && index_ != kFlat && rows_.all_present(slot_count()) != kOk) return kAbsent;
+  if (progress.version != static_cast<u32>(version_)) progress = {};
+  progress.version = static_cast<u32>(version_);
   Probe probe;
   if (!prepare_query(query, wanted, probe)) return kOutOfMemory;
   Hit* storage = hit_buffer_.as<Hit>();
   hits = storage;
   effort.ef = max_of(effort.ef, max_of(wanted, effort.rerank));
   effort.nprobe = max_of(effort.nprobe, 1u);
-  if (!exact_is_faster(effort, wanted, matches)) {
+  if (progress.phase != kEverything && !exact_is_faster(effort, wanted, matches)) {
     TopK best(slots_, storage, wanted, __builtin_inff());
-    const Status status = codes_.any() ? search_by_codes(probe, effort, matches, allowed, best)
+    progress.offer_to(best);
+    const Status status = codes_.any() ? search_by_codes(probe, effort, matches, allowed, best, progress)
                                        : search_index(probe, effort, allowed, best);
-    if (status != kOk) return status;
     found = best.finish();
     // Fewer than there are: part of the graph cannot be reached, or too much that is no hit lies between.
-    if (found == wanted) return kOk;
+    if (status != kOk || found == wanted) return status;
+    progress.next();
   }
+  if (progress.phase != kEverything) progress.next();
   TopK best(slots_, storage, wanted, __builtin_inff());
-  flat_scan(rows_, slots_, probe, slot_count(), allowed, best);
+  progress.offer_to(best);
+  const Status status = scan_exactly(probe, allowed, best, progress);
   found = best.finish();
-  return kOk;
+  return status;
 }
 
 Status VectorStore::search_batch(const u8* queries, u32 count, u32 k, SearchEffort effort, const Hit*& hits, u32& found,
@@ -535,7 +603,7 @@ Status VectorStore::search_batch(const u8* queries, u32 count, u32 k, SearchEffo
   const u32 matches = allowed.all() ? live_count() : allowed.count;
   const u32 wanted = min_of(k, matches);
   if (wanted == 0) return kOk;
-  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  if (rows_.some_absent()) return kNotFound;
   const u32 candidates = max_of(wanted, effort.rerank);
   effort.ef = max_of(effort.ef, candidates);
   effort.nprobe = max_of(effort.nprobe, 1u);
@@ -559,21 +627,23 @@ Status VectorStore::search_batch(const u8* queries, u32 count, u32 k, SearchEffo
 }
 
 Status VectorStore::range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed,
-                          const RangeStart* after) {
+                          const RangeStart* after, SearchProgress& progress) {
   found = 0;
   const u32 most = min_of(limit, allowed.all() ? live_count() : allowed.count);
   if (most == 0 || !(radius > -__builtin_inff())) return kOk;
-  if (rows_.all_present(slot_count()) != kOk) return kAbsent;
+  if (progress.version != static_cast<u32>(version_)) progress = {};
+  progress.version = static_cast<u32>(version_);
   Probe probe;
   if (!prepare_query(query, most, probe)) return kOutOfMemory;
   // Strictly below the radius is at most the f32 before it.
   const f32 bound = of_ordered_bits(ordered_bits(radius == 0 ? -0.0f : radius) - 1);
   TopK best(slots_, hit_buffer_.as<Hit>(), most, bound);
   if (after != nullptr) best.start_behind(after->distance, after->id);
-  flat_scan(rows_, slots_, probe, slot_count(), allowed, best);
+  progress.offer_to(best);
+  const Status status = scan_exactly(probe, allowed, best, progress);
   hits = hit_buffer_.as<Hit>();
   found = best.finish();
-  return kOk;
+  return status;
 }
 
 u32 VectorStore::scan(const Bytes* after, u32 limit, u32* out, const Allowed& allowed) const {

@@ -17,6 +17,7 @@
 #include "../kv/btree.h"
 #include "../metadata/filter.h"
 #include "../metadata/metadata_store.h"
+#include "progress.h"
 #include "rows.h"
 #include "slots.h"
 
@@ -72,11 +73,12 @@ class VectorStore {
  public:
   /// Makes an empty space in an empty arena. kOk, kInvalid or kOutOfMemory.
   Status create(const VectorConfig& config);
-  /// Takes over an arena whose blocks were adopted. `deep` checks every reference, so that an image from anywhere may be
-  /// used after kOk. kOk, kCorrupt or kOutOfMemory.
+  /// Takes over an arena whose blocks were adopted; those of the originals may be absent. `deep` checks every reference, so
+  /// that an image from anywhere may be used after kOk. kOk, kCorrupt, kOutOfMemory, or kAbsent: to be called again.
   Status open(bool deep);
   /// Gives the space the index of `config`, which is otherwise as the space was made. Everything is pending then, and the
-  /// blocks of the former index are gone: the next checkpoint has to store derived blocks too. `changed`: whether it was
+  /// blocks of the former index are gone (SQ8 codes stay where the new one has them too: they depend on nothing but the
+  /// vector): the next checkpoint has to store derived blocks too. `changed`: whether it was
   /// another one, or made `anew`. kOk, kInvalid (another space, or a checkpoint is under way), kAbsent or kOutOfMemory, after which the
   /// space is to be given an index that fits before it is used.
   Status reindex(const VectorConfig& config, bool anew, bool& changed);
@@ -86,6 +88,11 @@ class VectorStore {
   /// last stays. What was known of a replaced vector's metadata is gone. kOk, kInvalid (a vector that Rows does not accept,
   /// an id too long, a record against the grammar or over kRecordBytesMax), kAbsent, kOutOfMemory or kFull.
   Status insert(const IdBatch& ids, const u8* vectors, u32 count, const MetadataBatch& metadata = {});
+  /// Whether the blocks that inserting these ids now would write originals to are present: kOk or kAbsent. What is inserted
+  /// or deleted before may ask for others.
+  Status ready_for(const IdBatch& ids, u32 count) const;
+  /// Whether the originals of some slots are present: kOk or kAbsent.
+  Status originals_present(const u32* slots, u32 count) const { return rows_.all_present(slots, count); }
   /// kOk, kNotFound or kOutOfMemory.
   Status remove(Bytes key);
   /// Copies a vector out, bit for bit as it was put. kOk, kNotFound or kAbsent.
@@ -111,16 +118,27 @@ class VectorStore {
 
   /// The k nearest of those allowed; HNSW looks at max(ef, k) candidates. `found` hits, fewer than k only when fewer are
   /// live and allowed, however few those are among all.
-  /// The hits lie in memory of the store and are good until its next call. kOk, kAbsent or kOutOfMemory.
-  Status search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found, const Allowed& allowed = {});
+  /// The hits lie in memory of the store and are good until its next call. kOk, kOutOfMemory, or kAbsent: `found` hits so far;
+  /// the call goes on when it is repeated with the `progress` it has left and those hits.
+  Status search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found, const Allowed& allowed,
+                SearchProgress& progress);
+  Status search(const u8* query, u32 k, SearchEffort effort, const Hit*& hits, u32& found, const Allowed& allowed = {}) {
+    SearchProgress progress;
+    return search(query, k, effort, hits, found, allowed, progress);
+  }
   /// The same for `count` queries, kBatchMost at most, one after another: `found` hits for each, in one pass over the
-  /// originals that they share. kNotFound where searching for each alone is quicker.
+  /// originals that they share. kNotFound where searching for each alone is quicker, or originals are absent.
   Status search_batch(const u8* queries, u32 count, u32 k, SearchEffort effort, const Hit*& hits, u32& found,
                       const Allowed& allowed = {});
   /// The nearest of all allowed that are nearer than `radius`, `limit` at most; always exact. With `after` only those behind
-  /// that distance and id.
+  /// that distance and id. Of absent originals as `search`.
+  Status range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed,
+               const RangeStart* after, SearchProgress& progress);
   Status range(const u8* query, f32 radius, u32 limit, const Hit*& hits, u32& found, const Allowed& allowed = {},
-               const RangeStart* after = nullptr);
+               const RangeStart* after = nullptr) {
+    SearchProgress progress;
+    return range(query, radius, limit, hits, found, allowed, after, progress);
+  }
   /// Up to `limit` live slots in id order, of those allowed, after the id `after` if there is one. Returns how many.
   u32 scan(const Bytes* after, u32 limit, u32* out, const Allowed& allowed = {}) const;
 
@@ -131,6 +149,7 @@ class VectorStore {
   /// Bytes of one vector or query outside.
   u32 vector_bytes() const { return rows_.vector_bytes; }
   IdKind id_kind() const { return slots_.id_kind; }
+  u32 version() const { return static_cast<u32>(version_); }
   u32 live_count() const { return meta_read().live_count; }
   u32 slot_count() const { return meta_read().slot_count; }
   /// Work the index still has to do, at most one item a live vector.
@@ -152,7 +171,9 @@ class VectorStore {
   void define(const VectorSuperblock& super);
   void define_index(const VectorSuperblock& super);
   static void set_index(VectorSuperblock& super, const VectorConfig& config);
+  Status open_rest(bool deep);
   Status open_index(bool deep);
+  bool needs_originals() const { return ivf_.any() || !codes_.written_at_insert(); }
   Status reserve_insert(const IdBatch& ids, u32 count, const MetadataBatch& metadata);
   void insert_one(Bytes key, const u8* vector, Bytes record);
   u32 take_slot(VectorSuperblock& super);
@@ -163,10 +184,13 @@ class VectorStore {
   void prepare_values(const u8* query, f32* prepared) const;
   bool exact_is_faster(SearchEffort effort, u32 wanted, u32 allowed) const;
   bool scan_is_faster(SearchEffort effort, u32 allowed) const;
-  Status search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed, TopK& best);
+  Status search_by_codes(const Probe& probe, SearchEffort effort, u32 matches, const Allowed& allowed, TopK& best,
+                         SearchProgress& progress);
   Status search_index(const Probe& probe, SearchEffort effort, const Allowed& allowed, TopK& best);
   void scan_pending(const Probe& probe, const Allowed& allowed, TopK& best, bool by_codes);
-  void rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best) const;
+  Status scan_unlinked(const Probe& probe, const Allowed& allowed, TopK& best, SearchProgress& progress);
+  Status rerank(const Probe& probe, const Hit* candidates, u32 count, TopK& best, SearchProgress& progress);
+  Status scan_exactly(const Probe& probe, const Allowed& allowed, TopK& best, SearchProgress& progress);
 
   // vector_check.cc
   static bool good_config(const VectorConfig& config);
@@ -178,6 +202,7 @@ class VectorStore {
   bool good_string(u64 reference) const;
 
   bool ready_ = false;
+  bool opening_index_ = false;  // the rest of `open` waits for originals
   IndexKind index_ = kFlat;
   Rows rows_;
   Slots slots_;
@@ -191,6 +216,7 @@ class VectorStore {
   TransientBuffer query_buffer_;  // the queries at unit length, for cosine; in whole words, for bits
   TransientBuffer hit_buffer_;
   TransientBuffer candidate_buffer_;
+  TransientBuffer order_buffer_;  // slots whose originals are to be measured, in their order
 };
 
 }  // namespace shibumi

@@ -12,6 +12,7 @@ import type { CatalogEntry } from '../../storage/catalog.ts';
 import { EnvelopeKind } from '../../storage/envelope.ts';
 import { ContentsReader, type ContentsStep } from '../contents-reader.ts';
 import type { DatabaseEngine } from '../database-engine.ts';
+import { readSpace } from '../read-space.ts';
 import type { ResidentSpace } from '../resident-space.ts';
 import { FrameWriter, frameBytesAim } from './frames.ts';
 
@@ -43,8 +44,9 @@ export async function* exportFrames(
     const reader = new ContentsReader(entry, stepSize);
     for (;;) {
       // Not kept: between two steps the space may be let go, or be opened again.
-      const resident = await engine.resident(entry);
-      const step = reader.next(resident);
+      const { resident, step } = await readSpace(engine, entry, (found) => {
+        return { resident: found, step: reader.next(found) };
+      });
       if (step === undefined) break;
       if (step.insert !== undefined) count += step.count;
       for await (const operation of operationsOf(engine, resident, step)) {
@@ -89,8 +91,9 @@ async function loadLarge(
   value: LargeValue,
 ): Promise<Value | undefined> {
   const [whole] = await engine.large.settle({ resident, values: [value] }, async () => {
-    const current = await engine.resident(entry);
-    return { resident: current, values: [current.keyValue.get(key)] };
+    return readSpace(engine, entry, (current) => {
+      return { resident: current, values: [current.keyValue.get(key)] };
+    });
   });
   return whole;
 }
