@@ -205,6 +205,7 @@ export class CommitQueue {
     const bySpace = Map.groupBy(composed(taken), ({ resident }) => resident);
     const pins = new Pins();
     for (const [resident, waiting] of bySpace) {
+      while (resident.writesHeld !== undefined) await resident.writesHeld;
       const pressure = this.#hooks.pressure(resident);
       if (pressure !== undefined) await pressure;
       const held = this.#hold(resident, this.#fitting(resident, waiting));

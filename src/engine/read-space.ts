@@ -6,6 +6,9 @@ import type { DatabaseEngine } from './database-engine.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import { Pins, type SpaceBlocks } from './space-blocks.ts';
 
+/** A read that was made so often is made without others' writes in between. */
+const patientRounds = 20;
+
 /** What is read; it may be called several times, and then the space may be another instance. */
 export type Read<Result> = (resident: ResidentSpace) => Result | Promise<Result>;
 
@@ -34,11 +37,19 @@ async function readAgain<Result>(
   fetched?: Promise<void>,
 ): Promise<Result> {
   let blocks: SpaceBlocks | undefined;
+  let allowWrites = (): void => {};
   try {
     await fetched;
-    for (;;) {
-      const resident = await engine.resident(entry);
+    for (let rounds = 1; ; rounds++) {
+      let resident = engine.residentNow(entry);
+      if (resident === undefined) {
+        // Opening it again waits for the writes there are.
+        allowWrites();
+        resident = await engine.resident(entry);
+      }
       blocks = resident.blocks;
+      // Writes in between may make it begin again and again.
+      if (rounds === patientRounds) allowWrites = resident.holdWrites();
       try {
         return await read(resident);
       } catch (error) {
@@ -46,6 +57,7 @@ async function readAgain<Result>(
       }
     }
   } finally {
+    allowWrites();
     pins.release();
     blocks?.trim();
   }

@@ -44,6 +44,8 @@ export class ResidentSpace {
    * its blocks before it is logged.
    */
   settling: Promise<void> | undefined;
+  /** While it is there no writes are applied: a read that others' writes kept from ending comes first. */
+  writesHeld: Promise<void> | undefined;
   /** The manifest as it is stored. */
   manifests: StoredManifests | undefined;
   /** Sequence of the next log record. */
@@ -165,6 +167,16 @@ export class ResidentSpace {
     const removed = this.keyValue.sweep(most);
     this.changes += removed;
     return removed;
+  }
+
+  /** Keeps writes back until the function it gives is called. */
+  holdWrites(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const held = Promise.all([this.writesHeld, promise]).then(() => {
+      if (this.writesHeld === held) this.writesHeld = undefined;
+    });
+    this.writesHeld = held;
+    return resolve;
   }
 
   /** @throws AbsentBlocks, with nothing changed: to be called again when they are there */

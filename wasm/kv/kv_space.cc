@@ -93,6 +93,18 @@ bool add_column(const Btree& tree, const ValueView& value, u64 now, u32& head, u
   return true;
 }
 
+/// Names the blocks that packed keys come to and that are absent, as many as one call may.
+void name_missed(const Btree& tree, const u8* keys, u32 keys_bytes) {
+  if (!block_missed(fault_segment(), fault_index())) return;
+  for (u32 at = 0; keys_bytes - at >= 4;) {
+    const u32 length = load<u32>(keys + at);
+    if (length > kKeyBytesMax || 4 + padded(length) > keys_bytes - at) return;
+    ValueView value;
+    if (tree.get({keys + at + 4, length}, value) == kAbsent && !block_missed(fault_segment(), fault_index())) return;
+    at += 4 + padded(length);
+  }
+}
+
 Status start_scan(TreeCursor& cursor, const KvRange& range) {
   if (!range.reverse) return cursor.seek(range.start, range.after);
   return range.has_end ? cursor.seek_before(range.end) : cursor.last();
@@ -349,6 +361,8 @@ u32 KvSpace::get_columns(const u8* keys, u32 keys_bytes, u32 count, u64 now, u32
                          (status == kOk && add_column(tree_, values[i], now, heads[done], out, out_bytes, used, status));
       if (!whole || status != kOk) {
         if (done > 0) status = kOk;
+        // What this one needs is named with what the others need, so that all of it is fetched at once.
+        if (status == kAbsent) name_missed(tree_, keys, keys_bytes);
         return done;
       }
       if (statuses[i] == kNotFound) heads[done] = kColumnMissing;
