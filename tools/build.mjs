@@ -37,7 +37,7 @@ try {
   await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts', server: 'src/server.ts' }, 'node');
   writeDeclarations();
   writeLicenses();
-  for (const module of globSync('build/wasm/*.wasm', { cwd: root })) {
+  for (const module of globSync('build/wasm/shibumi-*.wasm', { cwd: root })) {
     copyFileSync(path.join(root, module), path.join(dist, path.basename(module)));
   }
   printSizes();
@@ -65,8 +65,11 @@ async function bundleEntries(input, platform, plugins = []) {
     dir: dist,
     format: 'esm',
     chunkFileNames: '[name].js',
-    comments: true,
-    sourcemap: false,
+    // What is sent to a browser or a runtime's store is minified, with its source beside it for debuggers; what a bundler
+    // is to read in it (`@vite-ignore`) stays.
+    ...(platform === 'browser'
+      ? { minify: true, comments: { legal: false, annotation: true, jsdoc: false }, sourcemap: true }
+      : { comments: true }),
   });
   await bundle.close();
 }

@@ -3,7 +3,7 @@
 import { supportedBuild } from '../../src/kernel/module.ts';
 import type { DataSet } from '../data/data-set.ts';
 import { generateSet, loadLatent, loadPublicSet, noPublicData } from '../data/sources.ts';
-import { nodeCore } from '../support/node-database.ts';
+import { nodeCore, nodeKernels } from '../support/node-database.ts';
 import { bridge } from './bridge.ts';
 import { BenchBrowser } from './browser.ts';
 import { growthPlan, measureGrowth } from './growth.ts';
@@ -74,7 +74,7 @@ async function growth(run: SuiteRun): Promise<void> {
 
 async function kernels(run: SuiteRun): Promise<void> {
   const builds = supportedBuild() === 'relaxed' ? (['simd128', 'relaxed'] as const) : (['simd128'] as const);
-  run.add(measureKernels(builds.map(nodeCore), 'node', run.quick));
+  run.add(measureKernels(builds.map(nodeKernels), 'node', run.quick));
   await inPage(run, [{ kind: 'kernels', quick: run.quick }]);
 }
 

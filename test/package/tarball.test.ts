@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
 
@@ -16,6 +17,12 @@ const root = path.resolve(import.meta.dirname, '../..');
 const project = mkdtempSync(path.join(tmpdir(), 'shibumi-package-'));
 const installed = path.join(project, 'node_modules/shibumi');
 let packed: string[] = [];
+
+/**
+ * What a worker may load: its script and a core. 90 KiB is what it is to come down to. The core takes half of it; a third of
+ * the script is for users (their hash alone 5 KiB), exports and imports, filters and salvage.
+ */
+const workerBytesMax = 128 * 1024;
 
 before(() => {
   const report = run('npm', ['pack', '--json', '--pack-destination', project], root);
@@ -55,20 +62,65 @@ test('the tarball carries entries, types, both WASM builds and licences, and no 
   for (const file of packed) assert.doesNotMatch(file, /^(src|test|wasm|tools|demo|build)\//);
 });
 
-test('the main entry, as built, loads neither engine nor WASM', () => {
-  const loaded = new Set(['index.js']);
-  for (const file of loaded) {
+/** Files of dist/ that come with `entry` before anything is called: it and what it imports, and so on. */
+function loadedWith(entry: string): Map<string, string> {
+  const loaded = new Map<string, string>();
+  const waiting = [entry];
+  for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+    if (loaded.has(file)) continue;
     const text = readFileSync(path.join(installed, 'dist', file), 'utf8');
-    // A file's name; `...wasm` spreads an option.
-    assert.doesNotMatch(text, /[\w-]+-(?:simd128|relaxed)\.wasm|indexedDB/, file);
-    for (const [, specifier = ''] of text.matchAll(/^import\b[^'"]*['"]([^'"]+)['"]/gm)) {
+    loaded.set(file, text);
+    // Minified: `import{a as b}from"./c.js"`, `export{a}from"./c.js"`, `import"./c.js"`.
+    for (const [, specifier = ''] of text.matchAll(
+      /(?:^|[;}\n])(?:import|export)(?:[\w\s{},*$]*from)?\s*["']([^"']+)["']/g,
+    )) {
       assert.match(
         specifier,
         /^\.\//,
         `${file} imports ${specifier}, which a page without a bundler cannot resolve`,
       );
-      loaded.add(path.basename(specifier));
+      waiting.push(path.basename(specifier));
     }
+  }
+  return loaded;
+}
+
+function gzipBytes(files: Iterable<string | Uint8Array>): number {
+  let bytes = 0;
+  for (const file of files) bytes += gzipSync(file).length;
+  return bytes;
+}
+
+test('the main entry, as built, loads neither engine nor WASM', () => {
+  const loaded = loadedWith('index.js');
+  assert.ok(loaded.size > 1, 'the imports of index.js were not found');
+  for (const [file, text] of loaded) {
+    // A file's name; `...wasm` spreads an option.
+    assert.doesNotMatch(text, /[\w-]+-(?:simd128|relaxed)\.wasm|indexedDB/, file);
+  }
+});
+
+test('a page loads 12 KiB before open(), and the worker with its core no more than it did', () => {
+  const page = gzipBytes(loadedWith('index.js').values());
+  assert.ok(page <= 12 * 1024, `Got ${page} bytes gzipped for a page that imports shibumi, expected 12 KiB`);
+  const script = gzipBytes(loadedWith('worker.js').values());
+  for (const build of ['simd128', 'relaxed']) {
+    const core = gzipBytes([readFileSync(path.join(installed, `dist/shibumi-${build}.wasm`))]);
+    const both = script + core;
+    assert.ok(
+      both <= workerBytesMax,
+      `Got ${both} bytes gzipped in the worker (script ${script}, ${build} core ${core}), expected ${workerBytesMax}`,
+    );
+  }
+});
+
+test('what is minified has its sources beside it', () => {
+  for (const file of [...loadedWith('index.js').keys(), ...loadedWith('worker.js').keys()]) {
+    assert.ok(packed.includes(`dist/${file}.map`), `${file} has no source map`);
+    const map = JSON.parse(readFileSync(path.join(installed, `dist/${file}.map`), 'utf8')) as {
+      sourcesContent: unknown[];
+    };
+    assert.ok(map.sourcesContent.length > 0 && map.sourcesContent.every((text) => typeof text === 'string'));
   }
 });
 

@@ -11,15 +11,24 @@ import type { BuildName, Core } from '../../src/kernel/module.ts';
 import { DirectTransport } from '../../src/local/direct-transport.ts';
 import type { StorageBackend } from '../../src/storage/backend.ts';
 
-const cores: Map<BuildName, Core> = new Map();
+const cores: Map<string, Core> = new Map();
 
 /** @throws when the core is not built; tests run by `npm test` have it */
 export function nodeCore(build: BuildName = 'simd128'): Core {
-  let core = cores.get(build);
+  return loadCore(`shibumi-${build}`, build);
+}
+
+/** A core that exports the kernels too (wasm/exports_kernels.cc), which the shipped one does not. */
+export function nodeKernels(build: BuildName): Core {
+  return loadCore(`kernels-${build}`, build);
+}
+
+function loadCore(name: string, build: BuildName): Core {
+  let core = cores.get(name);
   if (core === undefined) {
-    const file = path.resolve(import.meta.dirname, `../../build/wasm/shibumi-${build}.wasm`);
+    const file = path.resolve(import.meta.dirname, `../../build/wasm/${name}.wasm`);
     core = { build, module: new WebAssembly.Module(readFileSync(file)) };
-    cores.set(build, core);
+    cores.set(name, core);
   }
   return core;
 }

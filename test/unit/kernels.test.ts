@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CoreInstance } from '../../src/kernel/instance.ts';
 import { type BuildName, supportedBuild } from '../../src/kernel/module.ts';
-import { makeInstance } from './core.ts';
+import { makeKernelInstance } from './core.ts';
 
 type PairKernel = (a: number, b: number, dimension: number) => number;
 type FourKernel = (query: number, vectors: number, dimension: number, out: number) => void;
@@ -51,7 +51,7 @@ class Kernels {
   private readonly base: number;
 
   constructor(build: BuildName) {
-    this.instance = makeInstance(build);
+    this.instance = makeKernelInstance(build);
     this.exports = this.instance.exports as unknown as KernelExports;
     this.base = this.instance.scratch(7 * 4096 * 4);
   }

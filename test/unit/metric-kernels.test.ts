@@ -6,7 +6,7 @@ import type { Metric } from '../../src/api/database.ts';
 import { type BuildName, supportedBuild } from '../../src/kernel/module.ts';
 import { exactDistance } from '../support/metrics.ts';
 import { Random } from '../support/random.ts';
-import { makeInstance } from './core.ts';
+import { makeKernelInstance } from './core.ts';
 
 interface MetricExports {
   kernel_metric(which: number, scalar: number, a: number, b: number, n: number, p: number): number;
@@ -30,7 +30,7 @@ const builds: readonly BuildName[] = ['simd128', 'relaxed'];
 for (const build of builds) {
   test(`${build}: further metrics agree with their scalar twins and f64 at every length and alignment`, (t) => {
     if (build === 'relaxed' && supportedBuild() !== 'relaxed') return t.skip('no relaxed SIMD here');
-    const instance = makeInstance(build);
+    const instance = makeKernelInstance(build);
     const core = instance.exports as unknown as MetricExports;
     const base = instance.scratch(6 * 4096 * 4 + 64);
     const random = new Random(5);

@@ -22,8 +22,8 @@ struct BitMeasure {
   const u8* bits;
 
   const u8* at(u32 slot) const { return view.get(slot); }
-  u32 difference(const u8* record) const { return bit_difference(bits, record, view.stride); }
-  f32 distance(const u8* record) const { return static_cast<f32>(difference(record)); }
+  SHIBUMI_HOT u32 difference(const u8* record) const { return bit_difference(bits, record, view.stride); }
+  SHIBUMI_HOT f32 distance(const u8* record) const { return static_cast<f32>(difference(record)); }
   void distance_x4(const u8* const* four, f32* out) const {
     for (u32 i = 0; i < 4; i++) out[i] = distance(four[i]);
   }

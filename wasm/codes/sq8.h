@@ -37,15 +37,15 @@ Sq8Side sq8_encode_query(const f32* values, u32 dimension, QueryLane* lanes);
 /// The left side of a measure: a query's lanes, or a stored code.
 struct Sq8QuerySide {
   const QueryLane* lanes;
-  i32 dot(const u8* code, u32 bytes) const { return code_dot_simd128(lanes, code, bytes); }
-  void dot_x4(const u8* const* four, u32 bytes, i32* out) const {
+  SHIBUMI_HOT i32 dot(const u8* code, u32 bytes) const { return code_dot_simd128(lanes, code, bytes); }
+  SHIBUMI_HOT void dot_x4(const u8* const* four, u32 bytes, i32* out) const {
     code_dot_x4_simd128(lanes, four[0], four[1], four[2], four[3], bytes, out);
   }
 };
 struct Sq8SlotSide {
   const u8* code;
-  i32 dot(const u8* other, u32 bytes) const { return code_pair_dot_simd128(code, other, bytes); }
-  void dot_x4(const u8* const* four, u32 bytes, i32* out) const {
+  SHIBUMI_HOT i32 dot(const u8* other, u32 bytes) const { return code_pair_dot_simd128(code, other, bytes); }
+  SHIBUMI_HOT void dot_x4(const u8* const* four, u32 bytes, i32* out) const {
     code_pair_dot_x4_simd128(code, four[0], four[1], four[2], four[3], bytes, out);
   }
 };
@@ -74,7 +74,7 @@ struct Sq8Measure {
   u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
 
  private:
-  f32 finish(const u8* record, i32 dot) const {
+  SHIBUMI_HOT f32 finish(const u8* record, i32 dot) const {
     const Sq8Side& other = *reinterpret_cast<const Sq8Side*>(record + code_bytes);
     const f32 product = side.scale * (other.scale * static_cast<f32>(dot));
     f32 distance;

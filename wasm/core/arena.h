@@ -167,7 +167,7 @@ struct PagedView {
         per_block(array.per_block),
         reciprocal(array.reciprocal) {}
 
-  const u8* get(u32 record) const {
+  SHIBUMI_HOT const u8* get(u32 record) const {
     const u32 block = static_cast<u32>((record * reciprocal) >> kReciprocalShift);
     return at<const u8>(frames[block]) + (record - block * per_block) * stride;
   }

@@ -11,7 +11,7 @@
 
 namespace shibumi {
 
-inline u32 ordered_bits(f32 value) {
+SHIBUMI_HOT u32 ordered_bits(f32 value) {
   u32 bits;
   __builtin_memcpy(&bits, &value, sizeof bits);
   return (bits & 0x80000000u) ? ~bits : bits | 0x80000000u;
@@ -26,7 +26,7 @@ inline f32 of_ordered_bits(u32 bits) {
 
 constexpr u64 kExpandedBit = 1, kHitBit = 2;
 
-inline u64 pool_entry(f32 distance, u32 slot, bool hit) {
+SHIBUMI_HOT u64 pool_entry(f32 distance, u32 slot, bool hit) {
   return static_cast<u64>(ordered_bits(distance)) << 32 | static_cast<u64>(slot) << 2 | (hit ? kHitBit : 0);
 }
 inline u32 slot_of(u64 entry) { return static_cast<u32>(entry) >> 2; }

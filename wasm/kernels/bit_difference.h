@@ -5,7 +5,7 @@
 
 namespace shibumi {
 
-inline u64 load_word(const u8* bytes) {
+SHIBUMI_HOT u64 load_word(const u8* bytes) {
   u64 word;
   __builtin_memcpy(&word, bytes, sizeof word);
   return word;
@@ -19,7 +19,7 @@ inline u32 bit_difference_scalar(const u8* a, const u8* b, u32 bytes) {
 }
 
 /// Requires: `bytes` is a multiple of 8.
-inline u32 bit_difference(const u8* a, const u8* b, u32 bytes) {
+SHIBUMI_HOT u32 bit_difference(const u8* a, const u8* b, u32 bytes) {
   u64 even = 0, odd = 0;
   u32 i = 0;
   for (; i + 16 <= bytes; i += 16) {
