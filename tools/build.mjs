@@ -117,7 +117,7 @@ function inlining(worker) {
  * @param {string} code
  */
 function pointBeside(code) {
-  return code
+  const pointed = code
     .replace(
       /new URL\((['"])[^'"]*\/([\w-]+)\.ts\1, import\.meta\.url\)/g,
       "new URL('./$2.js', import.meta.url)",
@@ -126,6 +126,8 @@ function pointBeside(code) {
       /new URL\((['"])[^'"]*\/([\w-]+\.wasm)\1, import\.meta\.url\)/g,
       "new URL('./$2', import.meta.url)",
     );
+  // Text without a map would cost its whole chunk the source map; `null` says that the lines stay where they are.
+  return pointed === code ? undefined : { code: pointed, map: null };
 }
 
 function writeDeclarations() {
