@@ -232,11 +232,11 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     return this.#getPacked(space, keys, 'get');
   }
 
-  /** Puts of several callers, likewise; none has a deadline. */
-  async putEach({ space, ...entries }: ArgumentsOf<'putEach'>): Promise<undefined> {
+  /** Puts of several callers, likewise; none has a deadline. Throws what is refused at once: nothing has its place yet. */
+  putEach({ space, ...entries }: ArgumentsOf<'putEach'>): Promise<undefined> {
     const entry = this.#spaces.entry(space, 'key-value', 'put');
     const { operations, count } = packedPutOperations(entries);
-    await this.#submitPuts(entry, operations, { count });
+    return this.#submitPuts(entry, operations, { count });
   }
 
   async deleteMany({ space, keys }: ArgumentsOf<'deleteMany'>): Promise<number> {

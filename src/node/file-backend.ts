@@ -65,6 +65,7 @@ export class FileBackend implements StorageBackend {
   readonly #spaces: Map<number, SpaceFiles> = new Map();
   readonly #logLane: Lane = new Lane();
   #refusal: ShibuDbError | undefined;
+  #settled: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(folder: string, checksum: Checksum, files: FileSystem, blockBytesMax: number) {
@@ -143,7 +144,8 @@ export class FileBackend implements StorageBackend {
         if (flush) await this.#flushLogs();
       } catch (error) {
         for (const [log, mark] of marks) await this.#undo(log, mark);
-        throw error;
+        // What could not be taken back may count at the next open: "the disk is full" would say that it does not.
+        throw this.#refusal ?? error;
       }
     });
   }
@@ -308,6 +310,8 @@ export class FileBackend implements StorageBackend {
       lane.run(async () => {
         if (this.#refusal !== undefined) throw this.#refusal;
         try {
+          this.#settled ??= this.#settle();
+          await this.#settled;
           return await body();
         } catch (error) {
           if (error instanceof FlushFailure) this.#refuse(error);
@@ -315,6 +319,15 @@ export class FileBackend implements StorageBackend {
         }
       }),
     );
+  }
+
+  /**
+   * Before the first write. What a process that was killed had made or renamed is there, but perhaps not on the disk, and its own
+   * flush never came: nothing may be promised on top of that, and no slot written that only the new manifest calls free.
+   */
+  async #settle(): Promise<void> {
+    const folders = [this.#folder, ...Array.from(this.#spaces.values(), ({ folder }) => folder)];
+    await Promise.all(folders.map((folder) => flushed(() => this.#files.flushFolder(folder), folder)));
   }
 
   #refuse(cause: unknown): void {

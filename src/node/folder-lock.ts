@@ -162,7 +162,13 @@ function hold(file: string): FolderLock {
   if (!watchingExit) {
     watchingExit = true;
     process.on('exit', () => {
-      for (const each of heldPaths) fs.rmSync(each, { force: true });
+      for (const each of heldPaths) {
+        try {
+          fs.rmSync(each, { force: true });
+        } catch {
+          // A disk that is gone keeps the file; it names a process that is gone too, and holds nobody up.
+        }
+      }
     });
   }
   return {

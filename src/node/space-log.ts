@@ -107,6 +107,7 @@ export class SpaceLog {
     return tail && { bytes: tail.bytes, next: tail.next, first: tail.first };
   }
 
+  /** Flushed, because the caller is told that nothing was written: no power loss may bring it back. */
   async undo(mark: Mark | undefined): Promise<void> {
     const tail = this.#tail;
     if (tail === undefined) return;
@@ -115,7 +116,8 @@ export class SpaceLog {
     await tail.file.truncate(to.bytes);
     tail.bytes = to.bytes;
     tail.next = to.next;
-    tail.flushedBytes = Math.min(tail.flushedBytes, to.bytes);
+    await flushed(() => tail.file.flush(), tail.file.path);
+    tail.flushedBytes = to.bytes;
   }
 
   async flush(): Promise<void> {

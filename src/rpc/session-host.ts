@@ -59,16 +59,27 @@ export class SessionHost {
   }
 
   /**
-   * A run is tried as one call. If that is refused, each of its calls is made by itself, so that only those fail which
-   * are at fault; not if it may have changed something, when all of them are told.
+   * A run is tried as one call. If that is refused at once, each of its calls is made by itself, so that only those fail which
+   * are at fault. If it fails later, all of them are told: what came after it has its place by then, and a put that was
+   * tried again would come behind a later one of the same key (found by test/crash/simulation.ts).
    */
   #startRun(id: number, method: 'getEach' | 'putEach', args: ArgumentsOf<'putEach'>): void {
-    const failed = (error: unknown): Reply | undefined => {
+    const refused = (error: unknown): Reply | undefined => {
       if (!isShibuDbError(error) || error.code === 'INTERNAL') return { id, error: toEnvelope(error) };
       this.#startEach(id, method, args);
       return undefined;
     };
-    this.#run(method, args, {}, (value) => ({ id, value }), failed);
+    const failed = (error: unknown): Reply | undefined =>
+      method === 'getEach' ? refused(error) : { id, error: toEnvelope(error) };
+    this.#run(
+      method,
+      args,
+      {},
+      (value) => ({ id, value }),
+      failed,
+      () => {},
+      refused,
+    );
   }
 
   #startEach(
@@ -97,6 +108,7 @@ export class SessionHost {
     onValue: (value: unknown) => Reply,
     onError: (error: unknown) => Reply | undefined,
     onEnd: () => void = () => {},
+    onRefusal: (error: unknown) => Reply | undefined = onError,
   ): void {
     try {
       const result = this.#callee.call(method, args as never, context);
@@ -117,7 +129,7 @@ export class SessionHost {
       );
     } catch (error) {
       onEnd();
-      const reply = onError(error);
+      const reply = onRefusal(error);
       if (reply !== undefined) this.#ready.push(reply);
     }
   }

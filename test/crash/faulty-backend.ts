@@ -1,13 +1,12 @@
 /**
- * A storage backend that stops or fails at a numbered step, over a disk that knows what a crash leaves.
+ * A backend of transactions, as IndexedDB has them, over a disk that knows what a crash leaves.
  *
- * Every writing call is one step and one transaction. At the step it is told to, the backend stops as a killed process would:
- * with the transaction done or not, but never in part, and nothing works any more. Or the step fails once as a full disk
- * would, with nothing written, and all goes on.
+ * Every writing call is one step and one transaction: done or not when the process stops there, but never in part. Those that were
+ * not flushed outlive the process, and of them a power loss leaves some prefix. Who opens the disk raises its epoch; a
+ * transaction of a former owner is refused whole.
  */
 
 import { shibuDbError } from '../../src/api/errors.ts';
-import { nextTask } from '../../src/base/next-task.ts';
 import type {
   BlockName,
   LogEntry,
@@ -17,77 +16,80 @@ import type {
   StoredState,
 } from '../../src/storage/backend.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
+import type { OwnedStorage } from '../../src/tabs/owner.ts';
+import { cloneDisk } from '../support/clone-disk.ts';
 import type { Random } from '../support/random.ts';
+import { type Faults, Stopped } from './faults.ts';
 
-type Transaction = (backend: MemoryBackend) => Promise<void>;
+type Transaction = (backend: MemoryBackend) => void;
 
 /** What is written, what is known to have reached the platter, and the transactions between the two, in order. */
 export class CrashDisk {
   readonly written: MemoryDisk;
-  readonly #flushed: MemoryDisk = new MemoryDisk();
+  #flushed: MemoryDisk;
+  /** Since then. */
   #unflushed: Transaction[] = [];
+  /** Number of the owner; raised in a flushed transaction, so that no crash takes it back. */
+  epoch = 0;
 
   constructor(survived: MemoryDisk = new MemoryDisk()) {
     this.written = survived;
-    copyDisk(survived, this.#flushed);
+    this.#flushed = cloneDisk(survived);
   }
 
-  async commit(transaction: Transaction, flush: boolean): Promise<void> {
-    await transaction(new MemoryBackend(this.written));
-    this.#unflushed.push(transaction);
-    if (flush) await this.#reachPlatter(this.#unflushed.length);
-  }
-
-  async #reachPlatter(count: number): Promise<void> {
-    for (const transaction of this.#unflushed.splice(0, count))
-      await transaction(new MemoryBackend(this.#flushed));
-  }
-
-  /** The process is gone, the machine runs on: everything written is there. */
-  afterProcessCrash(): CrashDisk {
-    return new CrashDisk(this.written);
+  commit(transaction: Transaction, flush: boolean): void {
+    transaction(new MemoryBackend(this.written));
+    if (flush) {
+      this.#flushed = cloneDisk(this.written);
+      this.#unflushed = [];
+    } else {
+      this.#unflushed.push(transaction);
+    }
   }
 
   /** The machine lost power: of what was not flushed some prefix is there. */
-  async afterPowerLoss(random: Random): Promise<CrashDisk> {
-    await this.#reachPlatter(random.below(this.#unflushed.length + 1));
-    return new CrashDisk(this.#flushed);
+  afterPowerLoss(random: Random): CrashDisk {
+    for (const transaction of this.#unflushed.slice(0, random.below(this.#unflushed.length + 1)))
+      transaction(new MemoryBackend(this.#flushed));
+    const survivor = new CrashDisk(this.#flushed);
+    survivor.epoch = this.epoch;
+    return survivor;
   }
 }
 
-function copyDisk(source: MemoryDisk, target: MemoryDisk): void {
-  target.catalog = source.catalog?.slice();
-  for (const [id, { manifest, blocks, log }] of source.spaces) {
-    const space = target.space(id);
-    space.manifest = manifest?.slice();
-    for (const [key, { name, bytes }] of blocks) space.blocks.set(key, { name, bytes: bytes.slice() });
-    space.log = log.map((entry) => ({ ...entry, bytes: entry.bytes.slice() }));
-  }
-}
-
-export interface FaultPlan {
-  /** The step at which everything stops, from 1; whether its transaction is still done. */
-  readonly stop?: { readonly step: number; readonly done: boolean };
-  /** Steps that fail once with QUOTA_EXCEEDED. */
-  readonly fail?: ReadonlySet<number>;
-}
-
-export class FaultyBackend implements StorageBackend {
+export class FaultyBackend implements StorageBackend, OwnedStorage {
   readonly kind = 'memory';
-  readonly disk: CrashDisk;
-  /** Writing calls so far. */
-  steps = 0;
-  stopped = false;
-  failures = 0;
-  readonly #plan: FaultPlan;
-  readonly #random: Random;
+  readonly identity = '0123456789abcdef';
+  readonly #disk: CrashDisk;
+  readonly #faults: Faults;
   readonly #reader: MemoryBackend;
+  #epoch = 0;
+  #confirmedAtMs = Number.NEGATIVE_INFINITY;
+  #closed = false;
+  /** Called when a later owner is found. */
+  onFenced: () => void = () => {};
 
-  constructor(disk: CrashDisk, plan: FaultPlan, random: Random) {
-    this.disk = disk;
-    this.#plan = plan;
-    this.#random = random;
+  private constructor(disk: CrashDisk, faults: Faults) {
+    this.#disk = disk;
+    this.#faults = faults;
     this.#reader = new MemoryBackend(disk.written);
+  }
+
+  /** Takes the disk over from whoever had it. */
+  static async open(disk: CrashDisk, faults: Faults): Promise<FaultyBackend> {
+    const backend = new FaultyBackend(disk, faults);
+    await faults.read();
+    backend.#epoch = ++disk.epoch;
+    backend.#confirmedAtMs = faults.time.now();
+    return backend;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get confirmedAtMs(): number {
+    return this.#confirmedAtMs;
   }
 
   readState(): Promise<StoredState> {
@@ -108,70 +110,103 @@ export class FaultyBackend implements StorageBackend {
 
   append(entries: readonly LogEntry[], flush: boolean): Promise<void> {
     const copies = entries.map((entry) => ({ ...entry, bytes: entry.bytes.slice() }));
-    return this.#write(flush, (backend) => backend.append(copies));
+    const what = entries.map(({ space, sequence }) => `${space}:${sequence}`).join(' ');
+    return this.#write(`append ${what}${flush ? ', flushed' : ''}`, flush, (backend) =>
+      backend.append(copies),
+    );
   }
 
   flush(): Promise<void> {
-    return this.#write(true, (backend) => backend.flush());
+    return this.#write('flush', true, (backend) => backend.flush());
   }
 
   writeBlocks(space: number, blocks: readonly StoredBlock[]): Promise<void> {
     // The engine uses its block buffers again.
     const copies = blocks.map((block) => ({ ...block, bytes: block.bytes.slice() }));
-    return this.#write(false, (backend) => backend.writeBlocks(space, copies));
+    return this.#write(`${blocks.length} blocks of ${space}`, false, (backend) =>
+      backend.writeBlocks(space, copies),
+    );
   }
 
   publish(space: number, manifest: Uint8Array): Promise<void> {
     const copy = manifest.slice();
-    return this.#write(true, (backend) => backend.publish(space, copy));
+    return this.#write(`publish ${space}`, true, (backend) => backend.publish(space, copy));
   }
 
   drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void> {
     const names = [...blocks];
-    return this.#write(false, (backend) => backend.drop(space, names, sequence));
+    return this.#write(`drop ${names.length} blocks of ${space}, log before ${sequence}`, false, (backend) =>
+      backend.drop(space, names, sequence),
+    );
   }
 
   writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {
     const copy = catalog.slice();
     const spaces = [...removed];
-    return this.#write(true, (backend) => backend.writeCatalog(copy, spaces));
+    return this.#write('catalog', true, (backend) => backend.writeCatalog(copy, spaces));
   }
 
   async estimate(): Promise<StorageEstimate> {
     return {};
   }
 
-  close(): void {}
+  /** @throws NOT_OWNER */
+  async confirm(): Promise<void> {
+    const atMs = this.#faults.time.now();
+    await this.#read(async () => this.#checkEpoch());
+    this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
+  }
+
+  close(): void {
+    this.#closed = true;
+  }
 
   async #read<Result>(read: () => Promise<Result>): Promise<Result> {
-    this.#assertRunning();
-    await this.#latency();
-    this.#assertRunning();
+    this.#assertOpen();
+    await typed(() => this.#faults.read());
     return read();
   }
 
-  async #write(flush: boolean, transaction: Transaction): Promise<void> {
-    this.#assertRunning();
-    const step = ++this.steps;
-    await this.#latency();
-    this.#assertRunning();
-    const { stop, fail } = this.#plan;
-    if (fail?.has(step)) {
-      this.failures++;
-      throw shibuDbError('QUOTA_EXCEEDED', `Step ${step} found the disk full`);
-    }
-    const stops = stop?.step === step;
-    if (stops) this.stopped = true;
-    if (!stops || stop.done) await this.disk.commit(transaction, flush);
-    if (stops) this.#assertRunning();
+  async #write(
+    what: string,
+    flush: boolean,
+    transaction: (backend: MemoryBackend) => unknown,
+  ): Promise<void> {
+    this.#assertOpen();
+    const atMs = this.#faults.time.now();
+    const { done, stops, failure } = await typed(() => this.#faults.step(what));
+    this.#checkEpoch();
+    if (failure === 'full') throw shibuDbError('QUOTA_EXCEEDED', `The disk is full (${what})`);
+    if (failure === 'broken') throw shibuDbError('STORAGE_FAILED', `The disk is broken (${what})`);
+    if (done) this.#disk.commit(transaction, flush);
+    if (stops) throw storageFailed();
+    this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
   }
 
-  /** Some answers take their time, so that calls overlap in many ways. */
-  async #latency(): Promise<void> {
-    for (let turns = this.#random.below(3); turns > 0; turns--) await nextTask();
+  #checkEpoch(): void {
+    if (this.#epoch === this.#disk.epoch) return;
+    this.onFenced();
+    const { epoch } = this.#disk;
+    throw shibuDbError(
+      'NOT_OWNER',
+      `The epoch is ${epoch}, this owner's was ${this.#epoch}; nothing was written`,
+    );
   }
 
-  #assertRunning(): void {
-    if (this.stopped) throw shibuDbError('STORAGE_FAILED', 'The process was stopped');
+  #assertOpen(): void {
+    if (this.#closed) throw shibuDbError('CLOSED', 'The storage is closed');
   }
+}
+
+async function typed<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Stopped) throw storageFailed();
+    throw error;
+  }
+}
+
+function storageFailed(): Error {
+  return shibuDbError('STORAGE_FAILED', 'The process was stopped');
 }

@@ -5,13 +5,21 @@
  * else. Operations that failed without a crash have no effect and leave the history.
  */
 
+import assert from 'node:assert/strict';
 import type { Durability } from '../../src/api/database.ts';
 
 export type Contents = Map<string, string>;
 
+/**
+ * `failed`: nothing of it is stored. `refused`: storage failed and the process went on: it is not stored, unless nothing was
+ * written after it any more (a flush that failed). `unknown`: the process was stopped. `survived`: found after a crash, though
+ * nobody had promised it.
+ */
+export type Outcome = 'open' | 'acknowledged' | 'failed' | 'refused' | 'unknown' | 'survived';
+
 export interface Operation {
-  apply(contents: Contents): void;
-  outcome: 'open' | 'acknowledged' | 'failed';
+  readonly apply: (contents: Contents) => void;
+  outcome: Outcome;
 }
 
 export interface SpaceSpec {
@@ -26,12 +34,11 @@ export type Crash = 'none' | 'closed' | 'process' | 'power';
 
 export class SpaceModel {
   readonly spec: SpaceSpec;
-  #base: Contents;
+  #base: Contents = new Map();
   #history: Operation[] = [];
 
-  constructor(spec: SpaceSpec, base: Contents = new Map()) {
+  constructor(spec: SpaceSpec) {
     this.spec = spec;
-    this.#base = base;
   }
 
   submit(apply: Operation['apply']): Operation {
@@ -40,45 +47,78 @@ export class SpaceModel {
     return operation;
   }
 
-  /** The contents when everything that did not fail took effect. */
-  contents(): Contents {
-    return this.#after(this.#effective().length);
+  /** What became of a call. One that was open when its database was taken over was judged by what was found then. */
+  settle(operation: Operation, outcome: Outcome): void {
+    if (operation.outcome !== 'open') {
+      assert.ok(
+        operation.outcome !== 'failed' || outcome !== 'acknowledged',
+        'an operation was acknowledged that the next owner did not find',
+      );
+      return;
+    }
+    operation.outcome = outcome;
+    if (outcome !== 'acknowledged') return;
+    // The engine went on without them: were one of them stored, this one could not have been.
+    for (const earlier of this.#history.slice(0, this.#history.indexOf(operation)))
+      if (earlier.outcome === 'refused') earlier.outcome = 'failed';
   }
 
-  /** Whether `found` is a state this space may come back in. */
-  allows(found: Contents, crash: Crash): boolean {
-    const history = this.#effective();
-    const calm = crash === 'none' || crash === 'closed';
-    const least = calm ? history.length : this.#promised(history, crash);
-    const state = this.#after(least);
-    for (let i = least; i <= history.length; i++) {
-      if (sameContents(state, found)) return true;
-      history[i]?.apply(state);
+  /** What an open database shows when no call is under way. */
+  contents(): Contents {
+    const state = new Map(this.#base);
+    for (const { apply, outcome } of this.#history)
+      if (outcome === 'acknowledged' || outcome === 'survived') apply(state);
+    return state;
+  }
+
+  /** Whether `found` is a state this space may come back in; goes on from there if it is. */
+  agrees(found: Contents, crash: Crash): boolean {
+    if (crash === 'none') return sameContents(this.contents(), found);
+    const stored = this.#history.filter(({ outcome }) => outcome !== 'failed');
+    // Either nothing is there of what was refused, or it is the last that was written.
+    for (const history of [stored.filter(({ outcome }) => outcome !== 'refused'), stored]) {
+      const survived = this.#longestPrefix(history, found, crash);
+      if (survived === undefined) continue;
+      this.#goOnFrom(survived, found, crash);
+      return true;
     }
     return false;
   }
 
-  /** Starts again from what was found. */
-  settle(found: Contents): void {
-    this.#base = found;
-    this.#history = [];
+  #longestPrefix(history: readonly Operation[], found: Contents, crash: Crash): Operation[] | undefined {
+    const least = this.#promised(history, crash);
+    const state = new Map(this.#base);
+    let matching = -1;
+    for (let i = 0; i <= history.length; i++) {
+      // If it is one too many, that one made no difference.
+      if (i >= least && sameContents(state, found)) matching = i;
+      history[i]?.apply(state);
+    }
+    return matching < 0 ? undefined : history.slice(0, matching);
   }
 
-  #effective(): Operation[] {
-    return this.#history.filter(({ outcome }) => outcome !== 'failed');
+  #goOnFrom(survived: Operation[], found: Contents, crash: Crash): void {
+    for (const operation of this.#history) {
+      const { outcome } = operation;
+      if (survived.includes(operation)) operation.outcome = outcome === 'acknowledged' ? outcome : 'survived';
+      // What took it away may itself be lost with the power, as long as nothing was promised on top of it.
+      else operation.outcome = outcome === 'unknown' || outcome === 'refused' ? 'refused' : 'failed';
+    }
+    this.#history = this.#history.filter(({ outcome }) => outcome !== 'failed');
+    // What a power loss left is on the platter, and closing has flushed. What only outlived its process may still go.
+    if (crash === 'power' || crash === 'closed') {
+      this.#base = found;
+      this.#history = [];
+    }
   }
 
   /** How many operations, from the first, were promised to survive. */
-  #promised(history: Operation[], crash: Crash): number {
+  #promised(history: readonly Operation[], crash: Crash): number {
     const { durability } = this.spec;
+    const last = history.findLastIndex(({ outcome }) => outcome === 'acknowledged') + 1;
+    if (crash === 'closed') return last;
     if (durability === 'none' || (crash === 'power' && durability !== 'strict')) return 0;
-    return history.findLastIndex(({ outcome }) => outcome === 'acknowledged') + 1;
-  }
-
-  #after(count: number): Contents {
-    const state = new Map(this.#base);
-    for (const operation of this.#effective().slice(0, count)) operation.apply(state);
-    return state;
+    return last;
   }
 }
 

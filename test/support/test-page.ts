@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build, type InlineConfig, type Plugin, preview } from 'vite';
+import { chosenMutant, mutated } from '../crash/mutants.ts';
 
 const root: string = path.resolve(import.meta.dirname, '../..');
 
@@ -37,7 +38,7 @@ export async function serveTestPage(others: Record<string, OtherBuild> = {}): Pr
     // Also under names that a test's browser resolves by itself.
     preview: { host: '127.0.0.1', port: 0, open: false, allowedHosts: true },
   });
-  await build(config('', () => []));
+  await build(config('', () => [mutate()]));
   for (const [folder, other] of Object.entries(others))
     await build(config(`${folder}/`, () => [pretend(other)]));
   const server = await preview(config('', () => []));
@@ -48,6 +49,18 @@ export async function serveTestPage(others: Record<string, OtherBuild> = {}): Pr
     async close() {
       await server.close();
       await rm(outDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Makes the page the mutant that this process is to be (test/crash/mutants.ts), if any. */
+function mutate(): Plugin {
+  const mutant = chosenMutant();
+  return {
+    name: 'mutate',
+    enforce: 'pre',
+    transform(code, id) {
+      return mutant !== undefined && id.endsWith(`/src/${mutant.file}`) ? mutated(mutant, code) : undefined;
     },
   };
 }

@@ -12,6 +12,7 @@ import { createKey, type KeyRecord, parseKeyRecord } from '../../src/storage/enc
 import { RecordCipher } from '../../src/storage/encryption/record-cipher.ts';
 import { EnvelopeKind, seal } from '../../src/storage/envelope.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
+import { Faults, realTime } from '../crash/faults.ts';
 import { CrashDisk, FaultyBackend } from '../crash/faulty-backend.ts';
 import { checksum } from '../node/places.ts';
 import { rejects } from '../support/check.ts';
@@ -321,15 +322,12 @@ test('another password: the old one is refused, whoever is there goes on, no dat
 test('stopped in the middle of a change of password, exactly one of the two is good', async () => {
   for (const done of [false, true]) {
     const disk = new CrashDisk();
-    const first = new FaultyBackend(disk, {}, new Random(seed));
+    const first = await FaultyBackend.open(disk, new Faults({}, realTime, new Random(seed)));
     const db = await openNodeDatabase('x', { backend: first, encryption: secret });
     await db.createSpace('kv', 'key-value');
     await db.put('a', 'b', { space: 'kv' });
-    const crashed = new FaultyBackend(
-      disk.afterProcessCrash(),
-      { stop: { step: 1, done } },
-      new Random(seed),
-    );
+    const stops = new Faults({ stop: { step: 1, done } }, realTime, new Random(seed));
+    const crashed = await FaultyBackend.open(disk, stops);
     const changing = await openNodeDatabase('x', { backend: crashed, encryption: secret });
     await assert.rejects(changing.changeEncryption(secret, key));
     const { written } = disk;
