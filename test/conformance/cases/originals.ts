@@ -11,7 +11,7 @@ import { untyped } from './spaces.ts';
 
 /** 64 vectors a block. */
 const dimension = 1024;
-const count = 1920;
+const count = 1280;
 const blockBytes = 256 * 1024;
 const originalsBytes = count * dimension * 4;
 const metadataFields = [{ name: 'n', type: 'int' }] as const;
@@ -22,7 +22,7 @@ async function twins(
   indexType: IndexType,
   options: Partial<VectorSpaceOptions> = {},
 ): Promise<[SpaceCalls, SpaceCalls]> {
-  const shape = { dimension, indexType, metadataFields, ...options };
+  const shape = { dimension, indexType, metadataFields, durability: 'relaxed', ...options } as const;
   await db.createSpace('memory', 'vector', { ...shape, originals: 'memory' });
   await db.createSpace('storage', 'vector', { ...shape, originals: 'storage' });
   return [db.space('memory'), db.space('storage')];
@@ -50,7 +50,7 @@ async function compare(spaces: readonly [SpaceCalls, SpaceCalls], random: Random
   const query = random.vectors(dimension);
   for (const k of [1, 10, 400]) await both(spaces, `top ${k}`, (one) => one.searchTopK(query, k, include));
   await both(spaces, 'without re-ranking', (one) => one.searchTopK(query, 10, { rerank: false }));
-  for (const where of ['n<3', 'n BETWEEN 100 AND 900', 'n>=0'])
+  for (const where of ['n<3', 'n BETWEEN 100 AND 700', 'n>=0'])
     await both(spaces, where, (one) => one.searchTopK(query, 20, { where, ...include }));
   const queries = random.vectors(dimension * 5);
   await both(spaces, 'a batch', (one) => one.searchTopKBatch(queries, 7, include));
@@ -58,12 +58,12 @@ async function compare(spaces: readonly [SpaceCalls, SpaceCalls], random: Random
   const radius = (fifth?.distance ?? 1) * 1.1;
   await both(spaces, 'a range', (one) => one.rangeSearch(query, radius, include));
   await both(spaces, 'everything in a range', (one) => one.rangeSearch(query, 1e9, { limit: 500 }));
-  await both(spaces, 'a range in pages', (one) => all(one.rangeSearchPages(query, 1e9, { pageSize: 700 })));
+  await both(spaces, 'a range in pages', (one) => all(one.rangeSearchPages(query, 1e9, { pageSize: 500 })));
   for (const id of [0, 1, 77, count - 1, count + 50])
     await both(spaces, `vector ${id}`, (one) => one.getVector(id));
   await both(spaces, 'a scan', (one) => all(one.scanVectors({ limit: 300 })));
-  await both(spaces, 'a filtered scan', (one) => all(one.scanVectors({ where: 'n>1800' })));
-  await both(spaces, 'counts', (one) => one.countVectors({ where: 'n>1800' }));
+  await both(spaces, 'a filtered scan', (one) => all(one.scanVectors({ where: 'n>1200' })));
+  await both(spaces, 'counts', (one) => one.countVectors({ where: 'n>1200' }));
 }
 
 async function fill(spaces: readonly [SpaceCalls, SpaceCalls], random: Random): Promise<void> {
@@ -76,57 +76,59 @@ async function fill(spaces: readonly [SpaceCalls, SpaceCalls], random: Random): 
 }
 
 export const originalsCases: Case[] = [
-  ...(['SQ8', 'HNSW8,SQ8'] as const).map(
-    (indexType): Case => ({
-      name: `originals in storage, ${indexType}: every answer is that of a space in memory, through writes and reopening`,
-      reopens: true,
-      async run(t) {
-        let db = await t.open();
-        let spaces = await twins(db, indexType);
-        const random = new Random(501);
-        await fill(spaces, random);
-        await db.checkpoint();
-        const [inMemory, inStorage] = await Promise.all([
-          db.describeSpace('memory'),
-          db.describeSpace('storage'),
-        ]);
-        same(inMemory.originals, undefined);
-        same(inStorage.originals, 'storage');
-        // Of 30 blocks of originals 8 may stay.
-        const saved = inMemory.memoryBytes - inStorage.memoryBytes;
-        check(saved >= originalsBytes - 8 * blockBytes, `originals in storage save ${saved} bytes`);
-        await compare(spaces, random);
+  {
+    name: 'originals in storage: every answer is that of a space in memory, through writes, reopening and another index',
+    reopens: true,
+    async run(t) {
+      let db = await t.open();
+      let spaces = await twins(db, 'HNSW8,SQ8');
+      const random = new Random(501);
+      await fill(spaces, random);
+      await db.checkpoint();
+      const [inMemory, inStorage] = await Promise.all([
+        db.describeSpace('memory'),
+        db.describeSpace('storage'),
+      ]);
+      same(inMemory.originals, undefined);
+      same(inStorage.originals, 'storage');
+      // Of 20 blocks of originals 8 may stay.
+      const saved = inMemory.memoryBytes - inStorage.memoryBytes;
+      check(saved >= originalsBytes - 8 * blockBytes, `originals in storage save ${saved} bytes`);
+      await compare(spaces, random);
 
-        // Slots that are free, and lie in blocks that are not there, are used again.
-        for (let id = 0; id < count; id += 7)
-          await both(spaces, `delete ${id}`, (one) => one.deleteVector(id));
-        await compare(spaces, random);
-        const changed = Array.from({ length: 200 }, (_, i) => i * 9 + (i % 2) * 1900);
-        const vectors = random.vectors(changed.length * dimension);
-        const metadata = changed.map((n) => ({ n }));
-        for (const space of spaces) {
-          await space.insertVectors(changed, vectors, { metadata });
-          await space.waitForIndex();
-        }
-        await compare(spaces, random);
-        await both(spaces, 'deletes', (one) => one.deleteVectors({ where: 'n BETWEEN 40 AND 60' }));
+      // Slots that are free, and lie in blocks that are not there, are used again.
+      const gone = Array.from({ length: Math.ceil(count / 7) }, (_, i) => i * 7);
+      await both(spaces, 'deletes', (one) => one.deleteVectors(gone));
+      await compare(spaces, random);
+      const changed = Array.from({ length: 200 }, (_, i) => i * 6 + (i % 2) * 1200);
+      const vectors = random.vectors(changed.length * dimension);
+      const metadata = changed.map((n) => ({ n }));
+      for (const space of spaces) {
+        await space.insertVectors(changed, vectors, { metadata });
+        await space.waitForIndex();
+      }
+      await compare(spaces, random);
+      await both(spaces, 'deletes', (one) => one.deleteVectors({ where: 'n BETWEEN 40 AND 60' }));
 
-        await db.close();
-        db = await t.open();
-        spaces = [db.space('memory'), db.space('storage')];
-        await compare(spaces, random);
-        for (const space of spaces)
-          await space.reindex({ indexType: indexType === 'SQ8' ? 'HNSW8,SQ8' : 'SQ8' });
-        await compare(spaces, random);
-        same((await db.verify()).ok, true);
-      },
-    }),
-  ),
+      await db.close();
+      db = await t.open();
+      spaces = [db.space('memory'), db.space('storage')];
+      await compare(spaces, random);
+      for (const space of spaces) await space.reindex({ indexType: 'SQ8' });
+      await compare(spaces, random);
+      same((await db.verify()).ok, true);
+    },
+  },
   {
     name: 'originals in storage: searches and writes go on while vectors come and go, and nothing is lost',
     async run(t) {
       const db = await t.open();
-      await db.createSpace('storage', 'vector', { dimension, indexType: 'SQ8', originals: 'storage' });
+      await db.createSpace('storage', 'vector', {
+        dimension,
+        indexType: 'SQ8',
+        originals: 'storage',
+        durability: 'relaxed',
+      });
       const space = db.space('storage');
       const random = new Random(502);
       const rows = new Map<number, Float32Array>();
@@ -138,7 +140,7 @@ export const originalsCases: Case[] = [
           await space.insertVectors(unique, vectors);
           for (const [i, id] of unique.entries())
             rows.set(id, vectors.slice(i * dimension, (i + 1) * dimension));
-          for (const id of unique.slice(0, 40)) if (await space.deleteVector(id)) rows.delete(id);
+          for (const id of unique.slice(0, 10)) if (await space.deleteVector(id)) rows.delete(id);
           if (round % 3 === 0) await db.checkpoint();
         }
       };
@@ -152,6 +154,8 @@ export const originalsCases: Case[] = [
             check(vector?.length === dimension, 'a hit has its vector');
           }
           if (i % 4 === 0) await all(space.scanVectors({ limit: 100 }));
+          // Where everything is at hand, a loop of answers would leave no turn to whoever waits for a disk.
+          await new Promise((resolve) => setTimeout(resolve));
         }
       };
       const reading = read();
