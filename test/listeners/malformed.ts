@@ -71,7 +71,7 @@ export const nubSamples: readonly Buffer[] = lines(
   'INCR n\n',
   'SIZE\n',
   'EXISTS "\n',
-  'AUTH root x\n',
+  'AUTH mallory x\n',
 );
 export const frameSamples: readonly Buffer[] = [
   encodeFrame(FrameType.Call, 1, 0, 'put', { space: 'default', key: 'k', value: 'v' }),
