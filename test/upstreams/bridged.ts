@@ -1,6 +1,8 @@
 // A server whose spaces lie in upstreams, and a client of it.
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import type { TestContext } from 'node:test';
 import type { Database } from '../../src/api/database.ts';
 import { isShibuDbError } from '../../src/api/errors.ts';
@@ -29,6 +31,19 @@ export async function refused(call: Promise<unknown>, upstream: string, name: st
     assert.match(error.message, new RegExp(`^${name} is not supported by the upstream ${upstream}: `));
     return true;
   });
+}
+
+const docs = readFileSync(path.resolve(import.meta.dirname, '../../docs/bridge.md'), 'utf8');
+const facts = ['durability', 'atomicity', 'order', 'ids', 'metrics', 'retries'] as const;
+
+/** What a space says of its upstream: every fact, and the page has a column for it. */
+export async function checkCapabilities(db: Database, space: string, name: string): Promise<void> {
+  const { upstream } = await db.describeSpace(space);
+  assert.equal(upstream?.name, name);
+  for (const fact of facts)
+    assert.ok((upstream?.[fact] ?? '').length > 0, `${name} tells nothing of ${fact}`);
+  const [columns = ''] = /^\| \| .*Postgres.*$/m.exec(docs) ?? [];
+  assert.ok(columns.includes(`\`${name}:\``), `docs/bridge.md has no column for ${name}`);
 }
 
 /** What every key-value upstream with all calls must do as the engine does. */

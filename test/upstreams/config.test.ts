@@ -1,10 +1,16 @@
 // The file that says which space lies where.
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { test } from 'node:test';
+import { connect } from '../../src/bridge.ts';
 import { openRoutes, openUpstream, parseConfig } from '../../src/server/upstreams/config.ts';
 import { Routes } from '../../src/server/upstreams/routes.ts';
 import type { Upstream } from '../../src/server/upstreams/upstream.ts';
+import { serve } from '../../src/server.ts';
+import { folderFor, start } from '../cli/command.ts';
+import { admin } from './bridged.ts';
 
 test('passwords come from the environment, escaped for an address', () => {
   const text = '{"upstreams":{"a":"redis://app:\u0024{PASSWORD}@host"},"spaces":{"*":"a"}}';
@@ -42,4 +48,58 @@ test('the first pattern that fits a name says where it lies', () => {
   assert.equal(routes.upstreamOf('other'), a);
   assert.equal(routes.upstreamOf('elsewhere'), undefined);
   assert.deepEqual(routes.all(), [a, b]);
+});
+
+test('serve --config: each space lies where the file says', async (t) => {
+  const far = await serve('far', { storage: 'memory', admin, nubdb: 0, shibudb: 0, guest: admin.username });
+  t.after(() => far.close());
+  const folder = folderFor(t);
+  const file = path.join(folder, 'routes.json');
+  const { shibudb, nubdb } = far.listeners;
+  writeFileSync(
+    file,
+    JSON.stringify({
+      upstreams: {
+        words: `nubdb://127.0.0.1:${nubdb}/words`,
+        docs: `shibudb://${admin.username}:\u0024{FAR_PASSWORD}@127.0.0.1:${shibudb}`,
+      },
+      spaces: { words: 'words', 'docs-own': 'embedded', 'docs-*': 'docs' },
+    }),
+  );
+  const child = start(['serve', path.join(folder, 'data'), '--port', '0', '--config', file], {
+    FAR_PASSWORD: admin.password,
+  });
+  t.after(() => child.kill());
+  let printed = '';
+  child.stderr.on('data', (chunk) => {
+    printed += chunk;
+  });
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.on('data', (chunk) => {
+      printed += chunk;
+      if (printed.includes('told only now')) resolve();
+    });
+    child.once('close', () => reject(new Error(printed)));
+  });
+  const [, url = ''] = /at (ws:\S+)/.exec(printed) ?? [];
+  const [, password = ''] = /password (\S+)/.exec(printed) ?? [];
+  const db = await connect(url, { username: 'admin', password });
+  for (const space of ['docs-far', 'docs-own', 'elsewhere'])
+    await db.createSpace(space, 'key-value', { durability: 'none' });
+  const places: (string | undefined)[] = [];
+  for (const space of ['words', 'docs-far', 'docs-own', 'elsewhere']) {
+    await db.put('k', `of ${space}`.replace(' ', '-'), { space });
+    places.push((await db.describeSpace(space)).upstream?.name);
+  }
+  assert.deepEqual(places, ['nubdb', 'shibudb', undefined, undefined]);
+  const there = await connect(far.url, admin);
+  t.after(() => there.close());
+  assert.equal(await there.get('k', { space: 'docs-far' }), 'of-docs-far');
+  assert.deepEqual((await db.listSpaces()).map(({ name }) => name).sort(), [
+    'docs-far',
+    'docs-own',
+    'elsewhere',
+    'words',
+  ]);
+  await db.close();
 });

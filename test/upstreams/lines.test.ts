@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type ServeOptions, serve } from '../../src/server.ts';
-import { admin, bridged, refused } from './bridged.ts';
+import { admin, bridged, checkCapabilities, refused } from './bridged.ts';
 
 async function far(t: TestContext, options: ServeOptions): Promise<Record<string, number | undefined>> {
   const server = await serve('far', { storage: 'memory', admin, loginsPerMinute: 1000, ...options });
@@ -80,13 +80,14 @@ test('ShibuDB: single calls on keys and vectors; all else is refused', async (t)
   );
   await db.deleteSpace('kv');
   await assert.rejects(kv.get('k'), { code: 'SPACE_NOT_FOUND' });
-  assert.equal((await db.describeSpace('v')).upstream?.name, 'shibudb');
+  await checkCapabilities(db, 'v', 'shibudb');
 });
 
 test('NubDB: one space of words', async (t) => {
   const { nubdb } = await far(t, { nubdb: 0, guest: admin.username });
   const { db } = await bridged(t, `nubdb://127.0.0.1:${nubdb}/cache`);
   assert.deepEqual(await db.listSpaces(), [{ name: 'cache', engine: 'key-value', durability: 'none' }]);
+  await checkCapabilities(db, 'cache', 'nubdb');
   const kv = db.space('cache');
   await kv.put('k', 'v');
   assert.equal(await kv.get('k'), 'v');

@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test';
 import type { Database, Where } from '../../src/api/database.ts';
 import { missing } from '../support/debian.ts';
 import { Random } from '../support/random.ts';
-import { bridged, checkKeyValue, checkScans, refused } from './bridged.ts';
+import { bridged, checkCapabilities, checkKeyValue, checkScans, refused } from './bridged.ts';
 import { noPglite, startPglite } from './pglite.ts';
 
 const timeout = 110_000;
@@ -98,6 +98,7 @@ test('pgvector: distances, ranges, ids and vectors are the contract’s', {
     false,
     'nothing is left of what was refused',
   );
+  await checkCapabilities(db, 'L2_HNSW16', 'postgres');
   const { upstream, count, index } = await db.describeSpace('L2_HNSW16');
   assert.match(upstream?.metrics ?? '', /pgvector/);
   assert.deepEqual({ count, index }, { count: 300, index: { linked: 300, pending: 0 } });
