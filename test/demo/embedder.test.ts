@@ -34,10 +34,10 @@ test('the same text gives the same bits from another embedder, alone or among ot
 test('stored vectors stay comparable: a known text still gives its known components', async () => {
   // If this fails the embedding has changed: give the embedder a new id, or stored passages are not found any more.
   const packed = await embedder.embed(['sourdough starter']);
-  assert.equal(embedder.id, 'words-1');
+  assert.equal(embedder.id, 'words-2');
   assert.deepEqual(
     Array.from(packed.subarray(0, 4), (value) => value.toFixed(4)),
-    ['0.0755', '0.0020', '0.0715', '-0.0491'],
+    ['0.0506', '0.0013', '0.0480', '-0.0329'],
   );
 });
 
@@ -110,7 +110,7 @@ test('an abort between batches ends the work with its reason', async () => {
   assert.equal(seen, embedder.batchSize);
 });
 
-test('Cranfield: queries reach nDCG@10 of at least 0.28', async (t) => {
+test('Cranfield: queries reach nDCG@10 of at least 0.3', async (t) => {
   const folder = '../shared/data/ir-cranfield';
   if (!existsSync(`${folder}/docs.jsonl`)) return t.skip(`${folder} is not here`);
   const documents = readJsonLines<{ id: string; title: string; text: string }>(`${folder}/docs.jsonl`);
@@ -140,8 +140,8 @@ test('Cranfield: queries reach nDCG@10 of at least 0.28', async (t) => {
     `nDCG@10 ${ndcg.toFixed(4)} over ${judged} queries (BM25 0.339), ${perSecond.toFixed(0)} documents a second`,
   );
   assert.equal(judged, 225);
-  assert.ok(ndcg >= 0.28, `nDCG@10 is ${ndcg.toFixed(4)}`);
-  // A busy two-core machine reached 1,000, an idle one 4,000: this catches only a slip in kind.
+  assert.ok(ndcg >= 0.3, `nDCG@10 is ${ndcg.toFixed(4)}`);
+  // A busy two-core machine reached 1,000, an idle one 2,500: this catches only a slip in kind.
   assert.ok(perSecond >= 200, `${perSecond.toFixed(0)} documents a second`);
 });
 

@@ -362,18 +362,25 @@ void Hnsw::sort(Near* some, u32 count) {
 /// them, `most` at most; the nearest of the others fill what is left (keepPrunedConnections: 0.2 to 1 % more recall at
 /// the same efSearch, and a graph that stands deletes better, for a tenth of the build speed).
 ///
+/// A full list that takes one more loses one. Were it always the farthest, whoever stands alone beside a crowd would lose all
+/// links to it in time; so of the farthest few that one goes to which there is the best way round. It costs 0.3 % of recall
+/// at efSearch 16 and none at 64, and finds 74 instead of 59 of 100 lone vectors (test/recall/outliers).
+///
 /// Copies of one vector need care. A copy of the base is at the same distance from everybody as the base itself: were equal
 /// distances to count as nearer, it would keep everyone else out; were they never to count, copies would link to nothing
 /// but each other. So they count only between two that are equally near to the base, as two copies are.
 template <class Source>
-u32 Hnsw::select(const Source& source, const Near* candidates, u32 count, u32 most, u32* chosen) const {
+u32 Hnsw::select(const Source& source, const Near* candidates, u32 count, u32 most, Fill fill,
+                 u32* chosen) const {
   const u8* chosen_records[2 * kMMax];
   f32 chosen_distances[2 * kMMax];
-  u32 pruned[2 * kMMax];
+  u32 pruned[2 * kMMax + 1];
+  f32 margins[2 * kMMax + 1];
   u32 chosen_count = 0, pruned_count = 0;
   for (u32 c = 0; c < count && chosen_count < most; c++) {
     const auto candidate = source.slot(candidates[c].slot);
     bool good = true;
+    f32 nearer_by = 0;
     for (u32 i = 0; i < chosen_count && good; i += 4) {
       f32 distances[4];
       const u8* records[4];
@@ -382,15 +389,25 @@ u32 Hnsw::select(const Source& source, const Near* candidates, u32 count, u32 mo
       for (u32 j = 0; j < 4; j++) {
         const f32 own = candidates[c].distance, other = chosen_distances[min_of(i + j, chosen_count - 1)];
         good = good && !(distances[j] < own || (distances[j] == own && own == other));
+        nearer_by = max_of(nearer_by, own - distances[j]);
       }
     }
     if (good) {
       chosen_records[chosen_count] = candidate.at(candidates[c].slot);
       chosen_distances[chosen_count] = candidates[c].distance;
       chosen[chosen_count++] = candidates[c].slot;
-    } else if (pruned_count < most) {
+    } else if (pruned_count <= most) {
+      margins[pruned_count] = nearer_by;
       pruned[pruned_count++] = candidates[c].slot;
     }
+  }
+  if (fill == Fill::kAllButOne && chosen_count + pruned_count > most) {
+    u32 worst = pruned_count - min_of(pruned_count, kLeavable);
+    for (u32 i = worst + 1; i < pruned_count; i++) {
+      if (margins[i] >= margins[worst]) worst = i;
+    }
+    pruned_count--;
+    for (u32 i = worst; i < pruned_count; i++) pruned[i] = pruned[i + 1];
   }
   for (u32 i = 0; i < pruned_count && chosen_count < most; i++) chosen[chosen_count++] = pruned[i];
   return chosen_count;
@@ -519,7 +536,7 @@ void Hnsw::choose_neighbours(const Source& source, u32 slot, u32 level) {
     candidates[count++] = {distance_of(entry), slot_of(entry)};
   }
   u32 chosen[2 * kMMax];
-  const u32 chosen_count = select(source, candidates, count, M_, chosen);
+  const u32 chosen_count = select(source, candidates, count, M_, Fill::kNearest, chosen);
   u32* links = list_mut(slot, level);
   for (u32 i = 0; i < chosen_count; i++) links[i] = chosen[i] + 1;
 }
@@ -542,7 +559,7 @@ void Hnsw::link_back(const Source& source, u32 target, u32 slot, f32 distance, u
   candidates[count] = {distance, slot};
   sort(candidates, count + 1);
   u32 chosen[2 * kMMax];
-  const u32 kept = select(source, candidates, count + 1, most, chosen);
+  const u32 kept = select(source, candidates, count + 1, most, Fill::kAllButOne, chosen);
   u32* changed = list_mut(target, level);
   for (u32 i = 0; i < most; i++) changed[i] = i < kept ? chosen[i] + 1 : 0;
 }

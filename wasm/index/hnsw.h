@@ -126,8 +126,16 @@ class Hnsw {
   template <class Measure>
   void scan_queue(const Measure& query, const Allowed& allowed, TopK& best) const;
 
+  /// Which of the candidates that the heuristic passes over fill what room is left.
+  enum class Fill {
+    kNearest,
+    /// All but one of the farthest: the one that a chosen one is nearest to, beside the base.
+    kAllButOne,
+  };
+  /// How many of the farthest that one is chosen from.
+  static constexpr u32 kLeavable = 8;
   template <class Source>
-  u32 select(const Source& source, const Near* candidates, u32 count, u32 most, u32* chosen) const;
+  u32 select(const Source& source, const Near* candidates, u32 count, u32 most, Fill fill, u32* chosen) const;
   template <class Measure>
   void measure(const Measure& from, const u32* some, u32 count, Near* out) const;
   static void sort(Near* some, u32 count);
