@@ -9,6 +9,7 @@
  * Concurrency: a block that is being read is read once; everything between two awaits happens in one turn.
  */
 
+import type { StorageFault } from '../api/database.ts';
 import { AbsentBlocks, type CoreInstance } from '../kernel/instance.ts';
 import { deadlinesSegment, keyValueTreeSegment } from '../space/key-value-space.ts';
 import { GroupMask } from '../space/space.ts';
@@ -158,10 +159,20 @@ export class SpaceBlocks {
       const { block } = one;
       // Another image has been stored in the meantime, and this one is used no more.
       if (this.#manifest()?.blocks.get(block.block)?.generation !== block.generation) continue;
-      const fault = 'fault' in one ? one.fault : adopt(this.#entry, block, one.bytes, this.#instance);
+      const fault = 'fault' in one ? one.fault : this.#adopt(block, one.bytes);
       if (fault === undefined) continue;
       this.#instance.exports.block_drop(segmentOf(block), indexOf(block));
       throw corruption(this.#entry, fault);
+    }
+  }
+
+  #adopt(block: ManifestBlock, bytes: Uint8Array): StorageFault | undefined {
+    try {
+      return adopt(this.#entry, block, bytes, this.#instance);
+    } catch (error) {
+      // Others may have taken what all share; what this space can do without makes room.
+      if (this.evict(1) === 0) throw error;
+      return adopt(this.#entry, block, bytes, this.#instance);
     }
   }
 
@@ -187,7 +198,7 @@ export class SpaceBlocks {
    */
   get tooDirty(): boolean {
     if (this.#droppable().length === 0) return false;
-    const share = this.#budget.framesMax / 4;
+    const share = this.#budget.framesMax / 8;
     const most = this.#entry.engine === 'vector' ? Math.min(share, originalsDirtyMost) : share;
     return this.#instance.exports.arena_dirty_blocks(GroupMask.Primary) > most;
   }

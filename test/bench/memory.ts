@@ -90,7 +90,7 @@ async function measureOriginals(
 }
 
 /** `openMs`: from `open` until the first key is answered. */
-async function measureKeyValue(
+export async function measureKeyValue(
   place: string,
   { keyValueBytes, memoryBudgetBytes, opens }: MemoryPlan,
 ): Promise<Row[]> {

@@ -20,7 +20,13 @@ const originals = 1;
 /** Tells which blocks are read, and may answer late. */
 class WatchedBackend extends MemoryBackend {
   readonly read: number[] = [];
+  readonly lazy: boolean;
   lateMs = 0;
+
+  constructor(disk: MemoryDisk, lazy = false) {
+    super(disk);
+    this.lazy = lazy;
+  }
 
   override async readBlocks(space: number, names: readonly BlockName[]): Promise<(Uint8Array | undefined)[]> {
     this.read.push(...names.map(({ block }) => block));
@@ -164,6 +170,46 @@ test('a search that needs every original ends although others never stop writing
   searching = false;
   await writing;
   assert.ok(written > 0);
+  await db.close();
+});
+
+test('over a backend whose reads are dear, spaces of every kind open without their droppable blocks and answer the same', async () => {
+  const disk = new MemoryDisk();
+  const whole = await openNodeDatabase('lazy', { backend: new MemoryBackend(disk) });
+  const random = new Random(3);
+  const kinds = ['Flat', 'HNSW8', 'SQ8', 'HNSW8,BQ', 'IVF4,SQ8', 'HNSW8,PQ8'] as const;
+  const rows = random.vectors(10_500 * 32);
+  const ids = Array.from({ length: 10_500 }, (_, i) => i);
+  for (const indexType of kinds) {
+    await whole.createSpace(indexType, 'vector', { dimension: 32, indexType });
+    await whole.insertVectors(ids, rows, { space: indexType });
+    await whole.waitForIndex({ space: indexType });
+  }
+  await whole.createSpace('kv', 'key-value');
+  await whole.putMany(
+    ids.map((i) => ({ key: `k${i}`, value: `${i}`.repeat(40) })),
+    { space: 'kv' },
+  );
+  await whole.checkpoint();
+  const answers = async (db: Database): Promise<unknown[]> => {
+    const found: unknown[] = [];
+    for (const space of kinds) {
+      const query = rows.slice(7 * 32, 8 * 32);
+      found.push(await db.searchTopK(query, 20, { space, includeVectors: true }));
+      found.push(await db.rangeSearch(query, 5, { space }));
+      found.push(await db.getVector(10_000, { space }));
+    }
+    found.push(await db.getMany(['k1', 'k10499', 'none', 'k5000'], { space: 'kv' }));
+    for await (const entry of db.scan({ space: 'kv', prefix: 'k10', limit: 50 })) found.push(entry);
+    return found;
+  };
+  const expected = await answers(whole);
+  await whole.close();
+  const backend = new WatchedBackend(disk, true);
+  const db = await openNodeDatabase('lazy', { backend });
+  assert.equal((await db.describeSpace('Flat')).count, 10_500);
+  assert.ok(!backend.segments.has(originals));
+  assert.deepEqual(await answers(db), expected);
   await db.close();
 });
 
