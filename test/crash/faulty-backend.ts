@@ -7,6 +7,7 @@
  */
 
 import { shibuDbError } from '../../src/api/errors.ts';
+import { Lane } from '../../src/node/lane.ts';
 import type {
   BlockName,
   LogEntry,
@@ -63,6 +64,7 @@ export class FaultyBackend implements StorageBackend, OwnedStorage {
   readonly #disk: CrashDisk;
   readonly #faults: Faults;
   readonly #reader: MemoryBackend;
+  readonly #lane: Lane = new Lane();
   #epoch = 0;
   #confirmedAtMs = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -174,12 +176,15 @@ export class FaultyBackend implements StorageBackend, OwnedStorage {
   ): Promise<void> {
     this.#assertOpen();
     const atMs = this.#faults.time.now();
-    const { done, stops, failure } = await typed(() => this.#faults.step(what));
-    this.#checkEpoch();
-    if (failure === 'full') throw shibuDbError('QUOTA_EXCEEDED', `The disk is full (${what})`);
-    if (failure === 'broken') throw shibuDbError('STORAGE_FAILED', `The disk is broken (${what})`);
-    if (done) this.#disk.commit(transaction, flush);
-    if (stops) throw storageFailed();
+    // One after the other, as they were begun: what IndexedDB promises of transactions that share a store.
+    await this.#lane.run(async () => {
+      const { done, stops, failure } = await typed(() => this.#faults.step(what));
+      this.#checkEpoch();
+      if (failure === 'full') throw shibuDbError('QUOTA_EXCEEDED', `The disk is full (${what})`);
+      if (failure === 'broken') throw shibuDbError('STORAGE_FAILED', `The disk is broken (${what})`);
+      if (done) this.#disk.commit(transaction, flush);
+      if (stops) throw storageFailed();
+    });
     this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
   }
 

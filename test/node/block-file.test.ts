@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { FileBackend } from '../../src/node/file-backend.ts';
 import type { StorageBackend } from '../../src/storage/backend.ts';
-import { blockOf, catalogOf, manifestOf } from './backend-suite.ts';
+import { blockOf, catalogOf, manifestOf } from '../support/backend-cases.ts';
 import { checksum, freshFolder } from './places.ts';
 
 const many = 60;

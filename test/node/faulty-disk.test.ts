@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { isShibuDbError } from '../../src/api/errors.ts';
 import { FileBackend } from '../../src/node/file-backend.ts';
 import { type FileSystem, nodeFileSystem, type OpenFile } from '../../src/node/file-system.ts';
-import { blockOf, catalogOf, manifestOf, recordOf } from './backend-suite.ts';
+import { blockOf, catalogOf, manifestOf, recordOf } from '../support/backend-cases.ts';
 import { checksum, freshFolder } from './places.ts';
 
 type Step = 'write' | 'flush' | 'truncate' | 'rename' | 'flushFolder' | 'create';

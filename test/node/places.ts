@@ -7,8 +7,8 @@ import { FileBackend } from '../../src/node/file-backend.ts';
 import { checksumOf } from '../../src/node/open-engine.ts';
 import type { Checksum } from '../../src/storage/envelope.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
+import type { Place } from '../support/backend-cases.ts';
 import { nodeCore } from '../support/node-database.ts';
-import type { Place } from './backend-suite.ts';
 
 export const checksum: Checksum = checksumOf(nodeCore());
 

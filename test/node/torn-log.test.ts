@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { decodeLogRecord, encodeLogRecord } from '../../src/engine/log-record.ts';
 import { FileBackend } from '../../src/node/file-backend.ts';
 import type { LogEntry } from '../../src/storage/backend.ts';
-import { catalogOf, recordOf } from './backend-suite.ts';
+import { catalogOf, recordOf } from '../support/backend-cases.ts';
 import { checksum, freshFolder } from './places.ts';
 
 const recordBytes = 16 + recordOf(1, 0, checksum).bytes.length;

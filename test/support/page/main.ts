@@ -12,6 +12,7 @@ import { connectForCase } from '../../bridge/connect-for-case.ts';
 import { flakyLoad } from '../../bridge/flaky-load.ts';
 import type { Platform } from '../../conformance/suite.ts';
 import { runCase, suite } from '../../conformance/suite.ts';
+import { runBackendCase, runBackendSuite } from './backend-places.ts';
 import { RegisterLoad } from './register-load.ts';
 import { verifiers, workloads } from './workloads.ts';
 
@@ -69,6 +70,7 @@ const tests = {
   /** The storage alone, without an engine: for what an owner meets that has lost it. */
   IndexedDbBackend,
   deleteIndexedDb,
+  runBackendCase,
   workloads,
   verifiers,
   RegisterLoad,
@@ -96,3 +98,4 @@ declare global {
   }
 }
 window.tests = tests;
+runBackendSuite(address);

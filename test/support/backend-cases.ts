@@ -1,22 +1,32 @@
 /**
- * What every storage backend does, as one suite over the interface. A backend is given as a *place*: something that can be
- * opened again and again and keeps what was written to it.
+ * What every storage backend does, as one suite over the interface: for Node and for pages alike. A backend is given as a *place*,
+ * something that can be opened again and again and keeps what was written to it.
  */
 
-import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import { encodeLogRecord } from '../../src/engine/log-record.ts';
 import { encodePut } from '../../src/space/operation.ts';
 import type { BlockName, LogEntry, StorageBackend, StoredBlock } from '../../src/storage/backend.ts';
 import { type CatalogEntry, encodeCatalog } from '../../src/storage/catalog.ts';
 import type { Checksum } from '../../src/storage/envelope.ts';
 import { encodeManifest } from '../../src/storage/manifest.ts';
+import { rejects, same } from './check.ts';
 
 export interface Place {
   open(): Promise<StorageBackend>;
   /** Waits until a backend that was closed has let the place go. */
   settled(backend: StorageBackend): Promise<void>;
   remove(): Promise<void>;
+}
+
+type Body = (
+  backend: StorageBackend,
+  reopen: (backend: StorageBackend) => Promise<StorageBackend>,
+) => Promise<void>;
+
+export interface BackendCase {
+  readonly name: string;
+  /** In a place of its own, which is removed afterwards. */
+  run(place: Place): Promise<void>;
 }
 
 export function catalogOf(ids: readonly number[], checksum: Checksum): Uint8Array {
@@ -42,43 +52,20 @@ export function manifestOf(generation: number, checksum: Checksum): Uint8Array {
 
 const sequences = (entries: readonly LogEntry[]): number[] => entries.map(({ sequence }) => sequence);
 
-export function testBackend(name: string, checksum: Checksum, makePlace: () => Promise<Place>): void {
-  /** Runs `body` with a backend and a way to open it again, and removes everything afterwards. */
-  const scenario = (
-    title: string,
-    body: (
-      backend: StorageBackend,
-      reopen: (backend: StorageBackend) => Promise<StorageBackend>,
-    ) => Promise<void>,
-  ): void => {
-    test(`${name}: ${title}`, async () => {
-      const place = await makePlace();
-      let current = await place.open();
-      const close = async (backend: StorageBackend): Promise<void> => {
-        backend.close();
-        await place.settled(backend);
-      };
-      try {
-        await body(current, async (backend) => {
-          await close(backend);
-          current = await place.open();
-          await current.readState();
-          return current;
-        });
-      } finally {
-        await close(current);
-        await place.remove();
-      }
-    });
+/** The checksum is what things stored are sealed with; a backend that looks at it is given the right one. */
+export function backendCases(checksum: Checksum): readonly BackendCase[] {
+  const cases: BackendCase[] = [];
+  const scenario = (name: string, body: Body): void => {
+    cases.push({ name, run: (place) => runInPlace(place, body) });
   };
 
   scenario('a new place holds nothing', async (backend) => {
     const { catalog, manifests } = await backend.readState();
-    assert.equal(catalog, undefined);
-    assert.equal(manifests.size, 0);
-    assert.deepEqual(await backend.readLog(1, 0), []);
-    assert.deepEqual(await backend.listBlocks(1), []);
-    assert.deepEqual(await backend.readBlocks(1, [{ block: 0, generation: 1 }]), [undefined]);
+    same(catalog, undefined);
+    same(manifests.size, 0);
+    same(await backend.readLog(1, 0), []);
+    same(await backend.listBlocks(1), []);
+    same(await backend.readBlocks(1, [{ block: 0, generation: 1 }]), [undefined]);
   });
 
   scenario(
@@ -90,10 +77,10 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
       await backend.publish(2, manifestOf(7, checksum));
       await backend.publish(1, manifestOf(2, checksum));
       const { catalog, manifests } = await (await reopen(backend)).readState();
-      assert.deepEqual(catalog, catalogOf([1, 2], checksum));
-      assert.deepEqual([...manifests.keys()].sort(), [1, 2]);
-      assert.deepEqual(manifests.get(1), manifestOf(2, checksum));
-      assert.deepEqual(manifests.get(2), manifestOf(7, checksum));
+      same(catalog, catalogOf([1, 2], checksum));
+      same([...manifests.keys()].sort(), [1, 2]);
+      same(manifests.get(1), manifestOf(2, checksum));
+      same(manifests.get(2), manifestOf(7, checksum));
     },
   );
 
@@ -108,14 +95,14 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
       await backend.append([recordOf(1, 2, checksum)], false);
       await backend.append([recordOf(2, 6, checksum, 300_000)], false);
       await backend.flush();
-      assert.deepEqual(sequences(await backend.readLog(1, 0)), [0, 1, 2]);
+      same(sequences(await backend.readLog(1, 0)), [0, 1, 2]);
       const current = await reopen(backend);
       await current.append([recordOf(1, 3, checksum)], true);
-      assert.deepEqual(sequences(await current.readLog(1, 0)), [0, 1, 2, 3]);
-      assert.deepEqual(sequences(await current.readLog(1, 2)), [2, 3]);
-      assert.deepEqual(sequences(await current.readLog(1, 9)), []);
+      same(sequences(await current.readLog(1, 0)), [0, 1, 2, 3]);
+      same(sequences(await current.readLog(1, 2)), [2, 3]);
+      same(sequences(await current.readLog(1, 9)), []);
       const expected = [recordOf(2, 5, checksum), recordOf(2, 6, checksum, 300_000)];
-      assert.deepEqual(await current.readLog(2, 5), expected);
+      same(await current.readLog(2, 5), expected);
     },
   );
 
@@ -125,7 +112,7 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
     for (let sequence = 0; sequence < 6; sequence++) {
       await current.append([recordOf(1, sequence, checksum)], sequence % 2 === 0);
       current = await reopen(current);
-      assert.equal((await current.readLog(1, 0)).length, sequence + 1);
+      same((await current.readLog(1, 0)).length, sequence + 1);
     }
   });
 
@@ -138,15 +125,15 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
     const current = await reopen(backend);
     const asked = [...blocks].reverse();
     const found = await current.readBlocks(1, [...asked, { block: 5, generation: 2 }]);
-    assert.equal(found.pop(), undefined);
-    assert.deepEqual(
+    same(found.pop(), undefined);
+    same(
       found,
       asked.map(({ bytes }) => bytes),
     );
     const names = (list: readonly BlockName[]): string[] => {
       return list.map(({ block, generation }) => `${block}/${generation}`).sort();
     };
-    assert.deepEqual(names(await current.listBlocks(1)), names(blocks));
+    same(names(await current.listBlocks(1)), names(blocks));
   });
 
   scenario(
@@ -169,19 +156,15 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
         const former = [0, generation].map((block) => ({ block, generation: generation - 1 }));
         await current.drop(1, generation === 1 ? [] : former, from);
         if (generation % 3 === 0) current = await reopen(current);
-        assert.deepEqual(sequences(await current.readLog(1, from)), [from]);
+        same(sequences(await current.readLog(1, from)), [from]);
         const live = (await current.listBlocks(1)).filter((name) => name.generation === generation);
-        assert.deepEqual(
+        same(
           live.map(({ block }) => block).sort((a, b) => a - b),
           changed,
         );
         for (const name of await current.listBlocks(1)) {
           const [bytes] = await current.readBlocks(1, [name]);
-          assert.deepEqual(
-            bytes,
-            blockOf(name.block, name.generation).bytes,
-            `${name.block}/${name.generation}`,
-          );
+          same(bytes, blockOf(name.block, name.generation).bytes, `${name.block}/${name.generation}`);
         }
       }
     },
@@ -193,7 +176,7 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
     await backend.writeBlocks(1, [blockOf(0, 1, 900), blockOf(1, 1, 100)]);
     await backend.publish(1, manifestOf(1, checksum));
     const found = await (await reopen(backend)).readBlocks(1, [blockOf(0, 1), blockOf(1, 1)]);
-    assert.deepEqual(found, [blockOf(0, 1, 900).bytes, blockOf(1, 1, 100).bytes]);
+    same(found, [blockOf(0, 1, 900).bytes, blockOf(1, 1, 100).bytes]);
   });
 
   scenario('what was written is no longer tied to the buffer it came in', async (backend) => {
@@ -204,8 +187,8 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
     await backend.writeBlocks(1, [block]);
     record.bytes.fill(0);
     block.bytes.fill(0);
-    assert.deepEqual((await backend.readLog(1, 0))[0]?.bytes, recordOf(1, 0, checksum).bytes);
-    assert.deepEqual((await backend.readBlocks(1, [block]))[0], blockOf(0, 1).bytes);
+    same((await backend.readLog(1, 0))[0]?.bytes, recordOf(1, 0, checksum).bytes);
+    same((await backend.readBlocks(1, [block]))[0], blockOf(0, 1).bytes);
   });
 
   scenario('a removed space is gone, the others stay', async (backend, reopen) => {
@@ -217,11 +200,11 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
     }
     await backend.writeCatalog(catalogOf([2], checksum), [1]);
     const current = await reopen(backend);
-    assert.deepEqual([...(await current.readState()).manifests.keys()], [2]);
-    assert.deepEqual(await current.readLog(1, 0), []);
-    assert.deepEqual(await current.listBlocks(1), []);
-    assert.deepEqual(sequences(await current.readLog(2, 0)), [0]);
-    assert.equal((await current.listBlocks(2)).length, 1);
+    same([...(await current.readState()).manifests.keys()], [2]);
+    same(await current.readLog(1, 0), []);
+    same(await current.listBlocks(1), []);
+    same(sequences(await current.readLog(2, 0)), [0]);
+    same((await current.listBlocks(2)).length, 1);
   });
 
   scenario('calls made at once settle in an order that makes sense', async (backend) => {
@@ -232,11 +215,11 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
       backend.writeBlocks(2, [blockOf(0, 1)]).then(() => backend.publish(2, manifestOf(1, checksum))),
       backend.drop(2, [], 0),
     ]);
-    assert.deepEqual(
+    same(
       sequences(await backend.readLog(1, 0)),
       Array.from({ length: 20 }, (_, i) => i),
     );
-    assert.deepEqual((await backend.readState()).manifests.get(2), manifestOf(1, checksum));
+    same((await backend.readState()).manifests.get(2), manifestOf(1, checksum));
   });
 
   scenario('a closed backend refuses everything', async (backend) => {
@@ -253,6 +236,26 @@ export function testBackend(name: string, checksum: Checksum, makePlace: () => P
       () => backend.publish(1, manifestOf(1, checksum)),
       () => backend.writeCatalog(catalogOf([1], checksum), []),
     ];
-    for (const call of calls) await assert.rejects(call, { code: 'CLOSED' });
+    for (const call of calls) await rejects(call, 'CLOSED');
   });
+  return cases;
+}
+
+async function runInPlace(place: Place, body: Body): Promise<void> {
+  let current = await place.open();
+  const close = async (backend: StorageBackend): Promise<void> => {
+    backend.close();
+    await place.settled(backend);
+  };
+  try {
+    await body(current, async (backend) => {
+      await close(backend);
+      current = await place.open();
+      await current.readState();
+      return current;
+    });
+  } finally {
+    await close(current);
+    await place.remove();
+  }
 }
