@@ -118,7 +118,7 @@ const attacks: Readonly<Record<string, Attack>> = {
   },
   // To check a password costs a tenth of a second: few are let in, and the rest is told so.
   http: {
-    options: { ...many, loginsPerMinute: 60 },
+    options: { ...many, loginsPerMinute: 6 },
     run: (server, random) => attackPort(portOf(server), random, httpSamples, undefined),
   },
   resp: {
