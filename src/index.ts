@@ -78,6 +78,12 @@ export interface OpenOptions extends ClientOptions {
    * gives the same. Needs a secure context. Default: nothing is encrypted.
    */
   encryption?: Encryption;
+  /**
+   * How many threads link large numbers of new vectors, in a page that is cross-origin isolated; elsewhere it is always 1, and the
+   * same work is done in slices. 1 turns it off: the graph is then the same for the same inserts, which with more threads it is
+   * not. Default: one a core, 8 at most.
+   */
+  threads?: number;
 }
 
 /**
@@ -173,6 +179,7 @@ const optionNames = [
   'memoryBudgetBytes',
   'persist',
   'encryption',
+  'threads',
   'admin',
   'log',
 ];
@@ -182,7 +189,8 @@ function checkOptions(options: OpenOptions): void {
   const stranger = Object.keys(options).find((name) => !optionNames.includes(name));
   if (stranger !== undefined)
     throw invalid(`Got option ${shown(stranger)}, expected only ${optionNames.join(', ')}`);
-  const { build, storage, openTimeoutMs, ownerTimeoutMs, broker, onCorruption, persist } = options;
+  const { build, storage, openTimeoutMs, ownerTimeoutMs, broker, onCorruption, persist, threads } = options;
+  if (threads !== undefined) integerIn(threads, 1, 64, 'threads');
   if (persist !== undefined && typeof persist !== 'boolean')
     throw invalid(`Got ${shown(persist)} for persist, expected a boolean`);
   if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');

@@ -56,6 +56,11 @@ export interface OpenOptions extends ClientOptions {
    * Default 1 GiB.
    */
   memoryBudgetBytes?: number;
+  /**
+   * How many worker threads link large numbers of new vectors. With more than 1 the graph is not the same for the same inserts.
+   * Default 1: this thread, in slices.
+   */
+  threads?: number;
 }
 
 /**
@@ -71,6 +76,7 @@ export async function open(path: string, options: OpenOptions = {}): Promise<Dat
   checkPath(path);
   checkTimeout(options.openTimeoutMs);
   checkMemoryBudget(options.memoryBudgetBytes);
+  if (options.threads !== undefined) integerIn(options.threads, 1, 64, 'threads');
   return openClient(async () => new DirectTransport(await openSession(path, options)), options);
 }
 

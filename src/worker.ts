@@ -1,6 +1,7 @@
 /**
  * `shibumi/worker`: the script of a worker that owns a database, or waits to. Loading it exposes the engine through Comlink;
- * it exports nothing. One worker serves one database: to the page that spawned it, and to all tabs while it is the owner.
+ * it exports nothing. One worker serves one database: to the page that spawned it, and to all tabs while it is the owner. It makes its
+ * helpers, where it can have any, from this same script: bundlers and policies have no more files to know.
  */
 
 import * as Comlink from 'comlink';
@@ -11,6 +12,7 @@ import { Session } from './engine/session.ts';
 import { defaultSettings } from './engine/settings.ts';
 import { portableScrypt } from './engine/users/credentials.ts';
 import { type BuildName, type Core, compileCore, supportedBuild } from './kernel/module.ts';
+import { isHelper, serveHelper, workerThreads } from './rpc/helper-worker.ts';
 import type { Message, Reply, WorkerEndpoint, WorkerOpenOptions } from './rpc/messages.ts';
 import { SessionHost } from './rpc/session-host.ts';
 import type { StorageBackend } from './storage/backend.ts';
@@ -21,7 +23,7 @@ import type { Ending, KnownDatabase, TabOptions } from './tabs/messages.ts';
 import { holdForEver, ownerLock } from './tabs/names.ts';
 import type { OwnedDatabase } from './tabs/owner.ts';
 import { type OwnableDatabase, TabWorker } from './tabs/tab-worker.ts';
-import { wasmFile } from './wasm-files.ts';
+import { threadedWasmFile, wasmFile } from './wasm-files.ts';
 
 /** How long opening waits for a page that is just going away (a reload) to let the database go. */
 const defaultOpenTimeoutMs = 10_000;
@@ -114,7 +116,7 @@ function openEngine(
   name: string,
   core: Core,
   backend: StorageBackend,
-  { onCorruption = 'fail', encryption, memoryBudgetBytes }: WorkerOpenOptions,
+  { onCorruption = 'fail', encryption, memoryBudgetBytes, threads }: WorkerOpenOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
@@ -125,6 +127,11 @@ function openEngine(
     onCorruption,
     encryption,
     ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
+    threads: workerThreads(
+      threads,
+      core.build,
+      async (build) => (await compileCore(build, threadedWasmFile(build))).module,
+    ),
   });
 }
 
@@ -162,4 +169,5 @@ async function takeLock(name: string, timeoutMs: number): Promise<() => void> {
   });
 }
 
-Comlink.expose(new Endpoint());
+if (isHelper()) serveHelper();
+else Comlink.expose(new Endpoint());

@@ -1,7 +1,8 @@
 // Builds the C++ core to WebAssembly: `node tools/build-wasm.mjs [--source wasm] [--out build/wasm] [--force]`.
 //
 // One module per variant, named for the instructions it needs: shibumi-simd128.wasm and shibumi-relaxed.wasm; beside each,
-// kernels-<variant>.wasm, which also exports the kernels by themselves, for tests and benches alone.
+// kernels-<variant>.wasm, which also exports the kernels by themselves, for tests and benches alone. Both variants are made
+// once more with threads, for instances that work in one shared memory (wasm/core/threads.h).
 // The compiler is clang from npm (@yowasp/clang), nothing of the machine's. Each variant is one translation unit
 // that includes every .cc file outside test/: eight small files took 5.8 s this way and 16.6 s compiled apart, and
 // it inlines across files. So names must be unique across files even in anonymous namespaces.
@@ -24,7 +25,7 @@ import { gzipSync } from 'node:zlib';
 const root = path.dirname(import.meta.dirname);
 
 /**
- * @typedef {{ name: string, flags: string[] }} Variant
+ * @typedef {{ name: string, flags: string[], linkFlags?: string[] }} Variant
  * @typedef {{ [name: string]: SourceTree | string }} SourceTree
  * @typedef {SourceTree | Record<string, Uint8Array>} Inputs sources, or objects to link
  * @typedef {{ shipped: Uint8Array, kernels: Uint8Array | undefined }} Modules `kernels` where the sources have them
@@ -32,10 +33,21 @@ const root = path.dirname(import.meta.dirname);
  * @typedef {{ source?: string, out?: string, force?: boolean, log?: (line: string) => void }} BuildOptions
  */
 
+const simd128 = ['-msimd128'];
+const relaxed = ['-msimd128', '-mrelaxed-simd', '-DSHIBUMI_RELAXED=1'];
+const threads = ['-matomics', '-DSHIBUMI_THREADS=1'];
+const threadsLinked = [
+  '-Wl,--shared-memory',
+  // The host gives every instance but the first a stack and thread-local memory of its own.
+  ...['__stack_pointer', '__tls_size', '__wasm_init_tls'].map((name) => `-Wl,--export=${name}`),
+];
+
 /** @type {Variant[]} */
 const variants = [
-  { name: 'shibumi-simd128', flags: ['-msimd128'] },
-  { name: 'shibumi-relaxed', flags: ['-msimd128', '-mrelaxed-simd', '-DSHIBUMI_RELAXED=1'] },
+  { name: 'shibumi-simd128', flags: simd128 },
+  { name: 'shibumi-relaxed', flags: relaxed },
+  { name: 'shibumi-simd128-threads', flags: [...simd128, ...threads], linkFlags: threadsLinked },
+  { name: 'shibumi-relaxed-threads', flags: [...relaxed, ...threads], linkFlags: threadsLinked },
 ];
 
 const pageBytes = 64 * 1024;
@@ -99,7 +111,7 @@ ${include(shipped.filter((name) => !isHot(name)))}
 }
 
 /**
- * Brings both variants up to date.
+ * Brings all variants up to date.
  * @param {BuildOptions} [options] `source`: folder of the C++ (default wasm/); `out`: folder of the modules
  *   (default build/wasm/); `force`: compile even when nothing changed.
  * @throws {Error} with the compiler's messages.
@@ -186,7 +198,8 @@ async function compile({ variant, files }) {
    * @returns {Promise<Uint8Array>}
    */
   const run = async (tree, inputs, output) => {
-    const step = output.endsWith('.o') ? ['-c', ...flags, ...variant.flags] : linkFlags;
+    const ownLinkFlags = [...linkFlags, ...(variant.linkFlags ?? [])];
+    const step = output.endsWith('.o') ? ['-c', ...flags, ...variant.flags] : ownLinkFlags;
     // A copy: the tool hands back the tree it was given.
     const made = await commands['clang++']([...step, ...inputs, '-o', output], structuredClone(tree), {
       stderr(bytes) {
@@ -200,7 +213,9 @@ async function compile({ variant, files }) {
   try {
     const objects = { 'unit.o': await run(files, ['unit.cc'], 'unit.o') };
     const shipped = await run(objects, ['unit.o'], 'out.wasm');
-    if (files[kernelsFile] === undefined) return { modules: { shipped, kernels: undefined }, messages };
+    // The kernels of a build with threads are those of the one without.
+    if (files[kernelsFile] === undefined || variant.linkFlags !== undefined)
+      return { modules: { shipped, kernels: undefined }, messages };
     const tested = { ...objects, 'kernels.o': await run(files, [kernelsFile], 'kernels.o') };
     return { modules: { shipped, kernels: await run(tested, Object.keys(tested), 'out.wasm') }, messages };
   } catch (error) {

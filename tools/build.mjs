@@ -10,6 +10,7 @@
 //                         the ones above, so that those stay as small as they are
 //   licenses.txt          of the packages inside them: comlink and idb are bundled, because a page without a bundler
 //                         has no way to resolve a worker's imports (import maps do not reach workers)
+//   helper.js             the worker threads of node.js
 //   *.d.ts                by tsc
 //   shibumi-*.wasm        the core; the worker fetches the one that the browser can run
 //
@@ -34,7 +35,13 @@ try {
   await bundleEntries(pageEntries, 'browser', [inlining(await bundleWorker())]);
   await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
   await bundleEntries({ edge: 'src/edge.ts' }, 'browser');
-  await bundleEntries({ node: 'src/node.ts', cli: 'src/cli.ts', server: 'src/server.ts' }, 'node');
+  const nodeEntries = {
+    node: 'src/node.ts',
+    cli: 'src/cli.ts',
+    server: 'src/server.ts',
+    helper: 'src/helper.ts',
+  };
+  await bundleEntries(nodeEntries, 'node');
   writeDeclarations();
   writeLicenses();
   for (const module of globSync('build/wasm/shibumi-*.wasm', { cwd: root })) {

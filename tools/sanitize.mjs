@@ -1,6 +1,6 @@
 // Compiles the C++ core with the machine's own compiler under the address and undefined-behaviour sanitizers and
-// runs its tests (wasm/test/): `node tools/sanitize.mjs`. Objects are kept in build/native/ by a hash of the source,
-// all headers, flags and compiler.
+// runs its tests (wasm/test/): `node tools/sanitize.mjs`; or those of threads under the thread sanitizer: `node
+// tools/sanitize.mjs thread`. Objects are kept in build/native/ by a hash of the source, all headers, flags and compiler.
 
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -9,11 +9,15 @@ import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 
 const root = path.dirname(import.meta.dirname);
-const flags = [
+/** @param {string} sanitizers */
+const flagsFor = (sanitizers) => [
   '-std=c++20',
   '-O1',
   '-g',
-  '-fsanitize=address,undefined',
+  '-pthread',
+  // With what only the builds with threads have: wasm/core/threads.h.
+  '-DSHIBUMI_THREADS=1',
+  `-fsanitize=${sanitizers}`,
   '-fno-sanitize-recover=all',
   '-fno-omit-frame-pointer',
   '-fno-exceptions',
@@ -29,10 +33,13 @@ const flags = [
 
 /**
  * @typedef {{ outcome: 'passed' | 'failed' | 'skipped', output: string }} SanitizerResult
+ * @param {string} [sanitizers] as the compiler is told
+ * @param {string[]} [only] part of the names of the tests to run; default all
  * @returns {Promise<SanitizerResult>} `output`: what compiler and tests printed, or the reason of a skip.
  */
-export async function runSanitized() {
-  const compiler = findCompiler();
+export async function runSanitized(sanitizers = 'address,undefined', only = []) {
+  const flags = flagsFor(sanitizers);
+  const compiler = findCompiler(flags);
   if (compiler === undefined) {
     return { outcome: 'skipped', output: 'no C++20 compiler with sanitizers found' };
   }
@@ -46,13 +53,13 @@ export async function runSanitized() {
     const waiting = jobs.filter(({ object }) => !existsSync(object));
     const lanes = Array.from({ length: availableParallelism() }, async () => {
       for (let job = waiting.pop(); job !== undefined; job = waiting.pop()) {
-        await compile(compiler.command, ['-c', job.source], job.object);
+        await compile(compiler.command, [...flags, '-c', job.source], job.object);
       }
     });
     await Promise.all(lanes);
-    const binary = path.join(folder, 'core-test');
-    await compile(compiler.command, jobs.map(({ object }) => object).sort(), binary);
-    return { outcome: 'passed', output: await run(binary, []) };
+    const binary = path.join(folder, `core-test-${sanitizers.replaceAll(',', '-')}`);
+    await compile(compiler.command, [...flags, ...jobs.map(({ object }) => object).sort()], binary);
+    return { outcome: 'passed', output: await run(binary, only) };
   } catch (error) {
     return { outcome: 'failed', output: /** @type {Error} */ (error).message };
   }
@@ -66,7 +73,7 @@ export async function runSanitized() {
 async function compile(command, inputs, output) {
   // Under another name first, so that a stopped compilation leaves nothing that looks finished.
   const unfinished = `${output}.${process.pid}`;
-  await run(command, [...flags, ...inputs, '-o', unfinished]);
+  await run(command, [...inputs, '-o', unfinished]);
   renameSync(unfinished, output);
 }
 
@@ -80,8 +87,11 @@ function hashOf(files, start) {
   return hash.digest('hex').slice(0, 16);
 }
 
-/** The first compiler that builds and runs a sanitized C++20 program: some machines lack the sanitizers' library. */
-function findCompiler() {
+/**
+ * The first compiler that builds and runs a sanitized C++20 program: some machines lack the sanitizers' library.
+ * @param {string[]} flags
+ */
+function findCompiler(flags) {
   const folder = mkdtempSync(path.join(tmpdir(), 'shibumi-probe-'));
   const probe = path.join(folder, 'probe');
   const source = '#include <concepts>\nint main() { return std::same_as<int, long>; }';
@@ -122,7 +132,8 @@ function run(command, args) {
 }
 
 if (import.meta.main) {
-  const { outcome, output } = await runSanitized();
+  const [sanitizers] = process.argv.slice(2);
+  const { outcome, output } = await runSanitized(sanitizers, sanitizers === 'thread' ? ['threads'] : []);
   console.log(outcome === 'skipped' ? `skipped: ${output}` : `${output.trimEnd()}\n${outcome}`);
   process.exitCode = outcome === 'failed' ? 1 : 0;
 }

@@ -5,12 +5,13 @@
 #include "core/arena.h"
 #include "core/border.h"
 #include "core/memory.h"
+#include "core/threads.h"
 
 using namespace shibumi;
 
 namespace {
 constexpr u32 kAbiVersion = 1;
-TransientBuffer scratch_buffer;
+SHIBUMI_THREAD_LOCAL TransientBuffer scratch_buffer;
 Checksum64 running_checksum;
 }  // namespace
 
@@ -46,6 +47,12 @@ SHIBUMI_EXPORT(arena_dirty_blocks) u32 export_arena_dirty_blocks(u32 group_mask)
 
 SHIBUMI_EXPORT(block_expect) i32 export_block_expect(u32 segment, u32 index) { return block_expect(segment, index); }
 SHIBUMI_EXPORT(block_adopt) Addr export_block_adopt(u32 segment, u32 index) { return block_adopt(segment, index); }
+/// Where a block's bytes are, to copy them out; 0 when it is absent or not there. Good until the next call.
+SHIBUMI_EXPORT(block_at) Addr export_block_at(u32 segment, u32 index) {
+  if (segment >= kSegmentsMax || index >= segments[segment].block_count) return 0;
+  const u8* bytes = block_read(segment, index);
+  return bytes == nullptr ? 0 : addr_of(bytes);
+}
 SHIBUMI_EXPORT(block_drop) i32 export_block_drop(u32 segment, u32 index) { return block_drop(segment, index); }
 SHIBUMI_EXPORT(block_pin) i32 export_block_pin(u32 segment, u32 index) { return block_pin(segment, index); }
 SHIBUMI_EXPORT(block_unpin) void export_block_unpin(u32 segment, u32 index) { block_unpin(segment, index); }

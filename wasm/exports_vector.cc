@@ -2,6 +2,7 @@
 //
 // Answers are a Status, or a count that is negative where a Status failed.
 #include "core/border.h"
+#include "core/threads.h"
 #include "vector/vector_store.h"
 
 using namespace shibumi;
@@ -10,7 +11,7 @@ namespace {
 
 constexpr i32 kNoSuchId = -101;
 constexpr i32 kSearchEach = -102;
-VectorStore vector_space;
+SHIBUMI_THREAD_LOCAL VectorStore vector_space;
 
 bool good_vectors(Addr vectors, u32 count) {
   return in_memory(vectors, static_cast<u64>(count) * vector_space.vector_bytes());
@@ -399,6 +400,20 @@ SHIBUMI_EXPORT(vec_link) i32 export_vec_link(u32 most) {
   const Status status = vector_space.link(most);
   return status == kOk ? static_cast<i32>(vector_space.pending()) : static_cast<i32>(status);
 }
+
+/// How many vectors wait to be linked that could as well be linked elsewhere (index/parallel_links.h).
+SHIBUMI_EXPORT(vec_links_wanted) u32 export_vec_links_wanted() {
+  return vector_space.ready() ? vector_space.links_wanted() : 0;
+}
+
+/// Makes room for a graph of so many blocks a segment in the place of the one that is there; the host fills the blocks, and calls
+/// vec_links_adopt before anything else. Refused, and nothing changed, while a checkpoint is under way.
+SHIBUMI_EXPORT(vec_links_room) i32 export_vec_links_room(u32 nodes, u32 base, u32 upper) {
+  return vector_space.ready() ? vector_space.make_graph_room(nodes, base, upper) : static_cast<i32>(kInvalid);
+}
+
+/// Takes the graph in those blocks for the space's own: what it does not know is pending.
+SHIBUMI_EXPORT(vec_links_adopt) i32 export_vec_links_adopt() { return vector_space.adopt_graph(); }
 
 /// 1 when no value is NaN or infinite, 0 when one is.
 SHIBUMI_EXPORT(vec_all_finite) i32 export_vec_all_finite(Addr values, u32 count) {

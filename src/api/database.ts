@@ -210,6 +210,8 @@ export interface IndexState {
    * it takes, and how much of the work is done, 0 to 1. Until then searches are exact.
    */
   training?: { trainedOn: number; needs: number; done: number };
+  /** How many threads linked the last large number of vectors. Absent: none was linked by several. */
+  threads?: number;
   /** With indexType `Auto`: what it is now, and why. */
   chosen?: IndexChoice;
 }
@@ -406,6 +408,10 @@ export interface Stats {
   memoryBytes: number;
   /** What it is kept to where that can be done by dropping what can be read again (`open(…, { memoryBudgetBytes })`). */
   memoryBudgetBytes?: number;
+  /** Threads that link large numbers of new vectors; 1 where there are no helpers to be had, or none are wanted. */
+  threads?: number;
+  /** Why it is 1 although more were wanted: what went wrong when they were last used. */
+  threadsFailure?: string;
   /** The browser's own estimate for the whole origin, where it gives one. */
   usageBytes?: number;
   quotaBytes?: number;

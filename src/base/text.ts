@@ -37,7 +37,9 @@ export function readUtf8(bytes: Uint8Array, at: number, length: number): string 
     }
     if (i === length) return text;
   }
-  return decoder.decode(bytes.subarray(at, at + length));
+  // Browsers decode nothing that lies in memory of several threads.
+  const isShared = typeof SharedArrayBuffer === 'function' && bytes.buffer instanceof SharedArrayBuffer;
+  return decoder.decode(isShared ? bytes.slice(at, at + length) : bytes.subarray(at, at + length));
 }
 
 /** Orders texts as their UTF-8 bytes are ordered (which is by code point, not by UTF-16 unit). */

@@ -8,7 +8,7 @@
  * One thread: between two awaits nothing else happens.
  */
 
-import type { CallContext } from '../api/calls.ts';
+import type { CallContext, PackedHits } from '../api/calls.ts';
 import type { SpaceDescription, SpaceInfo, SpaceReport, Stats, VerifyReport } from '../api/database.ts';
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
@@ -46,6 +46,8 @@ import type { ResidentSpace, StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { type NewSpace, SpaceCatalog } from './space-catalog.ts';
 import { Sweeper, sweepSlice } from './sweeper.ts';
+import { ThreadUse } from './thread-use.ts';
+import { type Batch, searchByThreads } from './threaded-batches.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 import { verifySpace } from './verify.ts';
 
@@ -62,6 +64,7 @@ export class DatabaseEngine {
   readonly #queue: CommitQueue;
   /** For bulk inserts, which it gives way to. */
   readonly indexer: Indexer;
+  readonly #threads: ThreadUse;
   readonly #compactor: Compactor;
   readonly #residents: Map<number, ResidentSpace> = new Map();
   readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
@@ -119,7 +122,13 @@ export class DatabaseEngine {
         this.#keepManifest(resident);
       },
     });
-    this.indexer = new Indexer(this.#environment, (resident) => this.#indexed(resident));
+    this.#threads = new ThreadUse(environment.threads);
+    this.indexer = new Indexer(
+      this.#environment,
+      (resident) => this.#indexed(resident),
+      this.#threads,
+      ({ entry }, work) => this.#checkpoints.exclusively(entry.id, async () => work()),
+    );
     this.#compactor = new Compactor(this.#environment, (resident, compaction) =>
       this.#takeOver(resident, compaction),
     );
@@ -598,10 +607,16 @@ export class DatabaseEngine {
       storage: this.#environment.backend.kind,
       encrypted: this.encryption !== undefined,
       residentSpaces: residents.length,
+      ...this.#threads.describe(),
       memoryBytes: residents.reduce((bytes, { space }) => bytes + space.instance.memoryBytes, 0),
       memoryBudgetBytes: this.#environment.blockBudget?.bytesMax ?? 0,
       ...(await this.#environment.backend.estimate()),
     };
+  }
+
+  /** The hits of many queries, group by group, where several threads can find them; else `undefined`. */
+  searchByThreads(resident: ResidentSpace, batch: Batch): Promise<PackedHits[] | undefined> {
+    return searchByThreads(this.#environment, this.#threads, resident, batch);
   }
 
   /** Resolves when the index knows every vector there was at the call. */
@@ -611,6 +626,7 @@ export class DatabaseEngine {
     signal?: AbortSignal,
   ): Promise<void> {
     const from = resident.linkedEver;
+    let done = 0;
     const total = resident.space.pending();
     while (!resident.broken && resident.space.pending() > 0 && resident.linkedEver - from < total) {
       signal?.throwIfAborted();
@@ -620,7 +636,10 @@ export class DatabaseEngine {
       this.indexer.schedule(resident);
       await this.indexer.nextSlice();
       if (resident.linkFailure !== undefined) throw resident.linkFailure;
-      onProgress(Math.min(total, resident.linkedEver - from), total);
+      // What threads have linked counts for the space when they are done.
+      const linked = resident.linkedEver + (resident.threadedLinks?.linked ?? 0) - from;
+      done = Math.max(done, Math.min(total, linked));
+      onProgress(done, total);
     }
   }
 

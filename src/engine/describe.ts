@@ -23,6 +23,7 @@ export function describeResident(resident: ResidentSpace): SpaceDescription {
   if (entry.engine === 'vector') {
     const pending = space.pending();
     description.index = { linked: count - Math.min(count, pending), pending };
+    if (resident.linkedByThreads > 0) description.index.threads = resident.linkedByThreads;
     if (entry.auto !== undefined) description.index.chosen = entry.auto;
     const training = resident.vectors.training();
     if (training !== undefined) {

@@ -1,13 +1,19 @@
 /**
  * Background linking: vectors are durable and exactly searchable as soon as they are acknowledged, and the index follows
- * in slices that hold nobody up longer than `sliceMs`.
+ * in slices that hold nobody up longer than `sliceMs`. A bulk is linked by several threads where there are any
+ * (threaded-links.ts); slices then do what is left.
  */
 
 import { nextTask } from '../base/next-task.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
+import type { Threads } from './helper.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { Pins, type SpaceBlocks } from './space-blocks.ts';
+import { ThreadUse } from './thread-use.ts';
+import { ThreadedLinks } from './threaded-links.ts';
+
+const bulkLookMs = 200;
 
 /** While somebody loads in bulk, one slice in so many of their time. */
 const shareOfBulk = 16;
@@ -21,7 +27,9 @@ export interface RightOfWay {
 
 export class Indexer {
   readonly #environment: Environment;
+  readonly #threads: ThreadUse;
   readonly #onIdle: (resident: ResidentSpace) => void;
+  readonly #withoutCheckpoint: (resident: ResidentSpace, work: () => void) => Promise<void>;
   readonly #queue: Set<ResidentSpace> = new Set();
   readonly #watchers: Set<() => void> = new Set();
   #running: Promise<void> | undefined;
@@ -30,11 +38,26 @@ export class Indexer {
   #bulks = 0;
   #nextDuringBulk = 0;
   #goOn: (() => void) | undefined;
+  /** The bulk that threads link now: one at a time. */
+  #threaded: { readonly links: ThreadedLinks; readonly ended: Promise<void> } | undefined;
+  /** When it is next looked at whether what is left is a bulk. */
+  #bulkLookMs = 0;
 
-  /** `onIdle` is told when a space has nothing left to link. */
-  constructor(environment: Environment, onIdle: (resident: ResidentSpace) => void) {
+  /**
+   * `onIdle` is told when a space has nothing left to link. `threads`: default, there are none. `withoutCheckpoint` does something
+   * while no checkpoint of the space is under way; default, there never is one.
+   */
+  constructor(
+    environment: Environment,
+    onIdle: (resident: ResidentSpace) => void,
+    threads: ThreadUse = new ThreadUse(undefined),
+    withoutCheckpoint: (resident: ResidentSpace, work: () => void) => Promise<void> = async (_, work) =>
+      work(),
+  ) {
     this.#environment = environment;
+    this.#threads = threads;
     this.#onIdle = onIdle;
+    this.#withoutCheckpoint = withoutCheckpoint;
     this.#linksLeft = environment.settings.linksPerWakeMax;
   }
 
@@ -45,12 +68,15 @@ export class Indexer {
 
   schedule(resident: ResidentSpace): void {
     if (this.#stopped || this.#linksLeft <= 0 || resident.broken || resident.space.pending() === 0) return;
+    if (this.#isBulk(resident)) this.#threaded = this.#link(resident);
+    if (resident.threadedLinks !== undefined) return;
     this.#queue.add(resident);
     this.#running ??= this.#run();
   }
 
   forget(resident: ResidentSpace): void {
     this.#queue.delete(resident);
+    resident.threadedLinks?.giveUp();
   }
 
   /**
@@ -80,14 +106,55 @@ export class Indexer {
     this.#stopped = true;
     this.#queue.clear();
     this.#release();
+    this.#threaded?.links.giveUp();
+    await this.#threaded?.ended;
     await this.#running;
     this.#tell();
   }
 
   /** Resolves when another slice is done or linking ended. */
   nextSlice(): Promise<void> {
-    if (this.#running === undefined) return Promise.resolve();
+    if (this.#running === undefined && this.#threaded === undefined) return Promise.resolve();
     return new Promise((resolve) => this.#watchers.add(resolve));
+  }
+
+  /** Whether enough waits for threads to be worth a copy of the space. */
+  #isBulk(resident: ResidentSpace): boolean {
+    const { settings } = this.#environment;
+    // While more is being loaded, storing that has the machine to itself.
+    if (this.#threads.now === undefined || this.#threaded !== undefined || this.#bulks > 0) return false;
+    if (resident.entry.engine !== 'vector' || resident.linksAlone) return false;
+    if (resident.compaction !== undefined) return false;
+    const least = Math.max(
+      settings.threadedLinksMin,
+      Math.ceil(resident.space.count() * settings.threadedShareMin),
+    );
+    if (resident.space.pending() < least) return false;
+    return resident.space.instance.exports.vec_links_wanted() >>> 0 >= least;
+  }
+
+  #link(resident: ResidentSpace): { links: ThreadedLinks; ended: Promise<void> } {
+    const links = new ThreadedLinks(this.#environment, this.#threads.now as Threads, resident);
+    resident.threadedLinks = links;
+    this.#queue.delete(resident);
+    const work = async (): Promise<void> => {
+      const shared = await links.run(() => this.#tell());
+      if (shared === undefined) return;
+      await this.#withoutCheckpoint(resident, () => {
+        if (!links.givenUp) links.takeOver(shared);
+      });
+    };
+    const ended = work()
+      .catch((error: unknown) => this.#threads.failed(error))
+      .then(() => {
+        resident.threadedLinks = undefined;
+        this.#threaded = undefined;
+        this.#tell();
+        if (resident.broken) return;
+        if (resident.space.pending() === 0) this.#onIdle(resident);
+        else this.schedule(resident);
+      });
+    return { links, ended };
   }
 
   async #run(): Promise<void> {
@@ -108,6 +175,14 @@ export class Indexer {
   /** A promise only where blocks have to be fetched first. */
   #slice(resident: ResidentSpace): Promise<void> | undefined {
     const { now, settings } = this.#environment;
+    // An index that had to be trained first may have become one; looking costs a walk along the queue.
+    if (now() >= this.#bulkLookMs) {
+      if (this.#isBulk(resident)) {
+        this.#threaded = this.#link(resident);
+        return undefined;
+      }
+      this.#bulkLookMs = now() + bulkLookMs;
+    }
     const end = now() + settings.sliceMs;
     this.#nextDuringBulk = end + settings.sliceMs * (shareOfBulk - 1);
     try {

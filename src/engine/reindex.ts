@@ -51,6 +51,8 @@ export function changeIndex(resident: ResidentSpace, next: CatalogEntry, anew: b
     if (!vectors.reindex(shapeOf(next), anew)) return;
     // A copy that is being made has the former index.
     resident.compaction?.giveUp();
+    resident.threadedLinks?.giveUp();
+    resident.linksAlone = false;
     resident.indexChanged = true;
   } catch (error) {
     resident.indexChanged = true;

@@ -19,6 +19,7 @@ import type { Manifest } from '../storage/manifest.ts';
 import type { Compaction } from './compaction.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
 import type { SpaceBlocks } from './space-blocks.ts';
+import type { ThreadedLinks } from './threaded-links.ts';
 
 export const blockBytes: number = 256 * 1024;
 /** No instance may hold more: 3.5 GiB, so that addresses stay well inside 32 bits. */
@@ -75,6 +76,12 @@ export class ResidentSpace {
   /** A smaller image that is being made, and follows what is applied here. */
   compaction: Compaction | undefined;
   compactAgainAtMs = 0;
+  /** The graph that helpers make of what is pending here. */
+  threadedLinks: ThreadedLinks | undefined;
+  /** What it is linked by is not all in memory: it cannot be copied for helpers. */
+  linksAlone = false;
+  /** How many threads linked the last bulk; 0: none was linked so. */
+  linkedByThreads = 0;
   /** The image is another than the stored one: no block of the manifest is part of it. */
   isNewImage = false;
 

@@ -6,6 +6,7 @@ import type { Core } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
 import type { Secret } from '../storage/encryption/key-record.ts';
 import type { BlockBudget } from './block-budget.ts';
+import type { Threads } from './helper.ts';
 
 export interface Environment {
   readonly name: string;
@@ -20,6 +21,8 @@ export interface Environment {
   readonly settings: Settings;
   /** Opens an encrypted database, and makes a new one encrypted. Default: what is stored is plain. */
   readonly encryption?: Secret | undefined;
+  /** Workers for bulk linking and large batches. Default: this thread does everything. */
+  readonly threads?: Threads | undefined;
   /** What the spaces of this database, and perhaps of others in the same isolate, may hold together. Default: no bound. */
   readonly memory?: MemoryBudget;
   /** Bytes of memory beyond which clean blocks make room for others (block-budget.ts). Default: 1 GiB. */
@@ -41,6 +44,13 @@ export interface Settings {
   readonly groupOperationsMax: number;
   /** A slice of background work: no call waits longer for it. */
   readonly sliceMs: number;
+  /** So many vectors have to wait to be linked before threads do it, and this share of those that are there. */
+  readonly threadedLinksMin: number;
+  readonly threadedShareMin: number;
+  /** How many times what copying a space costs threads have to save of a batch of queries. */
+  readonly threadedBatchGainMin: number;
+  /** A helper that has done nothing for so long is lost; one that has not begun yet gets six times as long to load. */
+  readonly helperStallMs: number;
   /** Vectors linked in the background until somebody calls `wake`: where the runtime bounds the work of one event. */
   readonly linksPerWakeMax: number;
   /** Whether idle checkpoints and sweeps come by timers. Without, somebody calls `tend` when `tendAtMs` says so. */
@@ -69,6 +79,11 @@ export const defaultSettings: Settings = {
   groupBytesMax: 16 * 1024 * 1024,
   groupOperationsMax: 4096,
   sliceMs: 8,
+  threadedLinksMin: 4096,
+  // Copying a vector costs a fiftieth of linking it.
+  threadedShareMin: 1 / 16,
+  threadedBatchGainMin: 4,
+  helperStallMs: 5000,
   linksPerWakeMax: Number.POSITIVE_INFINITY,
   backgroundTimers: true,
   sweepMsMin: 500,

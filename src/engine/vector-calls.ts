@@ -163,12 +163,30 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     const effort = checkEffort({ efSearch, nprobe, rerank, oversample });
     const options = readOptions(hits, entry);
     const parts: PackedHits[] = [];
+    const startedMs = this.#spaces.engine.wallClock();
     for (let from = 0; from < total; from += batchQueriesMax) {
       if (from > 0) {
         // Others get a turn, and what they changed of rights and spaces counts.
         await nextTask();
         if (signal?.aborted) throw signal.reason;
         allow?.();
+      }
+      if (from === batchQueriesMax) {
+        // By now it is known what a query takes.
+        const rest = await this.#spaces.engine.searchByThreads(await this.#spaces.engine.resident(entry), {
+          queries: packed.subarray(from * items),
+          k,
+          effort,
+          options,
+          msPerQuery: (this.#spaces.engine.wallClock() - startedMs) / from,
+          signal,
+          onProgress: (done) => onProgress?.({ done: from + done, total }),
+        });
+        allow?.();
+        if (rest !== undefined) {
+          onProgress?.({ done: total, total });
+          return joinHits([...parts, ...rest]);
+        }
       }
       const to = Math.min(total, from + batchQueriesMax);
       const some = packed.subarray(from * items, to * items);

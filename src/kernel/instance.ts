@@ -24,6 +24,7 @@ export interface CoreExports {
   arena_segment_blocks(segment: number): number;
   arena_dirty_blocks(groupMask: number): number;
   block_adopt(segment: number, index: number): number;
+  block_at(segment: number, index: number): number;
   block_expect(segment: number, index: number): number;
   block_drop(segment: number, index: number): number;
   block_pin(segment: number, index: number): number;
@@ -175,6 +176,9 @@ export interface CoreExports {
   vec_originals(slots: number, count: number): number;
   vec_vector(slot: number): number;
   vec_link(max: number): number;
+  vec_links_wanted(): number;
+  vec_links_room(nodes: number, base: number, upper: number): number;
+  vec_links_adopt(): number;
   vec_all_finite(address: number, count: number): number;
 }
 
@@ -184,25 +188,32 @@ const maximumPagesTried = [65535, 32768, 16384, 8192, 4096] as const;
 
 export class CoreInstance {
   readonly exports: CoreExports;
-  readonly #memory: WebAssembly.Memory;
+  protected readonly memory: WebAssembly.Memory;
   readonly #budget: MemoryBudget | undefined;
   #u8: Uint8Array;
 
   /**
-   * `budget`: what the instance shares with others; `release` gives its part back.
+   * `budget`: what the instance shares with others; `release` gives its part back. `memory`: default, one of its own.
+   * `ready` is called before anything else is.
    *
    * @throws OUT_OF_MEMORY when the runtime grants not even 256 MiB of address space, or the budget is used up
    */
-  constructor(core: Core, budget?: MemoryBudget) {
-    this.#memory = allocateMemory();
-    const instance = new WebAssembly.Instance(core.module, { env: { memory: this.#memory } });
+  constructor(
+    core: Core,
+    budget?: MemoryBudget,
+    memory: WebAssembly.Memory = allocateMemory(),
+    ready?: (exports: CoreExports) => void,
+  ) {
+    this.memory = memory;
+    const instance = new WebAssembly.Instance(core.module, { env: { memory } });
     // The shape is checked by the ABI version: the core is built from the same tree.
     this.exports = instance.exports as unknown as CoreExports;
+    ready?.(this.exports);
     const version = this.exports.abi_version();
     if (version !== abiVersion) {
       throw shibuDbError('VERSION_MISMATCH', `Got a WASM core of ABI ${version}, expected ${abiVersion}`);
     }
-    this.#u8 = new Uint8Array(this.#memory.buffer);
+    this.#u8 = new Uint8Array(this.memory.buffer);
     budget?.enter(this);
     this.#budget = budget;
   }
@@ -224,25 +235,25 @@ export class CoreInstance {
 
   /** Bytes of linear memory this instance holds. */
   get memoryBytes(): number {
-    return this.#memory.buffer.byteLength;
+    return this.memory.buffer.byteLength;
   }
 
   /** The whole memory as bytes; valid until the next call into the core. */
   bytes(): Uint8Array {
-    if (this.#u8.buffer !== this.#memory.buffer) this.#u8 = new Uint8Array(this.#memory.buffer);
+    if (this.#u8.buffer !== this.memory.buffer) this.#u8 = new Uint8Array(this.memory.buffer);
     return this.#u8;
   }
 
   u32(address: number, count: number): Uint32Array {
-    return new Uint32Array(this.#memory.buffer, address, count);
+    return new Uint32Array(this.memory.buffer, address, count);
   }
 
   f32(address: number, count: number): Float32Array {
-    return new Float32Array(this.#memory.buffer, address, count);
+    return new Float32Array(this.memory.buffer, address, count);
   }
 
   i64(address: number, count: number): BigInt64Array {
-    return new BigInt64Array(this.#memory.buffer, address, count);
+    return new BigInt64Array(this.memory.buffer, address, count);
   }
 
   /** A buffer for arguments and results, 16-byte aligned; its former contents are gone. */
@@ -308,11 +319,11 @@ function outOfMemory(what: string): Error {
   return shibuDbError('OUT_OF_MEMORY', `Not enough WASM memory for ${what}; nothing was changed`);
 }
 
-function allocateMemory(): WebAssembly.Memory {
+export function allocateMemory(shared = false): WebAssembly.Memory {
   let refusal: unknown;
   for (const maximum of maximumPagesTried) {
     try {
-      return new WebAssembly.Memory({ initial: initialPages, maximum });
+      return new WebAssembly.Memory({ initial: initialPages, maximum, shared });
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       refusal = error;

@@ -18,11 +18,12 @@ import type { StorageBackend } from '../storage/backend.ts';
 import { sealedExtraBytes } from '../storage/encryption/record-cipher.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { MemoryBackend } from '../storage/memory-backend.ts';
-import { wasmFile } from '../wasm-files.ts';
+import { threadedWasmFile, wasmFile } from '../wasm-files.ts';
 import { plainBlockBytes } from './block-file.ts';
 import { FileBackend, holdsDatabase, removeDatabase } from './file-backend.ts';
 import { fileError, nodeFileSystem, reasonOf } from './file-system.ts';
 import { lockFolder } from './folder-lock.ts';
+import { nodeThreads } from './helper-thread.ts';
 import { nativeScrypt } from './native-scrypt.ts';
 
 export interface EngineOptions {
@@ -34,6 +35,7 @@ export interface EngineOptions {
   readonly onCorruption?: 'fail' | 'salvage';
   readonly encryption?: Encryption;
   readonly memoryBudgetBytes?: number;
+  readonly threads?: number;
   readonly settings?: Partial<Settings>;
 }
 
@@ -125,6 +127,7 @@ function startEngine(
     settings: { ...defaultSettings, ...options.settings },
     ...(options.memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes: options.memoryBudgetBytes }),
     onCorruption: oneOf(options.onCorruption ?? 'fail', ['fail', 'salvage'], 'onCorruption'),
+    threads: nodeThreads(options.threads, () => compileFile(threadedWasmFile(core.build))),
   });
 }
 
@@ -183,10 +186,13 @@ export async function loadCore({ build, wasm }: Pick<EngineOptions, 'build' | 'w
   }
   const name = build ?? supported;
   if (wasm instanceof WebAssembly.Module) return { build: name, module: wasm };
-  const source = wasm ?? wasmFile(name);
+  return { build: name, module: await compileFile(wasm ?? wasmFile(name)) };
+}
+
+async function compileFile(source: URL | string): Promise<WebAssembly.Module> {
   const file = source instanceof URL || source.startsWith('file:') ? fileURLToPath(source) : source;
   try {
-    return { build: name, module: await WebAssembly.compile(await readFile(file)) };
+    return await WebAssembly.compile(await readFile(file));
   } catch (cause) {
     throw shibuDbError(
       'WASM_UNAVAILABLE',

@@ -55,4 +55,5 @@ export interface WorkerOpenOptions {
   /** What opens it: what the caller gave, or the key that it unlocked before. */
   readonly encryption?: Secret | undefined;
   readonly memoryBudgetBytes?: number;
+  readonly threads?: number;
 }

@@ -32,6 +32,7 @@ import { progressWords, ReadProgress } from './read-progress.ts';
 import type { Need, Space } from './space.ts';
 import { toPublicId } from './vector-ids.ts';
 import { applyVectorOperation, checkTargets } from './vector-operations.ts';
+import { VectorSegment } from './vector-segments.ts';
 import type { FilterProgram } from './where/compile.ts';
 
 /** wasm/index/batch_scan.h: kBatchMost */
@@ -209,6 +210,31 @@ export class VectorSpace implements Space {
 
   maintain(most: number): number {
     return checkStatus(this.instance.exports.vec_link(most), 'link vectors');
+  }
+
+  /**
+   * Takes over a graph that was linked elsewhere, from blocks as `blockOf` gives them. What it does not know is pending.
+   *
+   * @throws OUT_OF_MEMORY: the graph is as it was
+   */
+  adoptGraph(
+    blockOf: (segment: number, index: number) => Uint8Array,
+    blocksOf: (segment: number) => number,
+  ): void {
+    const { exports } = this.instance;
+    const { GraphMeta, GraphNodes, GraphBase, GraphUpper } = VectorSegment;
+    this.instance.askBudget();
+    checkStatus(
+      exports.vec_links_room(blocksOf(GraphNodes), blocksOf(GraphBase), blocksOf(GraphUpper)),
+      'make room for a graph',
+    );
+    for (const segment of [GraphMeta, GraphNodes, GraphBase, GraphUpper])
+      for (let index = 0; index < blocksOf(segment); index++) {
+        const address = exports.block_at(segment, index) >>> 0;
+        this.instance.bytes().set(blockOf(segment, index), address);
+      }
+    // One that could not be opened is made anew: it is derived data.
+    if (exports.vec_links_adopt() !== Status.Ok) this.reindex({}, true);
   }
 
   plan({ count, bytes, removals = 0, metadata }: Need): number {

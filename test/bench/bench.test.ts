@@ -84,6 +84,34 @@ test('every index type has speed, recall, build, size and latency, in Node and i
   if (findBrowser() === undefined) t.diagnostic('no Chromium was found: only Node was looked at');
 });
 
+test('filters, batches, lists, threads and training have their rows, in Node and in Chromium', () => {
+  const wanted: readonly (readonly [scenario: string, metric: string])[] = [
+    ...[50, 10, 1, 0.1].map((percent) => [`filter ${percent}%`, 'qps@0.95'] as const),
+    ['filter none', 'qps@0.95'],
+    ['batch', 'qps'],
+    ['batch', 'recall'],
+    ['IVF16', 'qps@0.9'],
+    ['IVF16,PQ6', 'qps@0.9'],
+    ['threads', 'buildPerSecond'],
+    ['training', 'p99Ms'],
+    ['training', 'mostMs'],
+  ];
+  for (const runtime of findBrowser() === undefined ? ['node'] : ['node', 'chromium']) {
+    const own = rows.filter((row) => row.suite === 'vectors' && row.runtime === runtime);
+    const found = own.filter(({ subject }) => subject === 'shibumi');
+    for (const [scenario, metric] of wanted)
+      assert.ok(
+        found.some((row) => row.scenario === scenario && row.metric === metric),
+        `${runtime}: no ${metric} of ${scenario}`,
+      );
+    assert.deepEqual(
+      new Set(found.filter((row) => row.scenario === 'batch').map(({ params }) => params.queries)),
+      new Set([1, 8, 32]),
+    );
+    assert.ok(own.some(({ subject, metric }) => subject === 'flat' && metric === 'qps@0.9'));
+  }
+});
+
 test('growth has every size and its exponents, kernels every build beside a plain read', () => {
   const growth = rows.filter(({ suite }) => suite === 'growth');
   const runtimes = findBrowser() === undefined ? ['node'] : ['node', 'chromium'];

@@ -21,10 +21,12 @@ export interface Row {
 const metrics = {
   recall: ['ratio', 'higher'],
   qps: ['queries/s', 'higher'],
+  'qps@0.9': ['queries/s', 'higher'],
   'qps@0.95': ['queries/s', 'higher'],
   'qps@0.99': ['queries/s', 'higher'],
   p50Ms: ['ms', 'lower'],
   p99Ms: ['ms', 'lower'],
+  mostMs: ['ms', 'lower'],
   nsPerVector: ['ns', 'lower'],
   gigabytesPerSecond: ['GB/s', 'higher'],
   exponent: ['slope', 'higher'],

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- <suite> [--quick] [--out FILE]`: measures, prints a table, and writes JSON:
+ * `npm run bench -- <suite> [--quick] [--only PATTERN] [--out FILE]`: measures, prints a table, and writes JSON:
  * `{ date, cpu, cores, versions, rows }`. docs/benchmarks.md says what the names mean.
  */
 
@@ -14,9 +14,10 @@ import { compareSubjects, formatTable } from './report.ts';
 import type { Row } from './row.ts';
 import { type SuiteRun, suites } from './suites.ts';
 
-const usage = `Usage: npm run bench -- <suite> [--quick] [--out FILE]
+const usage = `Usage: npm run bench -- <suite> [--quick] [--only PATTERN] [--out FILE]
   <suite>   ${Object.keys(suites).join(', ')}, or all
   --quick   a run of tiny parameters that only shows that everything works: its figures mean nothing
+  --only    of the vectors suite: a regular expression that '<data> <scenario> <runtime>' has to match
   --out     where the JSON goes; default build/bench.json`;
 
 try {
@@ -29,7 +30,11 @@ try {
 async function main(): Promise<number> {
   const { positionals, values } = parseArgs({
     allowPositionals: true,
-    options: { quick: { type: 'boolean', default: false }, out: { type: 'string' } },
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string', default: '' },
+      out: { type: 'string' },
+    },
   });
   const [name, ...rest] = positionals;
   if (name === undefined || rest.length > 0 || (name !== 'all' && !Object.hasOwn(suites, name))) {
@@ -41,7 +46,7 @@ async function main(): Promise<number> {
     console.error(`The suite "${name}" has no scenarios yet.`);
     return 1;
   }
-  const { rows, failed } = await measure(chosen, values.quick);
+  const { rows, failed } = await measure(chosen, values.quick, values.only);
   const out = values.out ?? path.resolve(import.meta.dirname, '../../build/bench.json');
   writeFileSync(out, `${JSON.stringify({ ...(await describeMachine()), rows }, null, 1)}\n`);
   console.log(`\n${formatTable(rows)}\n`);
@@ -51,10 +56,19 @@ async function main(): Promise<number> {
   return failed || rows.length === 0 ? 1 : 0;
 }
 
-async function measure(chosen: readonly string[], quick: boolean): Promise<{ rows: Row[]; failed: boolean }> {
+async function measure(
+  chosen: readonly string[],
+  quick: boolean,
+  only: string,
+): Promise<{ rows: Row[]; failed: boolean }> {
   const rows: Row[] = [];
   let failed = false;
-  const run: SuiteRun = { quick, add: (more) => void rows.push(...more), log: (line) => console.log(line) };
+  const run: SuiteRun = {
+    quick,
+    only,
+    add: (more) => void rows.push(...more),
+    log: (line) => console.log(line),
+  };
   for (const [peer, reason] of ensurePeers().missing) console.log(`${peer} is left out: ${reason}`);
   for (const suite of chosen) {
     const runSuite = suites[suite];

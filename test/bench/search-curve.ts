@@ -1,7 +1,8 @@
 /**
  * Recall against speed for several subjects on one data set.
  *
- * Recall comes first: every efSearch of a grid, and by bisection the least efSearch that reaches each target. Then the
+ * Recall comes first: every efSearch of a grid, and by bisection the least efSearch that reaches each target (nprobe, where that is
+ * what a search is told). Then the
  * points are timed round after round, all subjects in turn within a round, so that what the machine does meanwhile hits
  * all of them; a point's speed is the median of its rounds. Runs in Node and in a page.
  */
@@ -11,6 +12,12 @@ import { type Metric, makeRow, median, percentile, type Row, type RowFrame } fro
 
 export interface SearchSubject {
   readonly frame: RowFrame;
+  /** What a search is told. Default: efSearch from 10 to 2048. */
+  readonly knob?: { readonly name: 'efSearch' | 'nprobe'; readonly least: number; readonly most: number };
+  /** Recalls to reach. Default 0.95 and 0.99. */
+  readonly targets?: readonly (readonly [Metric, number])[];
+  /** What is right for this subject, where it is not what the data set says: it searches among some of the vectors. */
+  readonly truth?: Float64Array;
   /** Nothing can be asked of it but the exact answer. Default false. */
   readonly exact?: boolean;
   /** `efSearch` 0 means the subject's own choice, which is measured too. Default false. */
@@ -49,11 +56,11 @@ interface Curve {
   readonly reached: Map<Metric, number>;
 }
 
-const targets: readonly [Metric, number][] = [
+const defaultTargets: readonly (readonly [Metric, number])[] = [
   ['qps@0.95', 0.95],
   ['qps@0.99', 0.99],
 ];
-const efSearchMost = 2048;
+const efSearch = { name: 'efSearch', least: truthK, most: 2048 } as const;
 
 export async function measureCurves(
   data: DataSet,
@@ -74,9 +81,10 @@ export async function measureCurves(
   return curves.flatMap(rowsOf);
 }
 
-function gridOf({ exact, chooses }: SearchSubject, { grid }: CurvePlan): readonly number[] {
+function gridOf({ exact, chooses, knob = efSearch }: SearchSubject, { grid }: CurvePlan): readonly number[] {
   if (exact === true || grid.length === 0) return [];
-  return chooses === true ? [0, ...grid] : grid;
+  const own = grid.filter((value) => value <= knob.most);
+  return chooses === true ? [0, ...own] : own;
 }
 
 async function findPoints(run: Run, subject: SearchSubject, grid: readonly number[]): Promise<Curve> {
@@ -87,13 +95,14 @@ async function findPoints(run: Run, subject: SearchSubject, grid: readonly numbe
     return known.recall;
   };
   const reached = new Map<Metric, number>();
+  const { targets = defaultTargets } = subject;
   if (grid.length === 0) {
     const recall = await recallAt(0);
     for (const [metric, target] of targets) if (recall >= target) reached.set(metric, 0);
     return { subject, points, reached };
   }
   for (const [metric, target] of targets) {
-    const least = await leastReaching(target, recallAt);
+    const least = await leastReaching(target, subject.knob ?? efSearch, recallAt);
     if (least !== undefined) reached.set(metric, least);
   }
   const wanted = new Set([...grid, ...reached.values()]);
@@ -104,14 +113,16 @@ async function findPoints(run: Run, subject: SearchSubject, grid: readonly numbe
 
 async function leastReaching(
   target: number,
+  { least, most }: { least: number; most: number },
   recallAt: (efSearch: number) => Promise<number>,
 ): Promise<number | undefined> {
-  let above = truthK;
+  let above = least;
+  let below = least - 1;
   while ((await recallAt(above)) < target) {
-    above *= 2;
-    if (above > efSearchMost) return undefined;
+    if (above === most) return undefined;
+    below = above;
+    above = Math.min(most, above * 2);
   }
-  let below = above === truthK ? truthK - 1 : above / 2;
   while (above - below > 1) {
     const middle = (above + below) >> 1;
     if ((await recallAt(middle)) >= target) above = middle;
@@ -127,7 +138,8 @@ async function measureRecall(
 ): Promise<Point> {
   const found: number[][] = [];
   for (const query of queries) found.push(await subject.search(query, efSearch));
-  return { efSearch, recall: recallAt10(data, found), perSecond: [], latenciesMs: [] };
+  const recall = recallAt10({ ...data, truth: subject.truth ?? data.truth }, found);
+  return { efSearch, recall, perSecond: [], latenciesMs: [] };
 }
 
 /** Queries come round again until the time is up. Every answer is looked at, so that none can be optimised away. */
@@ -165,15 +177,16 @@ function rowsOf({ subject, points, reached }: Curve): Row[] {
       ...(subject.callers === undefined ? {} : { callers: subject.callers }),
     },
   };
+  const knob = (subject.knob ?? efSearch).name;
   const rows: Row[] = [];
   for (const point of [...points.values()].sort((a, b) => a.efSearch - b.efSearch)) {
-    const params = point.efSearch === 0 ? {} : { efSearch: point.efSearch };
+    const params = point.efSearch === 0 ? {} : { [knob]: point.efSearch };
     rows.push(makeRow(frame, 'recall', point.recall, params));
     rows.push(makeRow(frame, 'qps', median(point.perSecond), { ...params, recall: round4(point.recall) }));
   }
-  for (const [metric, efSearch] of reached) {
-    const point = points.get(efSearch) as Point;
-    const params = { ...(efSearch === 0 ? {} : { efSearch }), recall: round4(point.recall) };
+  for (const [metric, setting] of reached) {
+    const point = points.get(setting) as Point;
+    const params = { ...(setting === 0 ? {} : { [knob]: setting }), recall: round4(point.recall) };
     rows.push(makeRow(frame, metric, median(point.perSecond), params));
     if (metric !== 'qps@0.95') continue;
     rows.push(makeRow(frame, 'p50Ms', percentile(point.latenciesMs, 50), params));

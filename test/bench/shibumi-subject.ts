@@ -1,7 +1,9 @@
 /** Shibumi as a subject of the vector benchmarks: filled through its API, searched through it or straight on the core. */
 
 import type { Database, IndexType, VectorSpaceOptions } from '../../src/api/database.ts';
+import type { Core } from '../../src/kernel/module.ts';
 import type { VectorSpace } from '../../src/space/vector-space.ts';
+import { makeSpace } from '../data/core-space.ts';
 import { type DataSet, rowAt, rowCount, truthK } from '../data/data-set.ts';
 import { makeRow, type Row, type RowFrame } from './row.ts';
 import type { SearchSubject } from './search-curve.ts';
@@ -71,6 +73,38 @@ export function coreSubject(space: VectorSpace, frame: RowFrame): SearchSubject 
     },
   };
 }
+
+/** The same of an index of so many lists, told how many of them to look through. Recall 0.9 is what IVF is for. */
+export function listsSubject(space: VectorSpace, lists: number, frame: RowFrame): SearchSubject {
+  return {
+    frame: { ...frame, params: { ...frame.params, path: 'core' } },
+    chooses: true,
+    knob: { name: 'nprobe', least: 1, most: lists },
+    targets: listTargets,
+    search(query, nprobe) {
+      const ids: number[] = [];
+      for (const { id } of space.searchTopK(query, truthK, nprobe === 0 ? {} : { nprobe }))
+        ids.push(id as number);
+      return ids;
+    },
+  };
+}
+
+/** What lists are to be compared with: our own scan of everything. */
+export function flatBeside(
+  core: Core,
+  data: DataSet,
+  frame: Omit<RowFrame, 'subject' | 'params'>,
+): SearchSubject {
+  const { search } = coreSubject(makeSpace(core, data, 'Flat'), { ...frame, subject: 'flat', params: {} });
+  const params = { build: core.build, path: 'core' };
+  return { frame: { ...frame, subject: 'flat', params }, exact: true, targets: listTargets, search };
+}
+
+const listTargets = [
+  ['qps@0.9', 0.9],
+  ['qps@0.95', 0.95],
+] as const;
 
 /** Time from asking for the database to its first answer. */
 export async function timeOpen(

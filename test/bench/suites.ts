@@ -13,10 +13,12 @@ import type { PageJob } from './page/jobs.ts';
 import type { Row } from './row.ts';
 import { packageSizes } from './sizes.ts';
 import { vectorsInNode } from './vectors-node.ts';
-import { vectorsPlan } from './vectors-plan.ts';
+import { otherScenarios, scenariosOf, type VectorsPlan, vectorsPlan } from './vectors-plan.ts';
 
 export interface SuiteRun {
   readonly quick: boolean;
+  /** Of the vectors suite: which scenarios (`VectorsPlan.wants`). Empty: all. */
+  readonly only: string;
   /** Takes rows as they come: a suite that fails later has not lost them. */
   readonly add: (rows: readonly Row[]) => void;
   readonly log: (line: string) => void;
@@ -37,15 +39,24 @@ export const suites: Readonly<Record<string, Suite | undefined>> = {
 };
 
 async function vectors(run: SuiteRun): Promise<void> {
-  const plan = vectorsPlan(run.quick);
+  const plan = vectorsPlan(run.quick, run.only);
   if (noPublicData !== undefined)
     run.log(`Without public data sets (${noPublicData}): generated ones are used.`);
   for (const load of dataSets(run.quick)) {
     const data = await load();
+    if (!wantsAny(plan, data)) continue;
     run.log(`vectors, ${data.name}: in Node`);
     run.add(await vectorsInNode(data, plan));
-    await inPage(run, [{ kind: 'vectors', quick: run.quick, data }]);
+    await inPage(run, [{ kind: 'vectors', quick: run.quick, only: run.only, data }]);
   }
+}
+
+/** Whether anything is to be measured on a data set. */
+function wantsAny(plan: VectorsPlan, data: DataSet): boolean {
+  const scenarios = [...scenariosOf(data).map(({ indexType }) => indexType), ...otherScenarios];
+  return scenarios.some((scenario) =>
+    (['node', 'chromium'] as const).some((runtime) => plan.wants(data, scenario, runtime)),
+  );
 }
 
 /** One at a time is loaded: the largest takes 150 MB. */

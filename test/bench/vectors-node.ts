@@ -3,10 +3,10 @@
  * JavaScript loop.
  *
  * The peers are synchronous calls, so the fair comparison is `path: core`: the VectorSpace, just as
- * synchronous. `path: api` is the same index through the public API.
+ * synchronous. `path: api` is the same index through the public API. All of it is one thread's work, but for the scenario `threads`.
  */
 
-import type { IndexType } from '../../src/api/database.ts';
+import type { Database } from '../../src/api/database.ts';
 import { DatabaseClient } from '../../src/client/database-client.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
@@ -15,29 +15,61 @@ import type { BuildName } from '../../src/kernel/module.ts';
 import { DirectTransport } from '../../src/local/direct-transport.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
 import type { DataSet } from '../data/data-set.ts';
-import { nodeCore } from '../support/node-database.ts';
-import { buildGraphPeers, peerSubject } from './graph-peers.ts';
+import { nodeCore, nodeTestThreads } from '../support/node-database.ts';
+import { measureBatches } from './batches.ts';
+import { measureBuilds } from './builds.ts';
+import { measureFilters } from './filters.ts';
+import { buildGraphPeers, type GraphPeer, peerSubject } from './graph-peers.ts';
 import { jsLoop } from './js-loop.ts';
 import { makeRow, median, type Row, type RowFrame } from './row.ts';
 import { measureCurves, type SearchSubject } from './search-curve.ts';
-import { apiSubject, coreSubject, fillDatabase, spaceName, timeOpen } from './shibumi-subject.ts';
-import { scenarios, type VectorsPlan } from './vectors-plan.ts';
+import {
+  apiSubject,
+  coreSubject,
+  fillDatabase,
+  flatBeside,
+  listsSubject,
+  spaceName,
+  timeOpen,
+} from './shibumi-subject.ts';
+import { type Scenario, scenariosOf, type VectorsPlan } from './vectors-plan.ts';
 
 const builds: readonly BuildName[] = ['simd128', 'relaxed'];
 
 export async function vectorsInNode(data: DataSet, plan: VectorsPlan): Promise<Row[]> {
   const rows: Row[] = [];
-  const graphs = buildGraphPeers(data, plan.opens);
-  for (const { indexType, graph } of scenarios) {
-    const frame = frameOf(data, indexType);
-    if (graph) {
+  const scenarios = scenariosOf(data).filter(({ indexType }) => plan.wants(data, indexType, 'node'));
+  const graphs = scenarios.some(({ kind }) => kind === 'graph') ? buildGraphPeers(data, plan.opens) : [];
+  for (const scenario of scenarios) {
+    const frame = frameOf(data, scenario.indexType);
+    if (scenario.kind === 'graph') {
       for (const peer of graphs)
         rows.push(...peer.rows({ ...frame, subject: peer.name, params: peer.params }));
     }
-    const peers = graph ? graphs.map((peer) => peerSubject(peer, frame)) : [jsLoop(data, frame)];
-    rows.push(...(await measureIndex(data, indexType, plan, peers)));
+    rows.push(...(await measureIndex(data, scenario, plan, besides(data, scenario, graphs))));
   }
+  const core = nodeCore(builds.at(-1));
+  rows.push(...(await measureFilters(core, data, 'node', plan)));
+  rows.push(...measureBatches(core, data, 'node', plan));
+  const { scenario: _, ...frame } = frameOf(data, '');
+  const openEmpty = async (threads: number): Promise<Database> =>
+    (await openDatabase(core.build, new MemoryDisk(), threads)).db;
+  rows.push(
+    ...(await measureBuilds(openEmpty, data, { ...frame, params: { build: core.build, path: 'api' } }, plan)),
+  );
   return rows;
+}
+
+function besides(
+  data: DataSet,
+  { indexType, kind }: Scenario,
+  graphs: readonly GraphPeer[],
+): SearchSubject[] {
+  const frame = frameOf(data, indexType);
+  if (kind === 'graph') return graphs.map((peer) => peerSubject(peer, frame));
+  return kind === 'lists'
+    ? builds.map((build) => flatBeside(nodeCore(build), data, frame))
+    : [jsLoop(data, frame)];
 }
 
 function frameOf(data: DataSet, scenario: string): Omit<RowFrame, 'subject' | 'params'> {
@@ -46,7 +78,7 @@ function frameOf(data: DataSet, scenario: string): Omit<RowFrame, 'subject' | 'p
 
 async function measureIndex(
   data: DataSet,
-  indexType: IndexType,
+  { indexType, lists }: Scenario,
   plan: VectorsPlan,
   peers: readonly SearchSubject[],
 ): Promise<Row[]> {
@@ -63,7 +95,9 @@ async function measureIndex(
     rows.push(makeRow(frame, 'openMs', openMs));
     databases.push(opened);
     const resident = await opened.engine.resident(opened.engine.entryOf(spaceName));
-    subjects.push(coreSubject(resident.vectors, frame), apiSubject(opened.db, frame));
+    if (lists === undefined)
+      subjects.push(coreSubject(resident.vectors, frame), apiSubject(opened.db, frame));
+    else subjects.push(listsSubject(resident.vectors, lists, frame));
   }
   rows.push(...(await measureCurves(data, [...subjects, ...peers], plan.curve(indexType))));
   for (const { db } of databases) await db.close();
@@ -75,13 +109,14 @@ interface OpenDatabase {
   readonly engine: DatabaseEngine;
 }
 
-async function openDatabase(build: BuildName, disk: MemoryDisk): Promise<OpenDatabase> {
+async function openDatabase(build: BuildName, disk: MemoryDisk, threads = 1): Promise<OpenDatabase> {
   const engine = await DatabaseEngine.open({
     name: 'bench',
     core: nodeCore(build),
     backend: new MemoryBackend(disk),
     now: () => performance.now(),
     settings: defaultSettings,
+    ...(threads > 1 ? { threads: nodeTestThreads(threads, build) } : {}),
   });
   return {
     engine,

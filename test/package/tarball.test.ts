@@ -45,7 +45,7 @@ before(() => {
 
 after(() => rmSync(project, { recursive: true }));
 
-test('the tarball carries entries, types, both WASM builds and licences, and no sources of the project', () => {
+test('the tarball carries entries, types, all WASM builds and licences, and no sources of the project', () => {
   for (const file of [
     'dist/index.js',
     'dist/index.d.ts',
@@ -53,6 +53,9 @@ test('the tarball carries entries, types, both WASM builds and licences, and no 
     'dist/worker.d.ts',
     'dist/shibumi-simd128.wasm',
     'dist/shibumi-relaxed.wasm',
+    'dist/shibumi-simd128-threads.wasm',
+    'dist/shibumi-relaxed-threads.wasm',
+    'dist/helper.js',
     'dist/licenses.txt',
     'LICENSE',
     'package.json',
@@ -96,7 +99,7 @@ test('the main entry, as built, loads neither engine nor WASM', () => {
   assert.ok(loaded.size > 1, 'the imports of index.js were not found');
   for (const [file, text] of loaded) {
     // A file's name; `...wasm` spreads an option.
-    assert.doesNotMatch(text, /[\w-]+-(?:simd128|relaxed)\.wasm|indexedDB/, file);
+    assert.doesNotMatch(text, /[\w-]+-(?:simd128|relaxed)(?:-threads)?\.wasm|indexedDB/, file);
   }
 });
 

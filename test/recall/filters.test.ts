@@ -21,7 +21,16 @@ import { generateSet } from '../data/sources.ts';
 import { nodeCore } from '../support/node-database.ts';
 import { Random } from '../support/random.ts';
 
-const indexTypes: readonly IndexType[] = ['Flat', 'HNSW16', 'SQ8', 'BQ', 'HNSW16,SQ8'];
+const indexTypes: readonly IndexType[] = [
+  'Flat',
+  'HNSW16',
+  'SQ8',
+  'BQ',
+  'HNSW16,SQ8',
+  'IVF64',
+  'IVF64,PQ16',
+  'HNSW16,PQ16',
+];
 const selectivities = [0.5, 0.1, 0.01, 0.001];
 const floor = 0.95;
 const fields: readonly MetadataField[] = [

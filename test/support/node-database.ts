@@ -5,13 +5,16 @@ import path from 'node:path';
 import type { Database, Encryption } from '../../src/api/database.ts';
 import { type ClientOptions, openClient } from '../../src/client/open-client.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
+import type { Threads } from '../../src/engine/helper.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings, type Settings } from '../../src/engine/settings.ts';
 import type { BuildName, Core } from '../../src/kernel/module.ts';
 import { DirectTransport } from '../../src/local/direct-transport.ts';
+import { nodeThreads } from '../../src/node/helper-thread.ts';
 import type { StorageBackend } from '../../src/storage/backend.ts';
 
 const cores: Map<string, Core> = new Map();
+const wasmFolder = path.resolve(import.meta.dirname, '../../build/wasm');
 
 /** @throws when the core is not built; tests run by `npm test` have it */
 export function nodeCore(build: BuildName = 'simd128'): Core {
@@ -26,11 +29,19 @@ export function nodeKernels(build: BuildName): Core {
 function loadCore(name: string, build: BuildName): Core {
   let core = cores.get(name);
   if (core === undefined) {
-    const file = path.resolve(import.meta.dirname, `../../build/wasm/${name}.wasm`);
+    const file = path.join(wasmFolder, `${name}.wasm`);
     core = { build, module: new WebAssembly.Module(readFileSync(file)) };
     cores.set(name, core);
   }
   return core;
+}
+
+/** Worker threads that link in bulk. */
+export function nodeTestThreads(count: number, build: BuildName = 'simd128'): Threads {
+  const file = path.join(wasmFolder, `shibumi-${build}-threads.wasm`);
+  const threads = nodeThreads(count, async () => new WebAssembly.Module(readFileSync(file)));
+  if (threads === undefined) throw new Error(`Got ${count} threads, expected 2 or more`);
+  return threads;
 }
 
 /** Tests sign in often. What the real cost gives is tested where the real `open` is. */
@@ -45,6 +56,7 @@ export interface NodeDatabaseOptions extends ClientOptions {
   readonly onCorruption?: 'fail' | 'salvage';
   readonly encryption?: Encryption | undefined;
   readonly memoryBudgetBytes?: number;
+  readonly threads?: Threads | undefined;
 }
 
 export function startNodeEngine(
@@ -57,6 +69,7 @@ export function startNodeEngine(
     onCorruption = 'fail',
     encryption,
     memoryBudgetBytes,
+    threads,
   }: NodeDatabaseOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
@@ -68,6 +81,7 @@ export function startNodeEngine(
     onCorruption,
     encryption,
     ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
+    threads,
     settings: { ...defaultSettings, ...cheapPasswords, ...settings },
   });
 }

@@ -1,6 +1,7 @@
 /** Builds the page of the browser tests as an application would be built, and serves it on a free port. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { build, type InlineConfig, type Plugin, preview } from 'vite';
@@ -8,8 +9,15 @@ import { chosenMutant, mutated } from '../crash/mutants.ts';
 
 const root: string = path.resolve(import.meta.dirname, '../..');
 
+const isolation = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+};
+
 export interface PageServer {
   readonly url: string;
+  /** The paths that were asked for, in order. */
+  readonly asked: string[];
   close(): Promise<void>;
 }
 
@@ -20,8 +28,14 @@ export interface OtherBuild {
   readonly format: number;
 }
 
-/** @param others further builds of the same page, each in a folder of its name */
-export async function serveTestPage(others: Record<string, OtherBuild> = {}): Promise<PageServer> {
+/**
+ * @param others further builds of the same page, each in a folder of its name
+ * @param isolated serve it as a page that is cross-origin isolated, which may share memory among threads
+ */
+export async function serveTestPage(
+  others: Record<string, OtherBuild> = {},
+  { isolated = false }: { isolated?: boolean } = {},
+): Promise<PageServer> {
   const outDir = await mkdtemp(path.join(tmpdir(), 'shibumi-test-page-'));
   // Made anew for each build: Vite writes into what it is given.
   const config = (folder: string, plugins: () => Plugin[]): InlineConfig => ({
@@ -36,16 +50,24 @@ export async function serveTestPage(others: Record<string, OtherBuild> = {}): Pr
     worker: { format: 'es', plugins },
     build: { outDir: path.join(outDir, folder), emptyOutDir: true, target: 'es2022' },
     // Also under names that a test's browser resolves by itself.
-    preview: { host: '127.0.0.1', port: 0, open: false, allowedHosts: true },
+    preview: {
+      host: '127.0.0.1',
+      port: 0,
+      open: false,
+      allowedHosts: true,
+      headers: isolated ? isolation : {},
+    },
   });
   await build(config('', () => [mutate()]));
   for (const [folder, other] of Object.entries(others))
     await build(config(`${folder}/`, () => [pretend(other)]));
-  const server = await preview(config('', () => []));
+  const asked: string[] = [];
+  const server = await preview(config('', () => [noteRequests(asked)]));
   const address = server.httpServer.address();
   if (address === null || typeof address === 'string') throw new Error(`Expected a port, found ${address}`);
   return {
     url: `http://127.0.0.1:${address.port}/`,
+    asked,
     async close() {
       await server.close();
       await rm(outDir, { recursive: true, force: true });
@@ -61,6 +83,18 @@ function mutate(): Plugin {
     enforce: 'pre',
     transform(code, id) {
       return mutant !== undefined && id.endsWith(`/src/${mutant.file}`) ? mutated(mutant, code) : undefined;
+    },
+  };
+}
+
+function noteRequests(asked: string[]): Plugin {
+  return {
+    name: 'note-requests',
+    configurePreviewServer: ({ middlewares }) => {
+      middlewares.use((request: IncomingMessage, _response: ServerResponse, next: () => void) => {
+        asked.push(request.url ?? '');
+        next();
+      });
     },
   };
 }

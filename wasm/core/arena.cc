@@ -1,6 +1,7 @@
 #include "arena.h"
 
 #include "memory.h"
+#include "threads.h"
 
 namespace shibumi {
 
@@ -13,6 +14,7 @@ u32 promised_frames = 0;  // see hold()
 // The small transient heap: a bump pointer in the frame it last took.
 Addr heap_next = 0;
 Addr heap_end = 0;
+SpinLock heap_lock;
 
 u32 fault_segment_id = 0;
 u32 fault_block_index = 0;
@@ -214,6 +216,7 @@ u8* block_write(SegmentId id, u32 index) {
 }
 
 Addr transient_alloc(u32 bytes) {
+  const Holding heap(&heap_lock);
   const u32 size = (bytes + 15) & ~15u;
   if (size >= kBlockBytes) return frames_take_run((size + kBlockBytes - 1) >> kBlockShift);
   if (heap_end - heap_next < size) {
@@ -228,6 +231,7 @@ Addr transient_alloc(u32 bytes) {
 
 void transient_free(Addr address, u32 bytes) {
   if (address == 0 || bytes < kBlockBytes) return;
+  const Holding heap(&heap_lock);
   const u32 count = (bytes + kBlockBytes - 1) >> kBlockShift;
   for (u32 i = 0; i < count; i++) frame_give(address + i * kBlockBytes);
 }

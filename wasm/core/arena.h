@@ -14,7 +14,8 @@
 //    cannot fail. block_append and block_write trap when they run out: that is a bug, not a condition.
 //  * New blocks and the unused tail of every block are zero; the host may store a block without its trailing zeros.
 //
-// Concurrency: none; one instance is used by one thread.
+// Concurrency: none; one instance is used by one thread. In a build with threads (threads.h) the transient heap may be used by
+// all of them at once, and blocks may be read and written by all where what is in them is guarded.
 #pragma once
 
 #include "status.h"

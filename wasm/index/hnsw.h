@@ -29,6 +29,7 @@
 #include "../codes/codes.h"
 #include "allowed.h"
 #include "pool.h"
+#include "shared_links.h"
 #include "top_k.h"
 
 namespace shibumi {
@@ -97,6 +98,25 @@ class Hnsw {
   /// The level of a slot's node.
   u32 level_of(u32 slot) const;
 
+  // What several threads link at once is made ready by one (parallel_links.h).
+
+  /// Pending slots that have never had a node.
+  u32 unmade() const;
+  /// Makes nodes without links of those, and lists them in `slots`, which has room for them, in the order of the queue. They
+  /// count as linked from then on: `connect_made` has to be called for each. kOk or kOutOfMemory.
+  Status make_unmade(u32* slots);
+  /// Instead of `open`, for a thread that links into a graph that others link into already: nothing is checked. kOk or kOutOfMemory.
+  Status join(u32 slot_count, SharedLinks* shared) {
+    shared_ = shared;
+    // Others may be chaining copies by now.
+    const Holding chains(&shared->copies);
+    return queue_pending(slot_count) && ensure_pool(ef_construction_, {}) ? kOk : kOutOfMemory;
+  }
+  /// Links a node that make_unmade made. Requires: join.
+  void connect_made(u32 slot);
+  /// Checks every node as a deep `open` does.
+  Status check_nodes(u32 next_stamp) const;
+
  private:
   struct Queued {
     u32 slot;
@@ -106,6 +126,10 @@ class Hnsw {
     f32 distance;
     u32 slot;
   };
+  struct Entry {
+    u32 node;  // slot + 1, 0 = the graph is empty
+    u32 level;
+  };
 
   GraphSuperblock& meta() const;
   const GraphSuperblock& meta_read() const;
@@ -114,15 +138,18 @@ class Hnsw {
   u32 width(u32 level) const { return level == 0 ? 2 * M_ : M_; }
   const u32* list(u32 slot, u32 level) const;
   u32* list_mut(u32 slot, u32 level) const;
+  const u32* read_list(u32 slot, u32 level, u32* copy) const;
+  Entry entry() const { return {meta_read().entry, meta_read().entry_level}; }
 
   bool ensure_pool(u32 ef, const Allowed& allowed);
   void next_epoch();
   template <class Measure>
   Near greedy(const Measure& query, Near from, u32 level, u32 skip) const;
   template <class Measure>
-  Near descend(const Measure& query, u32 level, u32 skip) const;
+  Near descend(const Measure& query, Entry from, u32 level, u32 skip) const;
   template <class Measure>
-  void search_level(const Measure& query, Near from, u32 ef, u32 level, const Allowed& allowed);
+  void search_level(const Measure& query, Near from, u32 ef, u32 level, const Allowed& allowed, Narrow narrow = {});
+  Narrow narrow_for(u32 ef, u32 wanted, const Allowed& allowed) const;
   template <class Measure>
   void scan_queue(const Measure& query, const Allowed& allowed, TopK& best) const;
 
@@ -140,8 +167,9 @@ class Hnsw {
   void measure(const Measure& from, const u32* some, u32 count, Near* out) const;
   static void sort(Near* some, u32 count);
   void link_node(u32 slot, u32 stamp, bool may_join);
+  void make_node(u32 slot, u32 stamp);
   template <class Source>
-  void link_from(const Source& source, u32 slot, u32 stamp, bool may_join);
+  void connect(const Source& source, u32 slot, bool may_join);
   template <class Source>
   void choose_neighbours(const Source& source, u32 slot, u32 level);
   template <class Source>
@@ -198,6 +226,7 @@ class Hnsw {
   TransientBuffer pool_storage_;
   Pool pool_;
   u32 epoch_ = 0;
+  SharedLinks* shared_ = nullptr;  // of a graph that others link into at the same time
 };
 
 }  // namespace shibumi

@@ -161,6 +161,54 @@ Status VectorStore::reindex(const VectorConfig& config, bool anew, bool& changed
   return status;
 }
 
+// --- a graph that is linked elsewhere ------------------------------------------------------------------------------
+
+u32 VectorStore::links_wanted() const {
+  if (index_ != kHnsw || ivf_.has_work(live_count())) return 0;
+  // Graphs over PQ are linked by the originals, but nothing may be linked that has no code.
+  if (ivf_.any() && !trained()) return 0;
+  return graph_.unmade();
+}
+
+Status VectorStore::make_graph_room(u32 nodes, u32 base, u32 upper) {
+  constexpr SegmentId kOfGraph[] = {kGraphNodes, kGraphBase, kGraphUpper};
+  if (index_ != kHnsw) return kInvalid;
+  if (reserve(nodes + base + upper, 1) != kOk) return kOutOfMemory;
+  if (!segments_clear(kOfGraph, sizeof kOfGraph / sizeof kOfGraph[0])) return kInvalid;
+  for (u32 i = 0; i < nodes; i++) block_append(kGraphNodes);
+  for (u32 i = 0; i < base; i++) block_append(kGraphBase);
+  for (u32 i = 0; i < upper; i++) block_append(kGraphUpper);
+  // Written by the host next.
+  block_write(kGraphMeta, 0);
+  return kOk;
+}
+
+Status VectorStore::adopt_graph() {
+  const VectorSuperblock& super = meta_read();
+  graph_.release();
+  graph_.define({super.M, super.ef_construction, super.seed}, &rows_, &slots_, &codes_);
+  u8* marks = slots_.marks();
+  for (u32 slot = 0; slot < slot_count(); slot++) marks[slot] &= kLiveMark;
+  const Status status = graph_.open(slot_count(), super.next_stamp, false);
+  if (status == kOk && codes_.kind() == kPq && graph_.node_count() > codes_.slot_count()) return kCorrupt;
+  return status;
+}
+
+#if defined(SHIBUMI_THREADS)
+
+Status VectorStore::open_for_links(SharedLinks* shared) {
+  if (shared == nullptr) define_vector_segments();
+  if (segments[kMeta].block_count != 1) return kCorrupt;
+  const VectorSuperblock& super = meta_read();
+  define(super);
+  if (index_ != kHnsw || segments[kSlots].block_count < slots_.records.blocks_for(slot_count())) return kCorrupt;
+  const Status status = mark_live();
+  if (status != kOk) return status;
+  return shared == nullptr ? graph_.open(slot_count(), super.next_stamp, false) : graph_.join(slot_count(), shared);
+}
+
+#endif
+
 // --- mutations ------------------------------------------------------------------------------------------------------
 
 u32 VectorStore::take_slot(VectorSuperblock& super) {
@@ -468,8 +516,13 @@ bool VectorStore::scan_is_faster(SearchEffort effort, u32 allowed) const {
     case kHnsw:
       if (allowed < live && static_cast<u64>(allowed) * allowed <= kScannedPerCandidate * effort.ef * live) return true;
       return allowed / 8 <= effort.ef || graph_.pending() > live / 2;
-    // As many vectors as the lists that would be looked through have together.
-    case kIvf: return codes_.kind() != kPq && static_cast<u64>(allowed) * ivf_.list_count() <= live * effort.nprobe;
+    // As many vectors as the lists that would be looked through have together. Codes of PQ cost less than originals, but where
+    // a filter cuts out a region, the nearest lists hold few of those that match, and not the best of them.
+    case kIvf: {
+      const u64 scanned = static_cast<u64>(allowed) * ivf_.list_count();
+      if (codes_.kind() != kPq) return scanned <= live * effort.nprobe;
+      return ivf_.list_count() > 1 && 2 * scanned <= live * effort.nprobe;
+    }
     default: return true;
   }
 }

@@ -146,6 +146,20 @@ class VectorStore {
   /// linked. kOk, kAbsent or kOutOfMemory.
   Status link(u32 most);
 
+  /// Vectors without a node that wait for one, when nothing else has to be done for the index first.
+  u32 links_wanted() const;
+  /// Clears the graph and appends so many blocks for another one. kOk, kInvalid (no graph, a checkpoint is under way) or
+  /// kOutOfMemory; nothing changed then.
+  Status make_graph_room(u32 nodes, u32 base, u32 upper);
+  /// Opens the graph that was copied there. kOk or kOutOfMemory; kCorrupt when its sizes are wrong: then it starts anew.
+  Status adopt_graph();
+
+  /// Instead of `open`, where blocks of all segments may be missing that linking does not ask for: the space can then be linked
+  /// by link_graph() and nothing else. `shared`: another thread has opened it before. kOk, kCorrupt or kOutOfMemory.
+  Status open_for_links(SharedLinks* shared = nullptr);
+  Hnsw& link_graph() { return graph_; }
+  Status check_links() const { return graph_.check_nodes(meta_read().next_stamp); }
+
   /// Bytes of one vector or query outside.
   u32 vector_bytes() const { return rows_.vector_bytes; }
   IdKind id_kind() const { return slots_.id_kind; }

@@ -8,7 +8,7 @@ type Set<Arrays> = Arrays extends string
   : DataSet;
 
 export type PageJob<Arrays = unknown> =
-  | { readonly kind: 'vectors'; readonly quick: boolean; readonly data: Set<Arrays> }
+  | { readonly kind: 'vectors'; readonly quick: boolean; readonly only: string; readonly data: Set<Arrays> }
   | { readonly kind: 'growth'; readonly quick: boolean }
   | { readonly kind: 'kernels'; readonly quick: boolean }
   | { readonly kind: 'storage'; readonly quick: boolean }

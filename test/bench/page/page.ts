@@ -23,7 +23,7 @@ async function runJob(job: PageJob<string>, peers: PagePeers): Promise<Row[]> {
     queries: new Float32Array(await fetchBytes(queries)),
     truth: new Float64Array(await fetchBytes(truth)),
   };
-  return vectorsInPage(data, job.quick, peers);
+  return vectorsInPage(data, job, peers);
 }
 
 /** In a page the engine is asked what it can do; the faster build is what an application gets. */

@@ -3,35 +3,71 @@
  * same index in the page's own thread, which is what hnswlib-wasm and the JavaScript loop are to be compared with.
  */
 
-import type { Database, IndexType } from '../../../src/api/database.ts';
+import type { Database } from '../../../src/api/database.ts';
 import { deleteDatabase, open } from '../../../src/index.ts';
 import { type BuildName, compileCore } from '../../../src/kernel/module.ts';
 import { wasmFile } from '../../../src/wasm-files.ts';
 import { makeSpace } from '../../data/core-space.ts';
 import { type DataSet, rowAt, rowCount, type SetMetric, truthK } from '../../data/data-set.ts';
+import { measureBatches } from '../batches.ts';
+import { measureBuilds } from '../builds.ts';
+import { measureFilters } from '../filters.ts';
 import { jsLoop } from '../js-loop.ts';
 import { makeRow, median, type Row, type RowFrame } from '../row.ts';
 import { measureCurves, type SearchSubject } from '../search-curve.ts';
-import { apiSubject, coreSubject, efConstruction, fillDatabase, timeOpen } from '../shibumi-subject.ts';
-import { m, scenarios, type VectorsPlan, vectorsPlan } from '../vectors-plan.ts';
+import {
+  apiSubject,
+  coreSubject,
+  efConstruction,
+  fillDatabase,
+  flatBeside,
+  listsSubject,
+  timeOpen,
+} from '../shibumi-subject.ts';
+import { m, type Scenario, scenariosOf, type VectorsPlan, vectorsPlan } from '../vectors-plan.ts';
 import type { PagePeers } from './jobs.ts';
 
 const builds: readonly BuildName[] = ['simd128', 'relaxed'];
 /** Above it only the API is measured: a second graph in the page, and hnswlib-wasm's without SIMD, take minutes each. */
 const coreRowsMost = 25_000;
 
-export async function vectorsInPage(data: DataSet, quick: boolean, peers: PagePeers): Promise<Row[]> {
-  const plan = vectorsPlan(quick);
-  const url = peers.hnswlibWasm;
+export async function vectorsInPage(
+  data: DataSet,
+  { quick, only }: { quick: boolean; only: string },
+  peers: PagePeers,
+): Promise<Row[]> {
+  const plan = vectorsPlan(quick, only);
+  const scenarios = scenariosOf(data).filter(({ indexType }) => plan.wants(data, indexType, 'chromium'));
+  const url = scenarios.some(({ kind }) => kind === 'graph') ? peers.hnswlibWasm : undefined;
   const peer =
     url !== undefined && rowCount(data) <= coreRowsMost ? await buildHnswlib(data, url) : undefined;
   const rows: Row[] = [];
-  for (const { indexType, graph } of scenarios) {
-    const frame = frameOf(data, indexType);
-    const beside = graph ? peer?.at(frame) : { rows: [], subject: jsLoop(data, frame) };
-    rows.push(...(beside?.rows ?? []));
-    rows.push(...(await measureIndex(data, indexType, plan, beside === undefined ? [] : [beside.subject])));
+  for (const scenario of scenarios) {
+    const frame = frameOf(data, scenario.indexType);
+    const beside: SearchSubject[] = [];
+    if (scenario.kind === 'graph') {
+      const shown = peer?.at(frame);
+      rows.push(...(shown?.rows ?? []));
+      if (shown !== undefined) beside.push(shown.subject);
+    } else if (scenario.kind === 'lists') {
+      for (const build of builds)
+        beside.push(flatBeside(await compileCore(build, wasmFile(build)), data, frame));
+    } else {
+      beside.push(jsLoop(data, frame));
+    }
+    rows.push(...(await measureIndex(data, scenario, plan, beside)));
   }
+  const core = await compileCore('relaxed', wasmFile('relaxed'));
+  rows.push(...(await measureFilters(core, data, 'chromium', plan)));
+  rows.push(...measureBatches(core, data, 'chromium', plan));
+  const { scenario: _, ...frame } = frameOf(data, '');
+  const openEmpty = async (threads: number): Promise<Database> => {
+    await deleteDatabase(databaseName('relaxed'));
+    return open(databaseName('relaxed'), { build: 'relaxed', threads });
+  };
+  const params = { build: 'relaxed', path: 'api' };
+  rows.push(...(await measureBuilds(openEmpty, data, { ...frame, params }, plan)));
+  await deleteDatabase(databaseName('relaxed'));
   return rows;
 }
 
@@ -41,7 +77,7 @@ function frameOf(data: DataSet, scenario: string): Omit<RowFrame, 'subject' | 'p
 
 async function measureIndex(
   data: DataSet,
-  indexType: IndexType,
+  { indexType, lists }: Scenario,
   plan: VectorsPlan,
   peers: readonly SearchSubject[],
 ): Promise<Row[]> {
@@ -53,17 +89,19 @@ async function measureIndex(
     const frame: RowFrame = { ...frameOf(data, indexType), subject: 'shibumi', params: { build } };
     const name = databaseName(build);
     await deleteDatabase(name);
-    const empty = await open(name, { build });
+    // One thread, as the peers have: what more of them do is a scenario of its own.
+    const empty = await open(name, { build, threads: 1 });
     rows.push(...(await fillDatabase(empty, data, indexType, frame)));
     await empty.close();
-    const { db, openMs } = await reopen(() => open(name, { build }), data, plan.opens);
+    const { db, openMs } = await reopen(() => open(name, { build, threads: 1 }), data, plan.opens);
     rows.push(makeRow(frame, 'openMs', openMs));
     databases.push(db);
     // One caller shows the way through the worker and back, eight what the worker can do.
-    subjects.push(apiSubject(db, frame), apiSubject(db, frame, 8));
+    if (lists === undefined) subjects.push(apiSubject(db, frame), apiSubject(db, frame, 8));
     if (indexType.startsWith('HNSW') && rowCount(data) > coreRowsMost) continue;
     const core = await compileCore(build, wasmFile(build));
-    subjects.push(coreSubject(makeSpace(core, data, indexType, efConstruction), frame));
+    if (lists !== undefined) subjects.push(listsSubject(makeSpace(core, data, indexType), lists, frame));
+    else subjects.push(coreSubject(makeSpace(core, data, indexType, efConstruction), frame));
   }
   rows.push(...(await measureCurves(data, [...subjects, ...peers], plan.curve(indexType))));
   for (const db of databases) await db.close();

@@ -18,6 +18,13 @@ const kinds = [
   { indexType: 'HNSW8,PQ4', metric: 'Cosine', count: 10_500 },
 ] as const satisfies { indexType: IndexType; metric: Metric; count: number }[];
 
+const partOf = (id: number): number => id % 40;
+/** Half of all, and one in forty. */
+const filters: readonly [where: string, allows: (part: number) => boolean][] = [
+  ['part < 20', (part) => part < 20],
+  ['part = 7', (part) => part === 7],
+];
+
 const row = (vectors: Float32Array, i: number): Float32Array =>
   vectors.slice(i * dimension, (i + 1) * dimension);
 
@@ -30,17 +37,32 @@ async function indexOf(db: Database): Promise<NonNullable<SpaceDescription['inde
 export const listCases: Case[] = [
   ...kinds.map(
     ({ indexType, metric, count }): Case => ({
-      name: `${indexType}: exact until trained, then finds what is near through deletes, replacements and reopening`,
+      name: `${indexType}: exact until trained, then finds what is near and obeys where through deletes, replacements and reopening`,
       reopens: true,
       async run(t) {
-        let db = await withVectors(t, { dimension, metric, indexType });
+        let db = await withVectors(t, {
+          dimension,
+          metric,
+          indexType,
+          metadataFields: [{ name: 'part', type: 'int' }],
+        });
         const random = new Random(81);
         const model = new VectorModel(metric, dimension);
         const vectors = random.vectors(count * dimension);
         const queries = random.vectors(20 * dimension);
         const ids = Array.from({ length: count }, (_, i) => i);
         for (const id of ids) model.rows.set(id, row(vectors, id));
-        await db.insertVectors(ids, vectors);
+        await db.insertVectors(ids, vectors, { metadata: ids.map((id) => ({ part: partOf(id) })) });
+        const expectFiltered = async () => {
+          for (const [where, allows] of filters) {
+            const some = new VectorModel(metric, dimension);
+            for (const [id, vector] of model.rows) if (allows(partOf(id))) some.rows.set(id, vector);
+            same(await db.countVectors({ where }), some.rows.size, where);
+            // The model knows no others: an answer that does not match fails.
+            const recall = await some.recall(db, queries.subarray(0, 6 * dimension), { where });
+            check(recall >= 0.95, `${where}: recall@10 is ${recall}`);
+          }
+        };
         const expectRecall = async (floor: number, when: string) => {
           const recall = await model.recall(db, queries);
           check(recall >= floor, `${when}: recall@10 is ${recall}, expected at least ${floor}`);
@@ -56,17 +78,19 @@ export const listCases: Case[] = [
           'progress grows',
         );
         await expectRecall(0.95, 'trained');
+        await expectFiltered();
 
         const changed = random.vectors(300 * dimension);
         for (let i = 0; i < 600; i++) {
           if (i % 2 === 0) {
             same(await db.deleteVector(i * 3), model.rows.delete(i * 3));
           } else {
-            await db.insertVector(i, row(changed, i >> 1));
+            await db.insertVector(i, row(changed, i >> 1), { metadata: { part: partOf(i) } });
             model.rows.set(i, row(changed, i >> 1));
           }
         }
         await expectRecall(0.95, 'while changes are taken in');
+        await expectFiltered();
         await db.waitForIndex();
         await expectRecall(0.95, 'after changes');
         const hits = await db.rangeSearch(
