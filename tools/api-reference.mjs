@@ -11,6 +11,7 @@ export const referenceFile = path.join(root, 'docs/api.md');
 
 const sections = [
   ['`shibumi`: the page', ['src/index.ts']],
+  ['`shibumi/in-process`: a service worker', ['src/in-process.ts']],
   ['`shibumi/node`', ['src/node.ts']],
   ['`shibumi/bridge`: the client', ['src/bridge.ts', 'src/bridge/client/connect.ts']],
   ['`Database` and its types', ['src/api/database.ts', 'src/api/metadata.ts']],

@@ -3,6 +3,7 @@
 //   index.js, worker.js, broker.js
 //                         one file an entry, what they share in a chunk beside them
 //   inline-worker.js      the worker and the core as texts, for pages whose bundler leaves those files out
+//   in-process.js         the engine for the calling thread, for service workers
 //   bridge.js             for browsers, edge runtimes and Node; shares nothing with the others: a page loads one or the other
 //   edge.js               for Workers, with the engine in it; the core is imported beside it, since Workers compile nothing
 //   node.js, cli.js, server.js
@@ -34,6 +35,8 @@ try {
   const pageEntries = { index: 'src/index.ts', worker: 'src/worker.ts', broker: 'src/broker.ts' };
   await bundleEntries(pageEntries, 'browser', [inlining(await bundleWorker())]);
   await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
+  // A service worker may not import anything later on: one file, and nothing to fall back to.
+  await bundleEntries({ 'in-process': 'src/in-process.ts' }, 'browser', [inlining(undefined)], false);
   await bundleEntries({ edge: 'src/edge.ts' }, 'browser');
   const nodeEntries = {
     node: 'src/node.ts',
@@ -57,8 +60,9 @@ try {
  * @param {Record<string, string>} input
  * @param {'browser' | 'node'} platform
  * @param {import('rolldown').Plugin[]} [plugins]
+ * @param {boolean} [codeSplitting] whether what is imported later has files of its own
  */
-async function bundleEntries(input, platform, plugins = []) {
+async function bundleEntries(input, platform, plugins = [], codeSplitting = true) {
   const bundle = await rolldown({
     cwd: root,
     input,
@@ -71,6 +75,7 @@ async function bundleEntries(input, platform, plugins = []) {
   await bundle.write({
     dir: dist,
     format: 'esm',
+    codeSplitting,
     chunkFileNames: '[name].js',
     // What is sent to a browser or a runtime's store is minified, with its source beside it for debuggers; what a bundler
     // is to read in it (`@vite-ignore`) stays.
@@ -100,7 +105,7 @@ async function bundleWorker() {
 
 /**
  * Writes the worker and the core into src/tabs/inline-worker.ts.
- * @param {string} worker
+ * @param {string | undefined} worker without one there is nothing to fall back to
  * @returns {import('rolldown').Plugin}
  */
 function inlining(worker) {
@@ -109,12 +114,15 @@ function inlining(worker) {
     gzipSync(readFileSync(path.join(root, `build/wasm/shibumi-${build}.wasm`)), { level: 9 }).toString(
       'base64',
     );
-  const cores = { simd128: core('simd128'), relaxed: core('relaxed') };
+  const inlined =
+    worker === undefined
+      ? undefined
+      : { worker, cores: { simd128: core('simd128'), relaxed: core('relaxed') } };
   return {
     name: 'inline-worker',
     load: (id) =>
       id.endsWith('inline-worker.ts')
-        ? { code: `export const inlined = ${JSON.stringify({ worker, cores })};`, moduleType: 'js' }
+        ? { code: `export const inlined = ${JSON.stringify(inlined)};`, moduleType: 'js' }
         : undefined,
   };
 }

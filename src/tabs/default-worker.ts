@@ -36,7 +36,7 @@ export async function defaultWorkers(): Promise<Workers> {
   if (typeof Worker === 'undefined') {
     throw shibuDbError(
       'UNSUPPORTED',
-      'This context has no Worker; in a page call open() after it has loaded in the browser',
+      'This context has no Worker; a service worker opens databases by shibumi/in-process, a page after it has loaded in the browser',
     );
   }
   if (inlinedFile !== undefined) return withFirst(await inlinedFile);

@@ -53,13 +53,13 @@ export async function answers(ping: Promise<unknown>): Promise<boolean> {
   ]);
 }
 
-/** Resolves when the lock is held; only the end of this page or worker lets it go. */
-export function holdForEver(lock: string): Promise<void> {
+/** Resolves when the lock is held; only the end of this page or worker, or `until`, lets it go. */
+export function holdForEver(lock: string, until: Promise<void> = new Promise(() => {})): Promise<void> {
   return new Promise((resolve, reject) => {
     navigator.locks
       .request(lock, () => {
         resolve();
-        return new Promise(() => {});
+        return until;
       })
       .catch(reject);
   });

@@ -51,6 +51,7 @@ export class TabWorker implements TabWorkerEndpoint {
   /** Ends when the worker leaves the line or lets go of the database. */
   #term: AbortController | undefined;
   #opening = false;
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   #owner: Owner | undefined;
   #ownSession: OwnedSession | undefined;
   /** When another owner was last heard, by `performance.now()`. */
@@ -70,7 +71,7 @@ export class TabWorker implements TabWorkerEndpoint {
     this.#election = new Election(name, webLocks());
     this.#control = new ControlChannel(name, (message) => this.#hear(message));
     const term = this.#newTerm();
-    if (options.alive !== undefined) await holdForEver(options.alive);
+    if (options.alive !== undefined) await holdForEver(options.alive, this.#ended.promise);
     // Unless the page has asked for something else meanwhile.
     if (term === this.#term) this.#standInLine();
   }
@@ -122,6 +123,16 @@ export class TabWorker implements TabWorkerEndpoint {
     this.#term?.abort();
     this.#term = undefined;
     await this.#owner?.handOver();
+  }
+
+  /** For one in a thread that lives on: lets everything go that the end of a thread would. */
+  end(): void {
+    this.#ended.resolve();
+    const control = this.#control;
+    // What it has to say about letting the database go is still heard.
+    this.withdraw()
+      .catch(() => {})
+      .finally(() => setTimeout(() => control?.close()));
   }
 
   exchange(message: Message): Promise<Answer> {

@@ -159,6 +159,7 @@ const peers: readonly [subject: string, suite: string, runtime: string, packaged
   ['indexeddb-read', 'storage', 'chromium'],
   ['comlink', 'api', 'chromium'],
   ['idb-keyval', 'api', 'chromium', 'idb-keyval'],
+  ['dexie', 'api', 'chromium', 'dexie'],
 ];
 for (const [subject, suite, runtime, packaged] of peers) {
   test(`${subject} is measured beside shibumi in ${suite}, ${runtime}`, (t) => {
@@ -174,6 +175,33 @@ for (const [subject, suite, runtime, packaged] of peers) {
     assert.ok(shared.length > 0, `no row of shibumi beside ${subject}`);
   });
 }
+
+test('the calls of the API are measured one by one and in batches, with the engine alone and through the worker', () => {
+  const found = new Set(
+    rows
+      .filter(({ suite, subject }) => suite === 'api' && subject === 'shibumi')
+      .map(({ runtime, scenario, metric }) => `${runtime} ${scenario} ${metric}`),
+  );
+  const wanted = [
+    'node engine gets getsPerSecond',
+    'node engine puts putsPerSecond',
+    'node engine puts bytesPerKey',
+  ];
+  if (findBrowser() !== undefined) {
+    wanted.push(
+      'chromium gets getsPerSecond',
+      'chromium puts putsPerSecond',
+      'chromium getMany getsPerSecond',
+      'chromium putMany putsPerSecond',
+      'chromium scan entriesPerSecond',
+      'chromium load openMs',
+    );
+  }
+  assert.deepEqual(
+    wanted.filter((row) => !found.has(row)),
+    [],
+  );
+});
 
 for (const [name, suite] of Object.entries(suites)) {
   if (suite !== undefined) continue;

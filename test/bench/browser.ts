@@ -113,6 +113,7 @@ export class BenchBrowser {
     const { folders } = ensurePeers();
     return {
       ...(folders.has('hnswlib-wasm') ? { hnswlibWasm: '/peers/hnswlib-wasm/dist/hnswlib.js' } : {}),
+      ...(folders.has('dexie') ? { dexie: '/peers/dexie/dist/modern/dexie.min.mjs' } : {}),
       ...(folders.has('idb-keyval') ? { idbKeyval: '/peers/idb-keyval/dist/index.js' } : {}),
     };
   }

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-export type PeerName = 'hnswlib-node' | 'hnswlib-wasm' | 'idb-keyval' | 'usearch';
+export type PeerName = 'dexie' | 'hnswlib-node' | 'hnswlib-wasm' | 'idb-keyval' | 'usearch';
 /** What draws the charts; installed with them. */
 export type ChartLibrary = 'vega' | 'vega-lite';
 
@@ -23,7 +23,7 @@ export interface Peers {
 
 const npmTimeoutMs = 4 * 60_000;
 const here = import.meta.dirname;
-const names: readonly PeerName[] = ['hnswlib-node', 'hnswlib-wasm', 'idb-keyval', 'usearch'];
+const names: readonly PeerName[] = ['dexie', 'hnswlib-node', 'hnswlib-wasm', 'idb-keyval', 'usearch'];
 
 let installed: Peers | undefined;
 

@@ -32,6 +32,7 @@ const metrics = {
   exponent: ['slope', 'higher'],
   buildPerSecond: ['vectors/s', 'higher'],
   bytesPerVector: ['bytes', 'lower'],
+  bytesPerKey: ['bytes', 'lower'],
   openMs: ['ms', 'lower'],
   readMs: ['ms', 'lower'],
   putsPerSecond: ['operations/s', 'higher'],

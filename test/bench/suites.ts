@@ -6,6 +6,7 @@ import { generateSet, loadLatent, loadPublicSet, noPublicData } from '../data/so
 import { nodeCore, nodeKernels } from '../support/node-database.ts';
 import { bridge } from './bridge.ts';
 import { BenchBrowser } from './browser.ts';
+import { measureEngine } from './engine-calls.ts';
 import { growthPlan, measureGrowth } from './growth.ts';
 import { measureKernels } from './kernel-sweeps.ts';
 import { measureMemory, memoryPlan } from './memory.ts';
@@ -91,6 +92,8 @@ async function kernels(run: SuiteRun): Promise<void> {
 
 async function api(run: SuiteRun): Promise<void> {
   run.add(packageSizes(run.log));
+  run.log('api: the engine in Node');
+  run.add(await measureEngine(run.quick));
   await inPage(run, [{ kind: 'api', quick: run.quick }]);
 }
 

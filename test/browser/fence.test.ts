@@ -3,39 +3,17 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Page } from 'playwright-core';
-import { Chromium, missingPart } from '../support/chromium.ts';
-import { type PageServer, serveTestPage } from '../support/test-page.ts';
+import { test } from 'node:test';
+import { BrowserSuite } from '../support/browser-suite.ts';
 
-const skip = missingPart() ?? false;
+const suite = new BrowserSuite();
+const { skip } = suite;
 const timeout = 90_000;
-let server: PageServer;
-let browser: Chromium;
-
-before(async () => {
-  if (skip) return;
-  server = await serveTestPage();
-  browser = await Chromium.launch();
-});
-
-after(async () => {
-  await browser?.discard();
-  await server?.close();
-});
-
-async function newPage(): Promise<Page> {
-  const page = await browser.newPage();
-  await page.goto(server.url);
-  await page.waitForFunction(() => window.tests !== undefined);
-  return page;
-}
-
 test('two writing transactions never run side by side: a kill would make the browser drop the store', {
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   // In a worker nobody could look: here it is the page that writes, with all there is at once.
   const scopes = await page.evaluate(async () => {
     const { IndexedDbBackend } = window.tests;
@@ -68,7 +46,7 @@ test('every write of a former owner is refused and leaves no trace, whatever kin
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const found = await page.evaluate(async () => {
     const { IndexedDbBackend } = window.tests;
     const outcome = (call: Promise<unknown>): Promise<string> =>
@@ -132,7 +110,7 @@ test('writes that wait behind a takeover are refused, those before it are there 
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const wrong = await page.evaluate(async () => {
     const { IndexedDbBackend } = window.tests;
     const faults: string[] = [];
@@ -175,7 +153,7 @@ test('a database that was deleted under its owner is not made anew behind its ba
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const found = await page.evaluate(async () => {
     const { IndexedDbBackend, deleteIndexedDb } = window.tests;
     const owner = await IndexedDbBackend.open('deleted', { timeoutMs: 10_000 });
@@ -207,7 +185,7 @@ test('data cleared by the browser ends the connection with an event, and every l
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   await page.evaluate(async () => {
     const owner = await window.tests.IndexedDbBackend.open('cleared', { timeoutMs: 10_000 });
     const ends: string[] = [];
@@ -216,7 +194,7 @@ test('data cleared by the browser ends the connection with an event, and every l
   });
   const devTools = await page.context().newCDPSession(page);
   await devTools.send('Storage.clearDataForOrigin', {
-    origin: new URL(server.url).origin,
+    origin: new URL(suite.url).origin,
     storageTypes: 'indexeddb',
   });
   await page.waitForFunction(() => (window as unknown as { ends: string[] }).ends.length > 0);
@@ -248,7 +226,7 @@ test('data cleared by the browser ends the connection with an event, and every l
 });
 
 test('a database of a later layout is refused, not misread', { skip, timeout }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const code = await page.evaluate(async () => {
     const later = indexedDB.open('shibumi:later', 1000);
     await new Promise((resolve) => {

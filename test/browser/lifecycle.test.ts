@@ -5,43 +5,17 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Page } from 'playwright-core';
-import { Chromium, missingPart } from '../support/chromium.ts';
-import { type PageServer, serveTestPage } from '../support/test-page.ts';
+import { test } from 'node:test';
+import { BrowserSuite, ready } from '../support/browser-suite.ts';
 
-const skip = missingPart() ?? false;
+const suite = new BrowserSuite();
+const { skip } = suite;
 const timeout = 90_000;
-let server: PageServer;
-let browser: Chromium;
-
-before(async () => {
-  if (skip) return;
-  server = await serveTestPage();
-  browser = await Chromium.launch();
-});
-
-after(async () => {
-  await browser?.discard();
-  await server?.close();
-});
-
-async function newPage(): Promise<Page> {
-  const page = await browser.newPage();
-  await page.goto(server.url);
-  await ready(page);
-  return page;
-}
-
-async function ready(page: Page): Promise<void> {
-  await page.waitForFunction(() => window.tests !== undefined);
-}
-
 test('a reload keeps keys, vectors and the linked graph, and links nothing again', {
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const before = await page.evaluate(async () => {
     const db = await window.tests.open('reload');
     await db.createSpace('kv', 'key-value');
@@ -90,8 +64,8 @@ test('a database that another page has open is not deleted: LOCKED after timeout
   skip,
   timeout,
 }, async () => {
-  const first = await newPage();
-  const second = await newPage();
+  const first = await suite.newPage();
+  const second = await suite.newPage();
   await first.evaluate(async () => {
     const db = await window.tests.open('shared');
     await db.createSpace('kv', 'key-value');
@@ -124,7 +98,7 @@ test("a worker of the page's own that is terminated fails every open call and ev
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const outcomes = await page.evaluate(async () => {
     const worker = window.tests.spawnWorker();
     const db = await window.tests.open('terminated', { worker });
@@ -164,7 +138,7 @@ test('open refuses what it does not know, and says what is wrong with a core tha
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const outcomes = await page.evaluate(async (url) => {
     const { open } = window.tests;
     const untyped = (value: unknown): never => value as never;
@@ -188,7 +162,7 @@ test('open refuses what it does not know, and says what is wrong with a core tha
         ),
       ),
     );
-  }, server.url);
+  }, suite.url);
   for (const outcome of outcomes.slice(0, 8)) assert.match(outcome, /^QueryError INVALID_ARGUMENT/);
   assert.match(outcomes[8] ?? '', /^ShibuDbError|^ConnectionError/);
   assert.match(outcomes[8] ?? '', /WASM_UNAVAILABLE.*missing\.wasm.*404/);
@@ -200,7 +174,7 @@ test('open refuses what it does not know, and says what is wrong with a core tha
 });
 
 test('pages of one origin have separate databases under separate names', { skip, timeout }, async () => {
-  const pages = await Promise.all([newPage(), newPage()]);
+  const pages = await Promise.all([suite.newPage(), suite.newPage()]);
   const values = await Promise.all(
     pages.map((page, i) =>
       page.evaluate(async (name) => {
@@ -221,7 +195,7 @@ test('the browser is asked to keep the data once there is some, once a page, and
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const asked = await page.evaluate(async () => {
     let count = 0;
     navigator.storage.persist = async () => {
@@ -243,4 +217,72 @@ test('the browser is asked to keep the data once there is some, once a page, and
   });
   assert.deepEqual(asked, [0, 0, 0, 0, 0, 1, 1, 1]);
   await page.close();
+});
+
+test('a storage that is full and a space that is damaged are told as events', { skip, timeout }, async () => {
+  const page = await suite.newPage();
+  const session = await page.context().newCDPSession(page);
+  const { origin } = new URL(suite.url);
+  await page.evaluate(async () => {
+    const db = await window.tests.open('told');
+    await db.createSpace('kv', 'key-value');
+    await db.put('k', 'v', { space: 'kv' });
+    await db.checkpoint();
+    const told: unknown[] = [];
+    db.addEventListener('quota', ({ detail }) => told.push(detail));
+    // The engine is asked for events by a call of its own: it listens from the answer to the next one on.
+    await db.listSpaces();
+    Object.assign(window, { db, told });
+  });
+  await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 100_000 });
+  const full = await page.evaluate(async () => {
+    const { db, told } = window as unknown as { db: typeof window.db; told: Record<string, unknown>[] };
+    const code = await db.put('big', new Uint8Array(4_000_000), { space: 'kv' }).then(
+      () => 'stored',
+      (error) => error.code as string,
+    );
+    while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    return { code, told: told[0] };
+  });
+  await session.send('Storage.overrideQuotaForOrigin', { origin });
+  assert.equal(full.code, 'QUOTA_EXCEEDED');
+  assert.equal(full.told?.quotaBytes, 100_000);
+  assert.equal(typeof full.told?.usageBytes, 'number');
+
+  const damaged = await page.evaluate(async () => {
+    await window.db.close();
+    // Every stored block of the space, one bit each.
+    const idb = await new Promise<IDBDatabase>((resolve, reject) => {
+      const opening = indexedDB.open('shibumi:told');
+      opening.onsuccess = () => resolve(opening.result);
+      opening.onerror = () => reject(opening.error);
+    });
+    let blocks = 0;
+    await new Promise<void>((resolve, reject) => {
+      const transaction = idb.transaction('blocks', 'readwrite');
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+      const walking = transaction.objectStore('blocks').openCursor();
+      walking.onsuccess = () => {
+        const cursor = walking.result;
+        if (cursor === null) return;
+        const bytes = new Uint8Array(cursor.value as ArrayBuffer);
+        bytes[0] = (bytes[0] as number) ^ 1;
+        cursor.update(cursor.value);
+        blocks++;
+        cursor.continue();
+      };
+    });
+    idb.close();
+    const db = await window.tests.open('told');
+    const told: { space?: string; message: string }[] = [];
+    db.addEventListener('corruption', ({ detail }) => told.push(detail));
+    await db.listSpaces();
+    const code = await db.get('k', { space: 'kv' }).catch((error) => error.code as string);
+    while (told.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    await db.close();
+    return { blocks, code, space: told[0]?.space };
+  });
+  assert.ok(damaged.blocks > 0);
+  assert.deepEqual({ code: damaged.code, space: damaged.space }, { code: 'CORRUPTION', space: 'kv' });
 });

@@ -4,40 +4,18 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import type { Page } from 'playwright-core';
-import { Chromium, missingPart } from '../support/chromium.ts';
-import { type PageServer, serveTestPage } from '../support/test-page.ts';
+import { test } from 'node:test';
+import { BrowserSuite } from '../support/browser-suite.ts';
 
-const skip = missingPart() ?? false;
+const suite = new BrowserSuite();
+const { skip } = suite;
 const timeout = 120_000;
-let server: PageServer;
-let browser: Chromium;
-
-before(async () => {
-  if (skip) return;
-  server = await serveTestPage();
-  browser = await Chromium.launch();
-});
-
-after(async () => {
-  await browser?.discard();
-  await server?.close();
-});
-
-async function newPage(): Promise<Page> {
-  const page = await browser.newPage();
-  await page.goto(server.url);
-  await page.waitForFunction(() => window.tests !== undefined);
-  return page;
-}
-
 for (const end of ['an uncaught error', 'close()', 'terminate()'] as const)
   test(`a worker ended by ${end} is replaced: reads go on, writes that were under way say so, nothing is lost`, {
     skip,
     timeout,
   }, async () => {
-    const page = await newPage();
+    const page = await suite.newPage();
     const calls = page.evaluate(
       async ([name, terminates]) => {
         const workers: Worker[] = [];
@@ -135,7 +113,7 @@ test('a worker that cannot be replaced fails what waits, and the next call tries
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const outcomes = await page.evaluate(async () => {
     let broken = false;
     const workers: Worker[] = [];
@@ -165,7 +143,7 @@ test('a worker that cannot be replaced fails what waits, and the next call tries
 });
 
 test('a call that kills its worker is repeated twice, not for ever', { skip, timeout }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const outcome = await page.evaluate(async () => {
     let spawned = 0;
     const worker = (): Worker => {
@@ -194,7 +172,7 @@ test('more than may be on its way waits in the page, in order, and is as it was 
   skip,
   timeout,
 }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const { most, order, own, aborted } = await page.evaluate(async () => {
     let most = 0;
     let onTheWay = 0;
@@ -249,7 +227,7 @@ test('more than may be on its way waits in the page, in order, and is as it was 
 });
 
 test('gets and puts that travel together fail one by one', { skip, timeout }, async () => {
-  const page = await newPage();
+  const page = await suite.newPage();
   const outcomes = await page.evaluate(async () => {
     const db = await window.tests.open('together', { storage: 'memory' });
     await db.createSpace('kv', 'key-value');

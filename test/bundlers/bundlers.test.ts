@@ -1,9 +1,11 @@
 // The package as it is published, in a page that a bundler made, without configuration: built by esbuild (which leaves worker
-// and core behind, so that the inlined ones are used), webpack and Vite, and a plain page under a strict policy.
+// and core behind, so that the inlined ones are used), by webpack and Vite, from the development servers of both; in a plain
+// page under a strict policy, in service workers and in an extension. And what linters of packages say about it.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -18,6 +20,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
 import { missingPackage } from '../support/npm-install.ts';
@@ -25,6 +28,8 @@ import { missingPackage } from '../support/npm-install.ts';
 const root = path.resolve(import.meta.dirname, '../..');
 const require = createRequire(path.join(import.meta.dirname, 'package.json'));
 const project = mkdtempSync(path.join(tmpdir(), 'shibumi-bundlers-'));
+const installedDist = path.join(project, 'node_modules/shibumi/dist');
+let tarball = '';
 const executablePath = findBrowser();
 const missing = executablePath === undefined ? howToInstall : missingPackage(import.meta.dirname, 'webpack');
 const options = { skip: missing };
@@ -51,12 +56,9 @@ before(() => {
   mkdirSync(installed, { recursive: true });
   const report = run('npm', ['pack', '--json', '--pack-destination', project], root);
   // The build prints before it.
-  const [tarball] = JSON.parse(report.slice(report.indexOf('[\n'))) as [{ filename: string }];
-  run(
-    'tar',
-    ['-xzf', path.join(project, tarball.filename), '--strip-components=1', '-C', installed],
-    project,
-  );
+  const [packed] = JSON.parse(report.slice(report.indexOf('[\n'))) as [{ filename: string }];
+  tarball = path.join(project, packed.filename);
+  run('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed], project);
   for (const name of ['@noble', 'comlink', 'idb', 'ws'])
     symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name));
   writeFileSync(path.join(project, 'package.json'), '{ "type": "module" }');
@@ -100,6 +102,30 @@ test('webpack 5', options, async () => {
   assert.deepEqual(await runPage(outdir, '<!doctype html><script src="/main.js"></script>'), expected);
 });
 
+test('webpack 5, in development', options, async () => {
+  const webpack = require('webpack') as (config: object) => object;
+  const DevServer = require('webpack-dev-server') as new (
+    options: object,
+    compiler: object,
+  ) => { start(): Promise<void>; stop(): Promise<void>; server: { address(): AddressInfo } };
+  const compiler = webpack({
+    context: project,
+    mode: 'development',
+    entry: './main.js',
+    output: { publicPath: '/bundle/' },
+  });
+  const server = new DevServer({ host: '127.0.0.1', port: 'auto', static: project, open: false }, compiler);
+  // Its pages take the bundle by this name; the file of that name in the folder is what it was made of.
+  writeFileSync(path.join(project, 'dev.html'), '<!doctype html><script src="/bundle/main.js"></script>');
+  await server.start();
+  try {
+    const { port } = server.server.address();
+    assert.deepEqual(await runAt(`http://127.0.0.1:${port}/dev.html`), expected);
+  } finally {
+    await server.stop();
+  }
+});
+
 test('Vite, built', options, async () => {
   const { build } = await import('vite');
   const outDir = path.join(project, 'vite');
@@ -124,11 +150,175 @@ test('Vite, in development', options, async () => {
 });
 
 test('a plain page under script-src self, wasm-unsafe-eval and worker-src self', options, async () => {
-  const dist = path.join(project, 'node_modules/shibumi/dist');
   const html = `<!doctype html><script type="module" src="/main.js"></script>`;
   const main = page.replace("'shibumi'", "'./index.js'");
   const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
-  assert.deepEqual(await runPage(dist, html, { 'main.js': main }, policy), expected);
+  assert.deepEqual(await runPage(installedDist, html, { 'main.js': main }, policy), expected);
+});
+
+/** Answers a message with what the database says. */
+const serviceWorker = page.replace("'shibumi'", "'shibumi/in-process'").replace(
+  'globalThis.run =',
+  `globalThis.addEventListener('message', (event) => {
+    event.waitUntil(
+      globalThis.run(event.data ?? {}).then(
+        (answer) => event.ports[0].postMessage(answer),
+        (error) => event.ports[0].postMessage({ code: error.code, message: error.message }),
+      ),
+    );
+  });
+  globalThis.run =`,
+);
+/** Registers `/service.js` and asks it. */
+const askingPage = `
+  globalThis.run = async () => {
+    const { active, installing, waiting } = await navigator.serviceWorker.register(...globalThis.registration);
+    await navigator.serviceWorker.ready;
+    const { port1, port2 } = new MessageChannel();
+    const answer = new Promise((resolve) => port1.addEventListener('message', ({ data }) => resolve(data)));
+    port1.start();
+    (active ?? installing ?? waiting).postMessage(globalThis.options, [port2]);
+    return answer;
+  };`;
+
+test('a service worker, as a module, holds a database', options, async () => {
+  const files = {
+    'asking.js': `globalThis.registration = ['/service.js', { type: 'module' }]; globalThis.options = {};${askingPage}`,
+    'service.js': serviceWorker.replace("'shibumi/in-process'", "'./in-process.js'"),
+  };
+  assert.deepEqual(await runPage(installedDist, pageOf('asking.js'), files), expected);
+});
+
+test(
+  'a service worker that esbuild made a classic script of is told where the core is',
+  options,
+  async () => {
+    const { build } = require('esbuild') as { build(options: object): Promise<unknown> };
+    writeFileSync(path.join(project, 'service.js'), serviceWorker);
+    const outdir = path.join(project, 'service');
+    await build({
+      absWorkingDir: project,
+      entryPoints: ['service.js'],
+      bundle: true,
+      outdir,
+      logLevel: 'error',
+    });
+    const core = readFileSync(path.join(installedDist, 'shibumi-simd128.wasm'));
+    writeFileSync(path.join(outdir, 'core.wasm'), core);
+    const asking = `globalThis.registration = ['/service.js'];
+    globalThis.options = { wasm: '/core.wasm', build: 'simd128' };${askingPage}`;
+    assert.deepEqual(await runPage(outdir, pageOf('asking.js'), { 'asking.js': asking }), expected);
+  },
+);
+
+test('the main entry says in a service worker which one is for it', options, async () => {
+  const files = {
+    'asking.js': `globalThis.registration = ['/service.js', { type: 'module' }]; globalThis.options = {};${askingPage}`,
+    'service.js': serviceWorker.replace("'shibumi/in-process'", "'./index.js'"),
+  };
+  const { code, message } = (await runPage(installedDist, pageOf('asking.js'), files)) as {
+    code: string;
+    message: string;
+  };
+  assert.equal(code, 'UNSUPPORTED');
+  assert.match(message, /shibumi\/in-process/);
+});
+
+test('an extension: its page, and its service worker', options, async () => {
+  const folder = path.join(project, 'extension');
+  mkdirSync(folder);
+  cpSync(installedDist, path.join(folder, 'shibumi'), { recursive: true });
+  const manifest = {
+    manifest_version: 3,
+    name: 'Shibumi in an extension',
+    version: '1.0',
+    background: { service_worker: 'service.js', type: 'module' },
+    // Extensions may compile WASM only where they say so.
+    content_security_policy: { extension_pages: "script-src 'self' 'wasm-unsafe-eval'; object-src 'self'" },
+  };
+  writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify(manifest));
+  writeFileSync(path.join(folder, 'index.html'), pageOf('main.js'));
+  writeFileSync(path.join(folder, 'main.js'), page.replace("'shibumi'", "'./shibumi/index.js'"));
+  writeFileSync(
+    path.join(folder, 'service.js'),
+    serviceWorker.replace("'shibumi/in-process'", "'./shibumi/in-process.js'"),
+  );
+  const profile = mkdtempSync(path.join(tmpdir(), 'shibumi-extension-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: executablePath as string,
+    ignoreDefaultArgs: ['--disable-extensions'],
+    args: [...launchFlags, `--disable-extensions-except=${folder}`, `--load-extension=${folder}`],
+  });
+  try {
+    const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent('serviceworker'));
+    const run = (): Promise<unknown> => (globalThis as unknown as { run(): Promise<unknown> }).run();
+    assert.deepEqual(await worker.evaluate(run), expected);
+    const tab = await context.newPage();
+    await tab.goto(new URL('index.html', worker.url()).href);
+    await tab.waitForFunction(() => 'run' in globalThis, undefined, { timeout: 120_000 });
+    const again = await tab.evaluate(async () => {
+      const { open } = (await import('./shibumi/index.js' as string)) as typeof import('../../src/index.ts');
+      const db = await open('bundled');
+      const colour = await db.get('colour', { space: 'kv' });
+      const hits = await db.searchTopK([0, 1], 1, { space: 'points' });
+      await db.close();
+      return { colour, hit: hits[0], storage: 'indexeddb' };
+    });
+    assert.deepEqual(again, expected, 'what the service worker stored is there for the page');
+  } finally {
+    await context.close();
+    rmSync(profile, { recursive: true, force: true });
+  }
+});
+
+test('publint has nothing to say', options, async () => {
+  const { publint } = (await import(pathToFileURL(require.resolve('publint')).href)) as {
+    publint(options: object): Promise<{ messages: unknown[] }>;
+  };
+  const pkgDir = path.join(project, 'node_modules/shibumi');
+  const { messages } = await publint({ pkgDir, strict: true, level: 'suggestion', pack: false });
+  assert.deepEqual(messages, []);
+});
+
+test('Are the Types Wrong? has nothing to say of a package of modules', options, () => {
+  const bin = path.join(import.meta.dirname, 'node_modules/.bin/attw');
+  const { status, stdout, stderr } = spawnSync(
+    bin,
+    [
+      tarball,
+      '--profile',
+      'esm-only',
+      '--exclude-entrypoints',
+      'shibumi-relaxed.wasm',
+      'shibumi-simd128.wasm',
+    ],
+    { encoding: 'utf8' },
+  );
+  assert.ok(status === 0, `${stdout}${stderr}`);
+  for (const entry of ['shibumi', 'shibumi/worker', 'shibumi/in-process', 'shibumi/node'])
+    assert.match(stdout, new RegExp(`"${entry}"\\n\\nnode16 \\(from ESM\\): 🟢`), stdout);
+});
+
+test('a server renders a page that imports it, through the bundler too', options, async () => {
+  writeFileSync(
+    path.join(project, 'render.js'),
+    `import { open } from 'shibumi';
+     export const render = () => '<p>' + typeof open + '</p>';`,
+  );
+  const { createServer: createVite } = await import('vite');
+  const server = await createVite({
+    root: project,
+    configFile: false,
+    logLevel: 'error',
+    server: { middlewareMode: true },
+    appType: 'custom',
+  });
+  try {
+    const { render } = (await server.ssrLoadModule('/render.js')) as { render(): string };
+    assert.equal(render(), '<p>function</p>');
+  } finally {
+    await server.close();
+  }
 });
 
 function pageOf(script: string): string {

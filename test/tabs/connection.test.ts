@@ -4,33 +4,19 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { Chromium, missingPart } from '../support/chromium.ts';
+import { BrowserSuite } from '../support/browser-suite.ts';
 import { openDatabaseTab, placeOf } from '../support/database-tab.ts';
-import { type PageServer, serveTestPage } from '../support/test-page.ts';
 
-const skip = missingPart() ?? false;
+const suite = new BrowserSuite();
+const { skip } = suite;
 const timeout = 120_000;
-let server: PageServer;
-let browser: Chromium;
-
-before(async () => {
-  if (skip) return;
-  server = await serveTestPage();
-  browser = await Chromium.launch();
-});
-
-after(async () => {
-  await browser?.discard();
-  await server?.close();
-});
-
 /** The owner and another tab, with a space `kv` that both use; each notes its events. */
 async function twoTabs(name: string): Promise<[owner: Page, other: Page]> {
-  const owner = await openDatabaseTab(browser, server.url, name);
+  const owner = await openDatabaseTab(suite.browser, suite.url, name);
   await owner.evaluate(() => window.db.createSpace('kv', 'key-value'));
-  const other = await openDatabaseTab(browser, server.url, name);
+  const other = await openDatabaseTab(suite.browser, suite.url, name);
   for (const page of [owner, other])
     await page.evaluate(async () => {
       await window.db.useSpace('kv');
@@ -76,7 +62,7 @@ test('a connection that the browser closes is opened again: reads go on, counts 
       counting.done = count();
       Object.assign(window, { counting });
     });
-  const internals = await browser.newPage();
+  const internals = await suite.browser.newPage();
   await internals.goto('chrome://indexeddb-internals');
   for (let epoch = 1; epoch <= 3; epoch++) {
     await tabs[0].waitForFunction(async (epoch) => (await window.db.stats()).tabs?.epoch === epoch, epoch);
@@ -121,7 +107,7 @@ test('cleared data is STORAGE_LOST in every tab, for good; opening begins anew',
   await owner.evaluate(() => window.db.put('k', 'gone'));
   const session = await owner.context().newCDPSession(owner);
   await session.send('Storage.clearDataForOrigin', {
-    origin: new URL(server.url).origin,
+    origin: new URL(suite.url).origin,
     storageTypes: 'all',
   });
   for (const page of [owner, other])
@@ -159,8 +145,8 @@ test('opening behind a deletion that is blocked, which gets no event, ends with 
   skip,
   timeout,
 }, async () => {
-  const page = await browser.newPage();
-  await page.goto(server.url);
+  const page = await suite.browser.newPage();
+  await page.goto(suite.url);
   await page.waitForFunction(() => window.tests !== undefined);
   const outcomes = await page.evaluate(async () => {
     const { open } = window.tests;
@@ -194,7 +180,7 @@ test('opening behind a deletion that is blocked, which gets no event, ends with 
 
 test('a new owner is told to every tab', { skip, timeout }, async () => {
   const [owner, other] = await twoTabs('told');
-  const third = await openDatabaseTab(browser, server.url, 'told');
+  const third = await openDatabaseTab(suite.browser, suite.url, 'told');
   await third.evaluate(() => {
     const events: string[] = [];
     window.db.addEventListener('ownerchange', ({ detail }) =>

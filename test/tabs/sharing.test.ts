@@ -5,30 +5,16 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import type { Page } from 'playwright-core';
-import { Chromium, missingPart } from '../support/chromium.ts';
+import { BrowserSuite } from '../support/browser-suite.ts';
 import { openDatabaseTab } from '../support/database-tab.ts';
-import { type PageServer, serveTestPage } from '../support/test-page.ts';
 
-const skip = missingPart() ?? false;
+const suite = new BrowserSuite();
+const { skip } = suite;
 const timeout = 120_000;
-let server: PageServer;
-let browser: Chromium;
-
-before(async () => {
-  if (skip) return;
-  server = await serveTestPage();
-  browser = await Chromium.launch();
-});
-
-after(async () => {
-  await browser?.discard();
-  await server?.close();
-});
-
 const openTab = (name: string, without = ''): Promise<Page> =>
-  openDatabaseTab(browser, `${server.url}?without=${without}`, name);
+  openDatabaseTab(suite.browser, `${suite.url}?without=${without}`, name);
 
 for (const [without, way] of [
   ['', 'port'],

@@ -4,43 +4,29 @@
  */
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Page } from 'playwright-core';
-import { Chromium, missingPart } from '../support/chromium.ts';
+import { BrowserSuite } from '../support/browser-suite.ts';
 import { openDatabaseTab, placeOf } from '../support/database-tab.ts';
 import { rendererOf } from '../support/renderer.ts';
-import { type PageServer, serveTestPage } from '../support/test-page.ts';
 
-const skip = missingPart() ?? false;
+const suite = new BrowserSuite();
+const { skip } = suite;
 const skipSignals =
   skip || (process.platform === 'linux' ? false : 'only Linux tells which process renders a page');
 /** Chromium lets a process that is stopped in the middle of a transaction keep it for a minute. */
 const timeout = 240_000;
-let server: PageServer;
-let browser: Chromium;
-
-before(async () => {
-  if (skip) return;
-  server = await serveTestPage();
-  browser = await Chromium.launch();
-});
-
-after(async () => {
-  await browser?.discard();
-  await server?.close();
-});
-
 /** The owner and another tab, with a space `kv` that both use. */
 async function twoTabs(
   name: string,
   without = '',
   ownerTimeoutMs = 1000,
 ): Promise<[owner: Page, other: Page]> {
-  const url = `${server.url}?without=${without}`;
-  const owner = await openDatabaseTab(browser, url, name, { ownerTimeoutMs });
+  const url = `${suite.url}?without=${without}`;
+  const owner = await openDatabaseTab(suite.browser, url, name, { ownerTimeoutMs });
   await owner.evaluate(() => window.db.createSpace('kv', 'key-value'));
-  const other = await openDatabaseTab(browser, url, name, { ownerTimeoutMs });
+  const other = await openDatabaseTab(suite.browser, url, name, { ownerTimeoutMs });
   for (const page of [owner, other]) await page.evaluate(() => window.db.useSpace('kv'));
   return [owner, other];
 }
@@ -63,7 +49,7 @@ for (const way of ['port', 'channel'] as const)
     timeout,
   }, async () => {
     const [owner, other] = await twoTabs(`stopped ${way}`, way === 'port' ? '' : 'SharedWorker');
-    const pid = await rendererOf(owner, browser.group);
+    const pid = await rendererOf(owner, suite.browser.group);
     assert.equal(await outcome(owner, 'put', 'before'), 'undefined');
     assert.equal(await placeOf(other), `client ${way} 1`);
     // The owner's page reads all the time: also in the moment after it wakes up, before it can know of the other.
@@ -106,11 +92,11 @@ test('a killed owner is followed at once, without waiting for a silence', {
   skip: skipSignals,
   timeout,
 }, async () => {
-  const first = await openDatabaseTab(browser, server.url, 'killed', { ownerTimeoutMs: 60_000 });
+  const first = await openDatabaseTab(suite.browser, suite.url, 'killed', { ownerTimeoutMs: 60_000 });
   await first.evaluate(() => window.db.createSpace('kv', 'key-value'));
-  const other = await openDatabaseTab(browser, server.url, 'killed', { ownerTimeoutMs: 60_000 });
+  const other = await openDatabaseTab(suite.browser, suite.url, 'killed', { ownerTimeoutMs: 60_000 });
   await first.evaluate(() => window.db.put('k', 'kept', { space: 'kv' }));
-  process.kill(await rendererOf(first, browser.group), 'SIGKILL');
+  process.kill(await rendererOf(first, suite.browser.group), 'SIGKILL');
   assert.equal(await other.evaluate(() => window.db.get('k', { space: 'kv', timeoutMs: 30_000 })), 'kept');
   assert.equal(await placeOf(other), 'owner worker 2');
   await Promise.all([first.close(), other.close()]);

@@ -16,6 +16,7 @@ import type { ErrorCode, ShibuDbError } from '../../src/api/errors.ts';
 import type * as bridge from '../../src/bridge.ts';
 import type { ConnectionPool } from '../../src/client/connection-pool.ts';
 import type * as edge from '../../src/edge.ts';
+import type * as inProcess from '../../src/in-process.ts';
 import type * as browser from '../../src/index.ts';
 import type * as node from '../../src/node.ts';
 
@@ -29,6 +30,7 @@ type Holds<T extends true> = T;
 type Opened<Open extends (...args: never[]) => unknown> = ReturnType<Open>;
 export type OneDatabase = [
   Holds<Same<Opened<typeof browser.open>, Promise<Database>>>,
+  Holds<Same<Opened<typeof inProcess.open>, Promise<Database>>>,
   Holds<Same<Opened<typeof node.open>, Promise<Database>>>,
   Holds<Same<Opened<typeof bridge.connect>, Promise<Database>>>,
   Holds<Same<Opened<typeof edge.open>, Promise<Database>>>,

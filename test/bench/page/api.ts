@@ -3,20 +3,25 @@
 import * as Comlink from 'comlink';
 import type { Database } from '../../../src/api/database.ts';
 import { deleteDatabase, open } from '../../../src/index.ts';
-import { makeRow, median, type Row, type RowFrame } from '../row.ts';
+import { type Metric, makeRow, median, type Row, type RowFrame } from '../row.ts';
 import { interleaved, operationsPerSecond } from './callers.ts';
 import type { ComlinkPeer } from './comlink-peer.ts';
 import type { PagePeers } from './jobs.ts';
 
 const callers = 1000;
 const valueBytes = 100;
+/** Keys of a call that takes many, and how many such calls are under way. */
+const batchKeys = 1000;
+const batchesInFlight = 4;
 
-/** What is used of idb-keyval. */
-interface IdbKeyval {
-  setMany(entries: [string, Uint8Array][]): Promise<void>;
-  get(key: string): Promise<Uint8Array | undefined>;
-  entries(): Promise<[string, Uint8Array][]>;
-  clear(): Promise<void>;
+/** A library that stores keys in IndexedDB, as far as it is compared. */
+interface Store {
+  get(key: string): Promise<unknown>;
+  put(key: string, value: Uint8Array): Promise<unknown>;
+  getMany(keys: string[]): Promise<readonly unknown[]>;
+  putMany(entries: [string, Uint8Array][]): Promise<unknown>;
+  entries(): Promise<number>;
+  clear(): Promise<unknown>;
 }
 
 export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[]> {
@@ -25,35 +30,72 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
   const value = new Uint8Array(valueBytes).fill(7);
   // A prime step: every key comes round, none beside the one before.
   const keyAt = (i: number): string => `key-${(i * 7919) % keys}`;
-  console.log('gets and scan');
+  const batchAt = (i: number): string[] =>
+    Array.from({ length: batchKeys }, (_, j) => keyAt(i * batchKeys + j));
+  console.log('gets, puts and scan');
 
   await deleteDatabase('api');
   const db = await open('api');
   await db.createSpace('kv', 'key-value', { durability: 'relaxed' });
   await db.useSpace('kv');
-  await operationsPerSecond(callers, keys, (i) => db.put(`key-${i}`, value));
+  const stores: Record<string, Store> = { shibumi: shibumiStore(db), ...(await loadStores(peers)) };
+  for (const store of Object.values(stores)) {
+    for (let i = 0; i < keys; i += batchKeys) {
+      const names = batchAt(i / batchKeys).slice(0, keys - i);
+      await store.putMany(names.map((key) => [key, value]));
+    }
+  }
   const worker = new Worker(new URL('./comlink-peer.ts', import.meta.url), { type: 'module' });
   const map = Comlink.wrap<ComlinkPeer>(worker);
   await map.fill(keys, value);
-  const keyval = await loadIdbKeyval(peers, keys, value);
 
-  const gets = (count: number, get: (key: string) => Promise<unknown>) => () =>
-    operationsPerSecond(callers, quick ? 500 : count, async (i) => {
-      if ((await get(keyAt(i))) === undefined) throw new Error(`Got nothing for ${keyAt(i)}`);
-    });
+  /** So many for Shibumi, a few for those that take their time. */
+  const counted = (name: string, count: number): number =>
+    quick ? 500 : name === 'shibumi' ? count : Math.min(count, 20_000);
+  const each = (
+    count: number,
+    measure: (store: Store, count: number) => Promise<number>,
+  ): Record<string, () => Promise<number>> =>
+    Object.fromEntries(
+      Object.entries(stores).map(([name, store]) => [name, () => measure(store, counted(name, count))]),
+    );
   const got = await interleaved(rounds, {
-    shibumi: gets(300_000, (key) => db.get(key)),
-    comlink: gets(50_000, (key) => map.get(key)),
-    ...(keyval === undefined ? {} : { 'idb-keyval': gets(20_000, (key) => keyval.get(key)) }),
+    ...each(300_000, (store, count) =>
+      operationsPerSecond(callers, count, async (i) => {
+        if ((await store.get(keyAt(i))) === undefined) throw new Error(`Got nothing for ${keyAt(i)}`);
+      }),
+    ),
+    comlink: () => operationsPerSecond(callers, quick ? 500 : 50_000, (i) => map.get(keyAt(i))),
   });
-  const scanned = await interleaved(rounds, {
-    shibumi: () => perSecond(keys, () => scanAll(db)),
-    ...(keyval === undefined
-      ? {}
-      : { 'idb-keyval': () => perSecond(keys, async () => (await keyval.entries()).length) }),
-  });
+  const put = await interleaved(
+    rounds,
+    each(100_000, (store, count) => operationsPerSecond(callers, count, (i) => store.put(keyAt(i), value))),
+  );
+  const inBatches = async (count: number, run: (i: number) => Promise<void>): Promise<number> =>
+    batchKeys * (await operationsPerSecond(batchesInFlight, Math.ceil(count / batchKeys), run));
+  const gotMany = await interleaved(
+    rounds,
+    each(400_000, (store, count) =>
+      inBatches(count, async (i) => {
+        const values = await store.getMany(batchAt(i));
+        if (values.length !== batchKeys || values.includes(undefined)) throw new Error('A value is missing');
+      }),
+    ),
+  );
+  const putMany = await interleaved(
+    rounds,
+    each(200_000, (store, count) =>
+      inBatches(count, async (i) => {
+        await store.putMany(batchAt(i).map((key) => [key, value]));
+      }),
+    ),
+  );
+  const scanned = await interleaved(
+    rounds,
+    each(keys, (store) => perSecond(keys, () => store.entries())),
+  );
   worker.terminate();
-  await keyval?.clear();
+  for (const store of Object.values(stores)) await store.clear();
   await db.close();
   await deleteDatabase('api');
 
@@ -63,24 +105,96 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
     subject,
     runtime: 'chromium',
     data: scenario === 'load' ? 'empty database' : `${keys} x ${valueBytes} B`,
-    params: scenario === 'gets' ? { callers } : {},
+    params: /^(gets|puts)$/.test(scenario)
+      ? { callers }
+      : /Many$/.test(scenario)
+        ? { batch: batchKeys, inFlight: batchesInFlight }
+        : {},
   });
+  const rowsOf = (scenario: string, metric: Metric, measured: Map<string, number[]>): Row[] =>
+    [...measured].map(([subject, values]) => makeRow(frame(scenario, subject), metric, median(values)));
   return [
-    ...[...got].map(([subject, v]) => makeRow(frame('gets', subject), 'getsPerSecond', median(v))),
-    ...[...scanned].map(([subject, v]) => makeRow(frame('scan', subject), 'entriesPerSecond', median(v))),
+    ...rowsOf('gets', 'getsPerSecond', got),
+    ...rowsOf('puts', 'putsPerSecond', put),
+    ...rowsOf('getMany', 'getsPerSecond', gotMany),
+    ...rowsOf('putMany', 'putsPerSecond', putMany),
+    ...rowsOf('scan', 'entriesPerSecond', scanned),
     makeRow(frame('load', 'shibumi'), 'openMs', median(await openEmpty(quick ? 1 : 7))),
   ];
 }
 
-async function loadIdbKeyval(
-  { idbKeyval }: PagePeers,
-  keys: number,
-  value: Uint8Array,
-): Promise<IdbKeyval | undefined> {
-  if (idbKeyval === undefined) return undefined;
-  const keyval = (await import(/* @vite-ignore */ idbKeyval)) as IdbKeyval;
-  await keyval.setMany(Array.from({ length: keys }, (_, i) => [`key-${i}`, value]));
-  return keyval;
+function shibumiStore(db: Database): Store {
+  return {
+    get: (key) => db.get(key),
+    put: (key, value) => db.put(key, value),
+    getMany: (keys) => db.getMany(keys),
+    putMany: (entries) => db.putMany(entries.map(([key, value]) => ({ key, value }))),
+    entries: () => scanAll(db),
+    clear: () => db.clear(),
+  };
+}
+
+/** Those that are installed, each with its own names for the same calls. */
+async function loadStores({ idbKeyval, dexie }: PagePeers): Promise<Record<string, Store>> {
+  const stores: Record<string, Store> = {};
+  if (idbKeyval !== undefined) {
+    const keyval = (await import(/* @vite-ignore */ idbKeyval)) as IdbKeyval;
+    stores['idb-keyval'] = {
+      get: keyval.get,
+      put: keyval.set,
+      getMany: keyval.getMany,
+      putMany: keyval.setMany,
+      entries: async () => (await keyval.entries()).length,
+      clear: keyval.clear,
+    };
+  }
+  if (dexie !== undefined) {
+    const { Dexie } = (await import(/* @vite-ignore */ dexie)) as DexieModule;
+    const database = new Dexie('api-dexie');
+    // Keys apart from values.
+    database.version(1).stores({ kv: '' });
+    const table = database.table('kv');
+    stores.dexie = {
+      get: (key) => table.get(key),
+      put: (key, value) => table.put(value, key),
+      getMany: (keys) => table.bulkGet(keys),
+      putMany: (entries) =>
+        table.bulkPut(
+          entries.map(([, value]) => value),
+          entries.map(([key]) => key),
+        ),
+      entries: async () => (await table.toArray()).length,
+      clear: () => table.clear(),
+    };
+  }
+  return stores;
+}
+
+/** What is used of idb-keyval. */
+interface IdbKeyval {
+  get(key: string): Promise<Uint8Array | undefined>;
+  set(key: string, value: Uint8Array): Promise<void>;
+  getMany(keys: string[]): Promise<(Uint8Array | undefined)[]>;
+  setMany(entries: [string, Uint8Array][]): Promise<void>;
+  entries(): Promise<[string, Uint8Array][]>;
+  clear(): Promise<void>;
+}
+
+/** What is used of Dexie. */
+interface DexieModule {
+  Dexie: new (
+    name: string,
+  ) => {
+    version(number: number): { stores(schema: Record<string, string>): void };
+    table(name: string): {
+      get(key: string): Promise<unknown>;
+      put(value: Uint8Array, key: string): Promise<unknown>;
+      bulkGet(keys: string[]): Promise<unknown[]>;
+      bulkPut(values: Uint8Array[], keys: string[]): Promise<unknown>;
+      toArray(): Promise<unknown[]>;
+      clear(): Promise<void>;
+    };
+  };
 }
 
 async function scanAll(db: Database): Promise<number> {

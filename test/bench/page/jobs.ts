@@ -18,4 +18,5 @@ export type PageJob<Arrays = unknown> =
 export interface PagePeers {
   readonly hnswlibWasm?: string;
   readonly idbKeyval?: string;
+  readonly dexie?: string;
 }

@@ -1,0 +1,168 @@
+/**
+ * What a worker exposes through Comlink: a database that it owns, or waits to own. One endpoint serves one database: to the
+ * page that spawned the worker, and to all tabs while it is the owner.
+ */
+
+import { type ErrorEnvelope, toEnvelope } from './api/error-envelope.ts';
+import { shibuDbError } from './api/errors.ts';
+import { DatabaseEngine } from './engine/database-engine.ts';
+import { Session } from './engine/session.ts';
+import { defaultSettings } from './engine/settings.ts';
+import { portableScrypt } from './engine/users/credentials.ts';
+import { type BuildName, type Core, compileCore, supportedBuild } from './kernel/module.ts';
+import { workerThreads } from './rpc/helper-worker.ts';
+import type { Message, Reply, WorkerEndpoint, WorkerOpenOptions } from './rpc/messages.ts';
+import { SessionHost } from './rpc/session-host.ts';
+import type { StorageBackend } from './storage/backend.ts';
+import { parseKeyRecord, type UnlockedKey, unlockKey } from './storage/encryption/key-record.ts';
+import { deleteIndexedDb, IndexedDbBackend } from './storage/indexeddb-backend.ts';
+import { MemoryBackend } from './storage/memory-backend.ts';
+import type { Ending, KnownDatabase, TabOptions } from './tabs/messages.ts';
+import { holdForEver, ownerLock } from './tabs/names.ts';
+import type { OwnedDatabase } from './tabs/owner.ts';
+import { type OwnableDatabase, TabWorker } from './tabs/tab-worker.ts';
+import { threadedWasmFile, wasmFile } from './wasm-files.ts';
+
+/** How long opening waits for a page that is just going away (a reload) to let the database go. */
+const defaultOpenTimeoutMs = 10_000;
+
+export class Endpoint implements WorkerEndpoint {
+  /** For a database that tabs share. */
+  readonly tab: TabWorker = new TabWorker(new StoredDatabase());
+  #host: SessionHost | undefined;
+
+  live(aliveLock: string): Promise<void> {
+    return holdForEver(aliveLock);
+  }
+
+  /** For one in memory, which nobody else sees. */
+  async open(name: string, options: WorkerOpenOptions): Promise<ErrorEnvelope | undefined> {
+    try {
+      this.#host = new SessionHost(await openInMemory(name, options));
+      return undefined;
+    } catch (error) {
+      return toEnvelope(error);
+    }
+  }
+
+  exchange(message: Message): Promise<Reply[]> {
+    if (this.#host === undefined) throw new Error('exchange was called before open');
+    return this.#host.exchange(message);
+  }
+
+  async deleteDatabase(name: string, timeoutMs: number): Promise<ErrorEnvelope | undefined> {
+    try {
+      const release = await takeLock(name, timeoutMs);
+      await deleteIndexedDb(name, timeoutMs).finally(release);
+      return undefined;
+    } catch (error) {
+      return toEnvelope(error);
+    }
+  }
+}
+
+async function openInMemory(name: string, options: WorkerOpenOptions): Promise<Session> {
+  const engine = await openEngine(name, await loadCore(options), new MemoryBackend(), options);
+  return new Session(engine, () => engine.close());
+}
+
+/** A database in IndexedDB, as a worker opens it when it becomes its owner. */
+class StoredDatabase implements OwnableDatabase {
+  #core: Promise<Core> | undefined;
+
+  prepare(options: TabOptions): void {
+    const compiling = loadCore(options);
+    this.#core = compiling;
+    compiling.catch(() => {
+      // The next attempt fetches it again.
+      if (this.#core === compiling) this.#core = undefined;
+    });
+  }
+
+  async unlock({ encryption }: TabOptions, keyRecord: string): Promise<UnlockedKey> {
+    if (encryption === undefined) throw new Error('a page without a key asks for nothing to be unlocked');
+    return unlockKey(parseKeyRecord(keyRecord), encryption, portableScrypt);
+  }
+
+  async open(
+    name: string,
+    options: TabOptions,
+    known: KnownDatabase | undefined,
+    onEnd: (why: Ending) => void,
+    onBlocked: () => void,
+  ): Promise<OwnedDatabase> {
+    if (this.#core === undefined) this.prepare(options);
+    const compiling = this.#core as Promise<Core>;
+    const storage = await IndexedDbBackend.open(name, {
+      timeoutMs: options.openTimeoutMs ?? defaultOpenTimeoutMs,
+      acceptLoss: options.onCorruption === 'salvage',
+      known,
+      onBlocked,
+    });
+    storage.onEnd = ({ kind, reason }) =>
+      onEnd({ state: kind === 'fenced' ? 'taken' : kind, message: reason });
+    try {
+      return { storage, engine: await openEngine(name, await compiling, storage, options) };
+    } catch (error) {
+      storage.close();
+      throw error;
+    }
+  }
+}
+
+function openEngine(
+  name: string,
+  core: Core,
+  backend: StorageBackend,
+  { onCorruption = 'fail', encryption, memoryBudgetBytes, threads }: WorkerOpenOptions,
+): Promise<DatabaseEngine> {
+  return DatabaseEngine.open({
+    name,
+    core,
+    backend,
+    now: () => performance.now(),
+    settings: defaultSettings,
+    onCorruption,
+    encryption,
+    ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
+    threads: workerThreads(
+      threads,
+      core.build,
+      async (build) => (await compileCore(build, threadedWasmFile(build))).module,
+    ),
+  });
+}
+
+async function loadCore({ build, wasm }: WorkerOpenOptions): Promise<Core> {
+  const supported = supportedBuild();
+  if (supported === undefined)
+    throw shibuDbError('UNSUPPORTED', 'This runtime has no WebAssembly SIMD, which Shibumi needs');
+  if (build === 'relaxed' && supported !== 'relaxed') {
+    throw shibuDbError(
+      'UNSUPPORTED',
+      'This runtime has no relaxed SIMD; leave `build` out to take the best there is',
+    );
+  }
+  const name: BuildName = build ?? supported;
+  if (wasm instanceof WebAssembly.Module) return { build: name, module: wasm };
+  return compileCore(name, wasm ?? wasmFile(name));
+}
+
+/** Makes this worker the only owner of the database. @throws LOCKED when another keeps it for longer than `timeoutMs` */
+async function takeLock(name: string, timeoutMs: number): Promise<() => void> {
+  // Without Web Locks (an insecure context) nobody can be kept out; everything else works.
+  if (navigator.locks === undefined) return () => {};
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  return new Promise((resolve, reject) => {
+    navigator.locks
+      .request(ownerLock(name), { signal: AbortSignal.timeout(timeoutMs) }, () => {
+        resolve(release);
+        return held;
+      })
+      .catch((cause: unknown) => {
+        reject(
+          shibuDbError('LOCKED', `The database "${name}" is in use by another page or worker`, { cause }),
+        );
+      });
+  });
+}
