@@ -4,6 +4,7 @@
  */
 
 import type { Database, Encryption } from './api/database.ts';
+import { shibuDbError } from './api/errors.ts';
 import { checkMemoryBudget, integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { checkEncryption } from './base/encryption-secret.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
@@ -123,6 +124,7 @@ async function connect(
     ...rest
   }: OpenOptions,
 ): Promise<Transport> {
+  assertWorkers(worker);
   const { openPrivately, openShared, workersOf } = await import('./tabs/page.ts');
   const workers = await workersOf(worker);
   const core = wasm ?? (await workers.core(rest.build));
@@ -140,6 +142,15 @@ async function connect(
     ownerTimeoutMs,
   };
   return openShared(options, rest.openTimeoutMs ?? 10_000);
+}
+
+/** Before anything is imported: a service worker may import nothing later on. @throws UNSUPPORTED */
+function assertWorkers(given: OpenOptions['worker']): void {
+  if (given !== undefined || typeof Worker !== 'undefined') return;
+  throw shibuDbError(
+    'UNSUPPORTED',
+    'This context has no Worker: a service worker opens databases by shibumi/in-process, a page after it has loaded in the browser',
+  );
 }
 
 /** The first worker, then new ones, where there can be another. */
@@ -162,6 +173,7 @@ export async function deleteDatabase(
   options: { worker?: Worker; timeoutMs?: number } = {},
 ): Promise<void> {
   checkName(name);
+  assertWorkers(options.worker);
   const { deleteStored, workersOf } = await import('./tabs/page.ts');
   const { first } = await workersOf(options.worker);
   await deleteStored(name, first, options.timeoutMs ?? 10_000);

@@ -31,14 +31,8 @@ function spawnFile(): Worker {
   return new Worker(new URL('../worker.ts', import.meta.url), { type: 'module', name: 'shibumi' });
 }
 
-/** @throws UNSUPPORTED where there are no workers, WORKER_LOST when there is none in any form */
+/** Requires: there are workers here. @throws WORKER_LOST when there is none in any form */
 export async function defaultWorkers(): Promise<Workers> {
-  if (typeof Worker === 'undefined') {
-    throw shibuDbError(
-      'UNSUPPORTED',
-      'This context has no Worker; a service worker opens databases by shibumi/in-process, a page after it has loaded in the browser',
-    );
-  }
   if (inlinedFile !== undefined) return withFirst(await inlinedFile);
   let reason: string;
   try {

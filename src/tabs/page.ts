@@ -12,7 +12,7 @@ import type { FinderOptions } from './owner-finder.ts';
 import { watchPage } from './page-life.ts';
 import { TabTransport } from './tab-transport.ts';
 
-/** @throws UNSUPPORTED, WORKER_LOST */
+/** @throws WORKER_LOST */
 export async function workersOf(worker: Worker | (() => Worker) | undefined): Promise<Workers> {
   if (worker === undefined) return defaultWorkers();
   const given = { areInlined: false, core: async () => undefined };

@@ -189,6 +189,32 @@ test('a service worker, as a module, holds a database', options, async () => {
   assert.deepEqual(await runPage(installedDist, pageOf('asking.js'), files), expected);
 });
 
+test('a page and a service worker share a database, whoever has it', options, async () => {
+  const sharing = `globalThis.registration = ['/service.js', { type: 'module' }]; globalThis.options = {};${askingPage}
+    const ask = globalThis.run;
+    delete globalThis.run;
+    import('./index.js').then(({ open }) => {
+      globalThis.run = async () => {
+        const db = await open('bundled');
+        await db.createSpace('page', 'key-value');
+        const answer = await ask();
+        const spaces = (await db.listSpaces()).map(({ name }) => name).sort();
+        const { role } = (await db.stats()).tabs;
+        await db.close();
+        return { answer, spaces, role };
+      };
+    });`;
+  const files = {
+    'asking.js': sharing,
+    'service.js': serviceWorker.replace("'shibumi/in-process'", "'./in-process.js'"),
+  };
+  assert.deepEqual(await runPage(installedDist, pageOf('asking.js'), files), {
+    answer: expected,
+    spaces: ['kv', 'page', 'points'],
+    role: 'owner',
+  });
+});
+
 test(
   'a service worker that esbuild made a classic script of is told where the core is',
   options,
