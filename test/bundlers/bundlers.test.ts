@@ -113,6 +113,8 @@ test('webpack 5, in development', options, async () => {
     mode: 'development',
     entry: './main.js',
     output: { publicPath: '/bundle/' },
+    stats: 'none',
+    infrastructureLogging: { level: 'none' },
   });
   const server = new DevServer({ host: '127.0.0.1', port: 'auto', static: project, open: false }, compiler);
   // Its pages take the bundle by this name; the file of that name in the folder is what it was made of.
