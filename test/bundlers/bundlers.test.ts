@@ -310,16 +310,14 @@ test('publint has nothing to say', options, async () => {
 
 test('Are the Types Wrong? has nothing to say of a package of modules', options, () => {
   const bin = path.join(import.meta.dirname, 'node_modules/.bin/attw');
+  const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    exports: Record<string, unknown>;
+  };
+  // Files that nobody imports as a module have no types.
+  const files = Object.keys(manifest.exports).filter((name) => name.endsWith('.wasm'));
   const { status, stdout, stderr } = spawnSync(
     bin,
-    [
-      tarball,
-      '--profile',
-      'esm-only',
-      '--exclude-entrypoints',
-      'shibumi-relaxed.wasm',
-      'shibumi-simd128.wasm',
-    ],
+    [tarball, '--profile', 'esm-only', '--exclude-entrypoints', ...files.map((name) => path.basename(name))],
     { encoding: 'utf8' },
   );
   assert.ok(status === 0, `${stdout}${stderr}`);
