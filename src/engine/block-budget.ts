@@ -10,15 +10,15 @@ import { blockBytes } from './resident-space.ts';
 
 export const defaultMemoryBudgetBytes: number = 1024 * 1024 * 1024;
 
-/** So much a space may have whatever the others take: 4 MiB. With less, little would work. */
-const framesLeast = 16;
-
 export class BlockBudget {
   readonly bytesMax: number;
+  /** What a space may have whatever the others take. */
+  readonly #framesLeast: number;
   readonly #instances: () => Iterable<CoreInstance>;
 
-  constructor(bytesMax: number, instances: () => Iterable<CoreInstance>) {
+  constructor(bytesMax: number, framesLeast: number, instances: () => Iterable<CoreInstance>) {
     this.bytesMax = bytesMax;
+    this.#framesLeast = framesLeast;
     this.#instances = instances;
   }
 
@@ -42,6 +42,6 @@ export class BlockBudget {
     let bytes = grown * blockBytes;
     for (const each of this.#instances()) bytes += each.memoryBytes;
     const over = Math.ceil((bytes - this.bytesMax) / blockBytes);
-    return Math.max(0, Math.min(over, used - framesLeast, frames));
+    return Math.max(0, Math.min(over, used - this.#framesLeast, frames));
   }
 }

@@ -91,8 +91,10 @@ export class DatabaseEngine {
     const backend = watchBackend(environment.backend, (error) =>
       this.events.storageFailed(error, () => environment.backend.estimate()),
     );
-    const blockBudget = new BlockBudget(environment.memoryBudgetBytes ?? defaultMemoryBudgetBytes, () =>
-      this.#instances(),
+    const blockBudget = new BlockBudget(
+      environment.memoryBudgetBytes ?? defaultMemoryBudgetBytes,
+      environment.settings.blockFramesLeast,
+      () => this.#instances(),
     );
     this.#environment = { ...environment, backend, blockBudget };
     this.#tool = tool;

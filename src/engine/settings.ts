@@ -67,6 +67,10 @@ export interface Settings {
   readonly compactPauseMs: number;
   /** What an open scan may hold to stay a stable snapshot while others write. */
   readonly snapshotBytesMax: number;
+  /** Clean blocks of originals that stay in memory between calls where they are kept in storage. */
+  readonly originalBlocksKept: number;
+  /** Frames a space may have whatever the others take of the memory budget: with less, little would work. */
+  readonly blockFramesLeast: number;
   /** What hashing a new password costs. Stored ones keep the cost they were made with. */
   readonly passwordCost: PasswordCost;
   /** How long a session token is good for, in milliseconds. */
@@ -93,6 +97,8 @@ export const defaultSettings: Settings = {
   compactBlocksMin: 16,
   compactPauseMs: 30_000,
   snapshotBytesMax: 16 * 1024 * 1024,
+  originalBlocksKept: 8,
+  blockFramesLeast: 16,
   // One of OWASP's equivalent minimums: 32 MiB, 0.2 s native and 0.3 s in JavaScript on one core.
   passwordCost: { N: 2 ** 15, r: 8, p: 3 },
   sessionTokenMs: 7 * 24 * 3_600_000,

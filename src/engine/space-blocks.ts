@@ -24,10 +24,10 @@ import { blockFault, corruption, indexOf, readBlocks, segmentOf } from './stored
 /** wasm/core/arena.h: kMissedMost, kSegmentsMax */
 const missedMax = 64;
 const segmentsMax = 32;
-/** Clean originals that stay in memory between calls where they are kept in storage: 2 MiB. */
-const originalsKept = 8;
 /** With so many changed blocks a space that keeps originals in storage is checkpointed, so that they can go: 8 MiB. */
 const originalsDirtyMost = 32;
+/** With fewer none is, however small the budget. */
+const dirtyLeast = 8;
 
 /** Segments whose blocks may be absent. */
 export function droppableSegments({ engine }: CatalogEntry): readonly number[] {
@@ -111,7 +111,7 @@ export class SpaceBlocks {
 
   /** No more frames are promised to the writes of one commit, unless it is a single one. */
   get heldMost(): number {
-    return this.#droppable().length === 0 ? Number.POSITIVE_INFINITY : this.#budget.framesMax / 4;
+    return this.#droppable().length === 0 ? Number.POSITIVE_INFINITY : this.pinnedMost;
   }
 
   /** What the core asked for in the call that was just made, as numbers of blocks. */
@@ -198,7 +198,7 @@ export class SpaceBlocks {
    */
   get tooDirty(): boolean {
     if (this.#droppable().length === 0) return false;
-    const share = this.#budget.framesMax / 8;
+    const share = Math.max(dirtyLeast, this.#budget.framesMax / 8);
     const most = this.#entry.engine === 'vector' ? Math.min(share, originalsDirtyMost) : share;
     return this.#instance.exports.arena_dirty_blocks(GroupMask.Primary) > most;
   }
@@ -217,7 +217,8 @@ export class SpaceBlocks {
     if (this.#entry.originals !== 'storage') return;
     const { exports } = this.#instance;
     const present = exports.arena_segment_blocks(originalsSegment) - exports.blocks_absent(originalsSegment);
-    if (present > originalsKept) exports.blocks_evict(originalsSegment, present - originalsKept);
+    const most = this.#environment.settings.originalBlocksKept;
+    if (present > most) exports.blocks_evict(originalsSegment, present - most);
   }
 
   #droppable(): readonly number[] {

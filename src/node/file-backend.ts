@@ -280,13 +280,14 @@ export class FileBackend implements StorageBackend {
   /** Removes the files of spaces that the catalog does not have: leftovers of a deletion that was cut short. */
   async #sweep(): Promise<void> {
     const bytes = await this.#files.readFile(this.#catalogPath);
-    if (bytes === undefined) {
+    const copy = await this.#files.readFile(this.#catalogCopyPath);
+    // The copy is written first: where writing the catalog failed it counts alone.
+    if (bytes === undefined && copy === undefined) {
       if (this.#spaces.size === 0) return;
       throw shibuDbError('CORRUPTION', `${this.#folder} holds spaces but no catalog`, {
         details: { path: this.#catalogPath },
       });
     }
-    const copy = await this.#files.readFile(this.#catalogCopyPath);
     try {
       const catalog = soundCatalog(bytes, copy, this.#checksum);
       await this.keepOnly(new Set(catalog?.spaces.map(({ id }) => id)));

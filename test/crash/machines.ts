@@ -35,6 +35,7 @@ export interface Process {
 export interface ProcessOptions {
   readonly time: VirtualTime;
   readonly settings: Partial<Settings>;
+  readonly memoryBudgetBytes: number;
   readonly onEvent: (event: EngineEvent) => void;
 }
 
@@ -47,7 +48,7 @@ export interface Machine {
 
 async function startEngine(
   backend: StorageBackend,
-  { time, settings, onEvent }: ProcessOptions,
+  { time, settings, memoryBudgetBytes, onEvent }: ProcessOptions,
 ): Promise<DatabaseEngine> {
   const engine = await DatabaseEngine.open({
     name: 'simulated',
@@ -56,6 +57,7 @@ async function startEngine(
     now: () => time.now(),
     wallClock: () => time.wallClock(),
     settings: { ...defaultSettings, ...settings },
+    memoryBudgetBytes,
   });
   engine.events.listen(onEvent);
   return engine;

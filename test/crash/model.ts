@@ -25,8 +25,9 @@ export interface Operation {
 export interface SpaceSpec {
   readonly engine: 'key-value' | 'vector';
   readonly durability: Durability;
-  readonly indexType?: 'Flat' | 'HNSW4';
+  readonly indexType?: 'Flat' | 'HNSW4' | 'SQ8' | 'HNSW4,SQ8';
   readonly ids?: 'int' | 'string';
+  readonly originals?: 'storage';
 }
 
 /** What happened since the model last agreed: nothing yet, closing in peace, or a crash. */

@@ -80,6 +80,7 @@ class Story {
   readonly #machine: Machine;
   readonly #workload: Workload;
   readonly #settings: Partial<Settings>;
+  readonly #memoryBudgetBytes: number;
   readonly #lives: StoryOptions['lives'];
   readonly #tally: Tally = emptyTally();
 
@@ -101,7 +102,11 @@ class Story {
       checkpointIdleMs: 2000,
       groupOperationsMax: 4,
       residentSpacesMax: random.pick([2, 16, 16, 16]),
+      originalBlocksKept: 0,
+      blockFramesLeast: 0,
     };
+    // In every second story nothing that may be dropped has room.
+    this.#memoryBudgetBytes = random.pick([1, 1 << 30]);
     trace(`over ${this.#machine.kind}, ${JSON.stringify(this.#settings)}`);
   }
 
@@ -172,6 +177,7 @@ class Story {
       const process = await this.#machine.open(faults, {
         time: this.#time,
         settings: this.#settings,
+        memoryBudgetBytes: this.#memoryBudgetBytes,
         onEvent: (event) => this.#note(event),
       });
       if (before !== 'none') await this.#workload.compare(process.db, before);

@@ -30,6 +30,8 @@ export const specs: readonly SpaceSpec[] = [
   { engine: 'vector', durability: 'strict', indexType: 'Flat', ids: 'int' },
   { engine: 'vector', durability: 'strict', indexType: 'HNSW4', ids: 'string' },
   { engine: 'vector', durability: 'relaxed', indexType: 'HNSW4', ids: 'int' },
+  { engine: 'vector', durability: 'strict', indexType: 'SQ8', ids: 'int', originals: 'storage' },
+  { engine: 'vector', durability: 'relaxed', indexType: 'HNSW4,SQ8', ids: 'string', originals: 'storage' },
 ];
 
 /** A change of the catalog that may have been cut short. */
