@@ -113,7 +113,7 @@ export class BenchBrowser {
     const { folders } = ensurePeers();
     return {
       ...(folders.has('hnswlib-wasm') ? { hnswlibWasm: '/peers/hnswlib-wasm/dist/hnswlib.js' } : {}),
-      ...(folders.has('dexie') ? { dexie: '/peers/dexie/dist/modern/dexie.min.mjs' } : {}),
+      ...(folders.has('dexie') ? { dexie: '/peers/dexie/dist/modern/dexie.mjs' } : {}),
       ...(folders.has('idb-keyval') ? { idbKeyval: '/peers/idb-keyval/dist/index.js' } : {}),
     };
   }
@@ -170,12 +170,12 @@ function answer(
     return;
   }
   for (const [name, value] of Object.entries(isolation)) response.setHeader(name, value);
-  response.setHeader('Content-Type', url.endsWith('.js') ? 'text/javascript' : 'application/octet-stream');
+  response.setHeader('Content-Type', /\.m?js$/.test(url) ? 'text/javascript' : 'application/octet-stream');
   response.end(bytes);
 }
 
 function peerFile(url: string): Uint8Array | undefined {
-  const match = /^\/peers\/((?:[\w-]+\/)+[\w-]+\.js)$/.exec(url);
+  const match = /^\/peers\/((?:[\w-]+\/)+[\w-]+\.m?js)$/.exec(url);
   const file = path.join(import.meta.dirname, 'node_modules', match?.[1] ?? '');
   return match !== null && existsSync(file) ? readFileSync(file) : undefined;
 }
