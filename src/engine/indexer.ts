@@ -13,6 +13,7 @@ import { Pins, type SpaceBlocks } from './space-blocks.ts';
 import { ThreadUse } from './thread-use.ts';
 import { ThreadedLinks } from './threaded-links.ts';
 
+/** How often slices look whether what is left is a bulk for threads: it costs a walk along the queue. */
 const bulkLookMs = 200;
 
 /** While somebody loads in bulk, one slice in so many of their time. */
@@ -175,7 +176,7 @@ export class Indexer {
   /** A promise only where blocks have to be fetched first. */
   #slice(resident: ResidentSpace): Promise<void> | undefined {
     const { now, settings } = this.#environment;
-    // An index that had to be trained first may have become one; looking costs a walk along the queue.
+    // An index that had to be trained first may have become one.
     if (now() >= this.#bulkLookMs) {
       if (this.#isBulk(resident)) {
         this.#threaded = this.#link(resident);

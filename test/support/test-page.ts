@@ -87,6 +87,7 @@ function mutate(): Plugin {
   };
 }
 
+/** Which files a page needs is a matter of what it asks for: requests of nested workers are seen nowhere else. */
 function noteRequests(asked: string[]): Plugin {
   return {
     name: 'note-requests',
