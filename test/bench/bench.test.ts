@@ -157,6 +157,7 @@ const peers: readonly [subject: string, suite: string, runtime: string, packaged
   ['hnswlib-wasm', 'vectors', 'chromium', 'hnswlib-wasm'],
   ['indexeddb', 'storage', 'chromium'],
   ['indexeddb-read', 'storage', 'chromium'],
+  ['dexie', 'storage', 'chromium', 'dexie'],
   ['comlink', 'api', 'chromium'],
   ['idb-keyval', 'api', 'chromium', 'idb-keyval'],
   ['dexie', 'api', 'chromium', 'dexie'],

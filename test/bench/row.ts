@@ -35,6 +35,8 @@ const metrics = {
   bytesPerKey: ['bytes', 'lower'],
   openMs: ['ms', 'lower'],
   readMs: ['ms', 'lower'],
+  stallP99Ms: ['ms', 'lower'],
+  stallMaxMs: ['ms', 'lower'],
   putsPerSecond: ['operations/s', 'higher'],
   getsPerSecond: ['operations/s', 'higher'],
   opsPerSecond: ['operations/s', 'higher'],

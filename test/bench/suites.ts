@@ -13,6 +13,7 @@ import { measureMemory, memoryPlan } from './memory.ts';
 import type { PageJob } from './page/jobs.ts';
 import type { Row } from './row.ts';
 import { packageSizes } from './sizes.ts';
+import { measureCompaction, measureLoad } from './storage-node.ts';
 import { vectorsInNode } from './vectors-node.ts';
 import { otherScenarios, scenariosOf, type VectorsPlan, vectorsPlan } from './vectors-plan.ts';
 
@@ -32,7 +33,7 @@ export const suites: Readonly<Record<string, Suite | undefined>> = {
   vectors,
   growth,
   kernels,
-  storage: (run) => inPage(run, [{ kind: 'storage', quick: run.quick }]),
+  storage,
   api,
   bridge,
   memory,
@@ -70,6 +71,13 @@ function dataSets(quick: boolean): (() => DataSet | Promise<DataSet>)[] {
     () => loadLatent(20_000),
     () => loadLatent(100_000),
   ];
+}
+
+async function storage(run: SuiteRun): Promise<void> {
+  const data = run.quick ? await generateSet(1500, 48, 50) : await loadLatent(100_000);
+  run.add(await measureLoad(data, run.log));
+  run.add(await measureCompaction(data, run.log));
+  await inPage(run, [{ kind: 'storage', quick: run.quick }]);
 }
 
 async function memory(run: SuiteRun): Promise<void> {

@@ -1,12 +1,14 @@
 /** The storage suite: acknowledged writes, and opening again, beside IndexedDB used directly. */
 
 import { type IDBPDatabase, openDB } from 'idb';
+import type { Database } from '../../../src/api/database.ts';
 import { deleteDatabase, type OpenOptions, open } from '../../../src/index.ts';
 import { indexedDbName } from '../../../src/storage/indexeddb-backend.ts';
 import type { DataSet } from '../../data/data-set.ts';
-import { makeRow, median, type Row, type RowFrame } from '../row.ts';
+import { makeRow, median, percentile, type Row, type RowFrame } from '../row.ts';
 import { fillDatabase, timeOpen } from '../shibumi-subject.ts';
 import { interleaved, operationsPerSecond } from './callers.ts';
+import type { PagePeers } from './jobs.ts';
 
 const callers = 64;
 const valueBytes = 100;
@@ -14,10 +16,10 @@ const dimension = 384;
 /** A key, not a password: what that costs on top is chosen, once an opening. */
 const encryption = { key: new Uint8Array(32).fill(5) };
 
-export async function measureStorage(quick: boolean): Promise<Row[]> {
+export async function measureStorage(quick: boolean, peers: PagePeers): Promise<Row[]> {
   return [
-    ...(await measurePuts('strict', quick)),
-    ...(await measurePuts('relaxed', quick)),
+    ...(await measurePuts('strict', quick, peers)),
+    ...(await measurePuts('relaxed', quick, peers)),
     ...(await measureReopen(quick)),
   ];
 }
@@ -26,7 +28,31 @@ function frameOf(scenario: string, data: string): Omit<RowFrame, 'subject' | 'pa
   return { suite: 'storage', scenario, runtime: 'chromium', data };
 }
 
-async function measurePuts(durability: 'strict' | 'relaxed', quick: boolean): Promise<Row[]> {
+/** What is used of Dexie. */
+interface DexieModule {
+  readonly Dexie: new (
+    name: string,
+    options: { chromeTransactionDurability: 'strict' | 'relaxed' },
+  ) => {
+    version(number: number): { stores(schema: Record<string, string>): unknown };
+    table(name: string): { put(value: Uint8Array, key: string): Promise<unknown> };
+    delete(): Promise<void>;
+  };
+}
+
+async function openDexie({ dexie }: PagePeers, durability: 'strict' | 'relaxed') {
+  if (dexie === undefined) return undefined;
+  const { Dexie } = (await import(/* @vite-ignore */ dexie)) as DexieModule;
+  const db = new Dexie('dexie-puts', { chromeTransactionDurability: durability });
+  db.version(1).stores({ kv: '' });
+  return db;
+}
+
+async function measurePuts(
+  durability: 'strict' | 'relaxed',
+  quick: boolean,
+  peers: PagePeers,
+): Promise<Row[]> {
   console.log(`${durability} puts`);
   const ours = quick ? 500 : 20_000;
   // One transaction an operation is much slower: fewer of them take as long.
@@ -37,6 +63,8 @@ async function measurePuts(durability: 'strict' | 'relaxed', quick: boolean): Pr
   await db.createSpace('kv', 'key-value', { durability });
   await db.useSpace('kv');
   const idb = await openDB('plain-puts', 1, { upgrade: (created) => void created.createObjectStore('kv') });
+  const dexie = await openDexie(peers, durability);
+  const dexieTable = dexie?.table('kv');
   const results = await interleaved(quick ? 1 : 5, {
     shibumi: () => operationsPerSecond(callers, ours, (i) => db.put(`key-${i}`, value)),
     indexeddb: () =>
@@ -46,7 +74,11 @@ async function measurePuts(durability: 'strict' | 'relaxed', quick: boolean): Pr
         tx.commit();
         await tx.done;
       }),
+    ...(dexieTable === undefined
+      ? {}
+      : { dexie: () => operationsPerSecond(callers, theirs, (i) => dexieTable.put(value, `key-${i}`)) }),
   });
+  await dexie?.delete();
   await db.close();
   idb.close();
   await deleteDatabase('puts');
@@ -59,13 +91,14 @@ async function measurePuts(durability: 'strict' | 'relaxed', quick: boolean): Pr
 
 /** Opening until the first answer of an HNSW search, and the raw read of the same stored blocks. */
 async function measureReopen(quick: boolean): Promise<Row[]> {
-  const count = quick ? 500 : 20_000;
+  const count = quick ? 500 : 100_000;
   const data = randomSet(count);
   const frame = frameOf('reopen', data.name);
   console.log('reopen');
   await deleteDatabase('reopen');
   const fresh = await open('reopen');
   await fillDatabase(fresh, data, 'HNSW16', { ...frame, subject: 'shibumi', params: {} });
+  const stalls = await checkpointStalls(fresh, data);
   await fresh.close();
   await deleteDatabase('reopen-encrypted');
   const encrypted = await open('reopen-encrypted', { encryption });
@@ -99,7 +132,39 @@ async function measureReopen(quick: boolean): Promise<Row[]> {
       'readMs',
       median(times.get('indexeddb-read') ?? []),
     ),
+    ...[...stalls].map(([checkpoint, latencies]) =>
+      makeRow(
+        { ...frame, scenario: 'checkpoint', subject: 'shibumi', params: { checkpoint } },
+        'stallP99Ms',
+        percentile(latencies, 99),
+      ),
+    ),
   ];
+}
+
+/** What one reader waits for its answers, with nothing else going on and while everything is put and stored once more. */
+async function checkpointStalls(db: Database, data: DataSet): Promise<Map<string, number[]>> {
+  const latencies = new Map<string, number[]>();
+  const readWhile = async (checkpoint: string, work: Promise<unknown>): Promise<void> => {
+    const took: number[] = [];
+    let over = false;
+    work.finally(() => {
+      over = true;
+    });
+    for (let i = 0; !over || took.length === 0; i++) {
+      const started = performance.now();
+      await db.getVector((i * 7919) % (data.base.length / dimension));
+      took.push(performance.now() - started);
+    }
+    await work;
+    latencies.set(checkpoint, took);
+  };
+  await readWhile('none', new Promise((resolve) => setTimeout(resolve, 500)));
+  const ids = BigInt64Array.from({ length: data.base.length / dimension }, (_, i) => BigInt(i));
+  await db.insertVectors(ids, data.base);
+  await db.waitForIndex();
+  await readWhile('everything', db.checkpoint());
+  return latencies;
 }
 
 async function readBlocks(): Promise<number> {
