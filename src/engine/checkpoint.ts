@@ -4,6 +4,7 @@
  * blocks and the log before it dropped. Stopped anywhere, the former manifest and its log still give the same data.
  */
 
+import { isShibuDbError } from '../api/errors.ts';
 import { checkStatus } from '../kernel/instance.ts';
 import type { LargeReferences } from '../space/large-references.ts';
 import { largeBlock, largeSegment } from '../space/large-value.ts';
@@ -52,6 +53,7 @@ export async function checkpointSpace(
   const count = checkStatus(exports.checkpoint_begin(mask), 'begin a checkpoint');
   const large = resident.large?.forManifest(resident.scans.size > 0);
   let published = false;
+  const written: BlockName[] = [];
   try {
     const former = resident.manifest?.blocks ?? new Map<number, ManifestBlock>();
     const blocks = new Map(
@@ -72,12 +74,14 @@ export async function checkpointSpace(
         if (before !== undefined) replaced.push({ block, generation: before.generation });
         blocks.set(block, { block, generation, usedBytes: bytes.length, checksum: hash });
       }
-      await backend.writeBlocks(resident.entry.id, batch);
+      // Before it is tried, so that what was written of it is found again if it fails.
+      for (const { block } of batch) written.push({ block, generation });
+      await backend.writeBlocks(resident.entry.id, batch, (count - from) * blockBytes);
       for (const { bytes } of batch) buffers.give(bytes);
     }
     const manifest = { epoch: backend.epoch ?? 1, generation, logFrom, blocks };
     const manifestBytes = encodeManifest(manifest, checksum);
-    await backend.publish(resident.entry.id, manifestBytes);
+    await backend.publish(resident.entry.id, manifestBytes, 0);
     published = true;
     resident.manifest = manifest;
     resident.isNewImage = false;
@@ -87,6 +91,10 @@ export async function checkpointSpace(
     resident.indexChanged = false;
     if (withDerived) resident.unsavedLinks -= before.unsavedLinks;
     await backend.drop(resident.entry.id, replaced, logFrom);
+  } catch (error) {
+    if (!published && isShibuDbError(error) && error.code === 'QUOTA_EXCEEDED')
+      await backend.drop(resident.entry.id, written, resident.manifest?.logFrom ?? 0).catch(() => {});
+    throw error;
   } finally {
     if (!published && large !== undefined) resident.large?.giveBack(large.dropped);
     exports.checkpoint_end(published ? 1 : 0);

@@ -5,10 +5,10 @@
  */
 
 import type { Durability } from '../api/database.ts';
-import { shibuDbError } from '../api/errors.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { Decide } from '../space/conditional.ts';
-import { largestOperation, type OperationView, operationsIn } from '../space/operation.ts';
+import { largestOperation, OperationKind, type OperationView, operationsIn } from '../space/operation.ts';
 import { PendingKeys } from '../space/pending-keys.ts';
 import type { Need } from '../space/space.ts';
 import type { LogEntry } from '../storage/backend.ts';
@@ -57,6 +57,11 @@ interface FlushState {
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
+const removalKinds: ReadonlySet<number> = new Set([
+  OperationKind.Delete,
+  OperationKind.DeleteInt,
+  OperationKind.DeleteString,
+]);
 const noOperations = new Uint8Array(0);
 const nothingNeeded: Need = { count: 0, bytes: 0 };
 
@@ -225,13 +230,16 @@ export class CommitQueue {
         entries.push({ space: resident.entry.id, sequence, bytes });
         flush = this.#wantsFlush(resident, operations.length) || flush;
       }
-      if (entries.length > 0) await this.#environment.backend.append(entries, flush);
+      const freeing = [...bySpace.values()].every((waiting) => waiting.every(isRemoval)) ? 0 : undefined;
+      if (entries.length > 0) await this.#environment.backend.append(entries, flush, freeing);
     } catch (error) {
       pins.release();
+      const again = removalsAmong([...bySpace.values()].flat(), error);
       for (const [resident, waiting] of bySpace) {
         resident.release();
-        for (const { reject } of waiting) reject(error);
+        for (const each of waiting) if (!again.has(each)) each.reject(error);
       }
+      if (again.size > 0) await this.#commit([...again]);
       return;
     }
     // A flush covers every earlier record, of all spaces.
@@ -411,6 +419,20 @@ function readyNow(resident: ResidentSpace, waiting: Waiting[]): Waiting[] | unde
     if (error instanceof AbsentBlocks) return undefined;
     throw error;
   }
+}
+
+/** What of a group that found no room only removes: for that alone there is room kept, so it is tried once more by itself. */
+function removalsAmong(group: readonly Waiting[], error: unknown): ReadonlySet<Waiting> {
+  if (!isShibuDbError(error) || error.code !== 'QUOTA_EXCEEDED') return new Set();
+  const removals = new Set(group.filter(isRemoval));
+  return removals.size < group.length ? removals : new Set();
+}
+
+function isRemoval({ operations }: Waiting): boolean {
+  // The first one tells of nearly all others.
+  if (operations.length === 0 || !removalKinds.has(operations[0] as number)) return false;
+  for (const { kind } of operationsIn(operations)) if (!removalKinds.has(kind)) return false;
+  return true;
 }
 
 /** Lets the first of a group be made. What cannot be is refused and left out. */

@@ -3,6 +3,7 @@
  */
 
 import { nextTask } from '../base/next-task.ts';
+import { unref } from '../base/unref.ts';
 import { Compaction } from './compaction.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
@@ -12,6 +13,7 @@ export class Compactor {
   readonly #environment: Environment;
   readonly #takeOver: (resident: ResidentSpace, compaction: Compaction) => Promise<boolean>;
   readonly #queue: Set<ResidentSpace> = new Set();
+  readonly #timers: Map<ResidentSpace, ReturnType<typeof setTimeout>> = new Map();
   #running: Promise<void> | undefined;
   #stopped = false;
 
@@ -32,29 +34,51 @@ export class Compactor {
     const { compactBlocksMin, compactSlackMin, backgroundTimers } = this.#environment.settings;
     if (this.#stopped || !backgroundTimers || this.#queue.has(resident) || !isIdle(resident)) return;
     const { now } = this.#environment;
-    if (resident.compactAgainAtMs > now()) return;
     if (resident.space.instance.exports.arena_frames_in_use() < compactBlocksMin) return;
     const slack = resident.space.slack();
     if (slack < compactSlackMin) return;
     // What is left is in memory a second time until it has been stored.
     if (resident.blocks?.copyFits(1 - slack) === false) return;
+    const waitMs = resident.compactAgainAtMs - now();
+    if (waitMs > 0) {
+      this.#considerLater(resident, waitMs);
+      return;
+    }
     this.#queue.add(resident);
     this.#running ??= this.#run();
+  }
+
+  /** It may be that nobody writes to it any more. */
+  #considerLater(resident: ResidentSpace, waitMs: number): void {
+    if (this.#timers.has(resident)) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(resident);
+      this.consider(resident);
+    }, waitMs);
+    unref(timer);
+    this.#timers.set(resident, timer);
   }
 
   /** Stops after the slice under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
     await this.#running;
   }
 
   async #run(): Promise<void> {
     await nextTask();
     for (const resident of this.#queue) {
+      const before = resident.nextSequence;
       await this.#compact(resident).catch(() => {});
       // A space whose image is as large as before, or whose memory did not suffice, is not tried at every write.
-      resident.compactAgainAtMs = this.#environment.now() + this.#environment.settings.compactPauseMs;
+      const { compactPauseMs, checkpointIdleMs } = this.#environment.settings;
+      // Without room to store it, a smaller one may be had when more was deleted.
+      const pauseMs = resident.isNewImage ? checkpointIdleMs : compactPauseMs;
+      resident.compactAgainAtMs = this.#environment.now() + pauseMs;
       this.#queue.delete(resident);
+      // What was deleted meanwhile was not considered.
+      if (resident.isNewImage && resident.nextSequence > before) this.consider(resident);
     }
     this.#running = undefined;
   }

@@ -56,14 +56,18 @@ export interface StorageBackend {
   /** Names of all stored blocks of a space: what no manifest names is an orphan of an interrupted checkpoint. */
   listBlocks(space: number): Promise<BlockName[]>;
 
-  /** Appends to the logs of one or more spaces in one transaction; `flush` asks the platform to reach the disk. */
-  append(entries: readonly LogEntry[], flush: boolean): Promise<void>;
+  /**
+   * Appends to the logs of one or more spaces in one transaction; `flush` asks the platform to reach the disk. `freeing`, here and
+   * below: how many bytes this and what follows will write until room is given back. Within bounds it may then use room that is
+   * kept for that (quota-reserve.ts).
+   */
+  append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void>;
   /** Asks the platform to bring to the disk whatever was appended without `flush`. */
   flush(): Promise<void>;
   /** Writes blocks under names that no manifest holds yet. Needs no flush: `publish` covers it. */
-  writeBlocks(space: number, blocks: readonly StoredBlock[]): Promise<void>;
+  writeBlocks(space: number, blocks: readonly StoredBlock[], freeing?: number): Promise<void>;
   /** Replaces the space's manifest, flushed. From here on the new blocks count. */
-  publish(space: number, manifest: Uint8Array): Promise<void>;
+  publish(space: number, manifest: Uint8Array, freeing?: number): Promise<void>;
   /** Drops blocks and the log records before `sequence`: what the published manifest no longer needs. */
   drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void>;
 

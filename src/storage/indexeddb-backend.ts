@@ -25,7 +25,7 @@
  * awaited; a value put must be a view over exactly its own buffer, because `put` clones the whole backing buffer.
  */
 
-import { type DBSchema, type IDBPDatabase, openDB, unwrap } from 'idb';
+import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB, unwrap } from 'idb';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { assert } from '../base/assert.ts';
 import { encodeUtf8 } from '../base/text.ts';
@@ -40,6 +40,7 @@ import type {
 } from './backend.ts';
 import { decodeEpoch, type Epoch, encodeEpoch, firstEpoch } from './epoch.ts';
 import { browserLoss, DatabaseMark } from './indexeddb-loss.ts';
+import { QuotaReserve, type ReserveState, reserveBytes } from './quota-reserve.ts';
 import { StoreSession } from './store-session.ts';
 
 interface Schema extends DBSchema {
@@ -50,6 +51,9 @@ interface Schema extends DBSchema {
 type Store = 'state' | 'blocks' | 'log';
 const allStores: readonly Store[] = ['state', 'blocks', 'log'];
 
+/** Of a manifest that names 16 blocks, 4 MiB. */
+const manifestBytesOfLarge = 16 * 24;
+
 const layoutVersion = 1;
 /** Behind every number, so that [space, ...anything] < [space, last]. Arrays sort after numbers in IndexedDB. */
 const last: never = [] as never;
@@ -58,6 +62,15 @@ const last: never = [] as never;
 export function indexedDbName(name: string): string {
   return `shibumi:${name}`;
 }
+
+type Transaction = IDBPTransaction<Schema, Store[], 'readwrite'>;
+/** What is written: named for messages, with the stores beside `state`, whether it is flushed, and the requests it is made of. */
+type Write = readonly [
+  action: string,
+  stores: Exclude<Store, 'state'>[],
+  flush: boolean,
+  requests: (tx: Transaction) => Promise<unknown>[],
+];
 
 /** How long after its first sign the event that a connection was closed may come. */
 const closeEventMs = 200;
@@ -94,6 +107,7 @@ export class IndexedDbBackend implements StorageBackend {
   /** Called once, when the connection ends by itself. */
   onEnd: ((end: ConnectionEnd) => void) | undefined;
   #session: StoreSession | undefined;
+  #reserve: QuotaReserve = this.#newReserve('never');
 
   private constructor(db: IDBPDatabase<Schema>) {
     this.#db = db;
@@ -146,6 +160,7 @@ export class IndexedDbBackend implements StorageBackend {
       try {
         await backend.#claim(name, known);
         backend.#session = await StoreSession.begin(name, unwrap(backend.#db), isNew, acceptLoss);
+        if (!isNew) backend.#reserve = backend.#newReserve(await backend.#reserveState());
       } catch (error) {
         backend.close();
         throw error;
@@ -163,6 +178,27 @@ export class IndexedDbBackend implements StorageBackend {
       }
       throw storageError(error, 'open', 'STORAGE_UNAVAILABLE');
     }
+  }
+
+  async #reserveState(): Promise<ReserveState> {
+    const keys = await this.#db.getAllKeys('state', IDBKeyRange.bound(['reserve'], ['reserve', last]));
+    if (keys.length === 0) return 'never';
+    return keys.length === 2 ? 'held' : 'given';
+  }
+
+  #newReserve(state: ReserveState): QuotaReserve {
+    const store = {
+      // With a mark that stays, so that the next session knows what is missing.
+      put: (bytes: Uint8Array) =>
+        this.#write('reserve', [], false, (tx) => [
+          tx.objectStore('state').put(bytes, ['reserve', 0]),
+          tx.objectStore('state').put(new Uint8Array(1), ['reserve', 1]),
+        ]),
+      full: (why: string) => this.#quotaExceeded(why, undefined),
+      remove: () =>
+        this.#write('reserve', [], true, (tx) => [tx.objectStore('state').delete(['reserve', 0])]),
+    };
+    return new QuotaReserve(store, state);
   }
 
   /** The epoch this backend writes in. */
@@ -260,12 +296,13 @@ export class IndexedDbBackend implements StorageBackend {
     });
   }
 
-  append(entries: readonly LogEntry[], flush: boolean): Promise<void> {
-    return this.#write('append', ['log'], flush, (tx) => {
+  async append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void> {
+    await this.#within(freeing, 'append', ['log'], flush, (tx) => {
       const log = tx.objectStore('log');
       // `add`, not `put`: no record is ever written over, whatever goes wrong above.
       return entries.map((entry) => log.add(exact(entry.bytes), [entry.space, entry.sequence]));
     });
+    this.#reserve.note(entries.reduce((sum, { bytes }) => sum + bytes.length, 0));
   }
 
   flush(): Promise<void> {
@@ -273,32 +310,36 @@ export class IndexedDbBackend implements StorageBackend {
     return this.#write('flush', [], true, (tx) => [tx.objectStore('state').put(new Uint8Array(1), 'flush')]);
   }
 
-  writeBlocks(space: number, blocks: readonly StoredBlock[]): Promise<void> {
-    return this.#write('writeBlocks', ['blocks'], false, (tx) => {
+  async writeBlocks(space: number, blocks: readonly StoredBlock[], freeing?: number): Promise<void> {
+    await this.#within(freeing, 'writeBlocks', ['blocks'], false, (tx) => {
       const store = tx.objectStore('blocks');
       return blocks.map(({ block, generation, bytes }) =>
         store.put(exact(bytes), [space, block, generation]),
       );
     });
+    this.#reserve.note(blocks.reduce((sum, { bytes }) => sum + bytes.length, 0));
   }
 
-  publish(space: number, manifest: Uint8Array): Promise<void> {
-    return this.#write('publish', [], true, (tx) => [
+  async publish(space: number, manifest: Uint8Array, freeing?: number): Promise<void> {
+    await this.#within(freeing, 'publish', [], true, (tx) => [
       tx.objectStore('state').put(exact(manifest), ['manifest', space]),
       tx.objectStore('state').put(exact(manifest), ['manifest-copy', space]),
     ]);
+    // What many sessions wrote counts as well.
+    if (manifest.length >= manifestBytesOfLarge) this.#reserve.note(reserveBytes);
   }
 
-  drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void> {
-    return this.#write('drop', ['blocks', 'log'], false, (tx) => [
+  async drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void> {
+    await this.#write('drop', ['blocks', 'log'], false, (tx) => [
       ...blocks.map((name) => tx.objectStore('blocks').delete([space, name.block, name.generation])),
       tx.objectStore('log').delete(IDBKeyRange.bound([space], [space, sequence], false, true)),
     ]);
+    this.#reserve.remake();
   }
 
   async writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {
     await this.#session?.holdsData();
-    await this.#write('writeCatalog', ['blocks', 'log'], true, (tx) => {
+    await this.#within(removed.length > 0 ? 0 : undefined, 'writeCatalog', ['blocks', 'log'], true, (tx) => {
       const requests: Promise<unknown>[] = [
         tx.objectStore('state').put(exact(catalog), 'catalog'),
         tx.objectStore('state').put(exact(catalog), 'catalog-copy'),
@@ -314,6 +355,7 @@ export class IndexedDbBackend implements StorageBackend {
       }
       return requests;
     });
+    if (removed.length > 0) this.#reserve.remake();
   }
 
   async estimate(): Promise<StorageEstimate> {
@@ -376,12 +418,13 @@ export class IndexedDbBackend implements StorageBackend {
     );
   }
 
-  #write(
-    action: string,
-    stores: Exclude<Store, 'state'>[],
-    flush: boolean,
-    requests: (tx: ReturnType<typeof this.begin>) => Promise<unknown>[],
-  ): Promise<void> {
+  /** A write that takes room, or that leads to room and may use what is kept for that. */
+  #within(freeing: number | undefined, ...[action, stores, flush, requests]: Write): Promise<void> {
+    const write = (): Promise<void> => this.#write(action, stores, flush, requests);
+    return freeing === undefined ? this.#reserve.growing(write) : this.#reserve.freeing(freeing, write);
+  }
+
+  #write(...[action, stores, flush, requests]: Write): Promise<void> {
     return this.#run(action, async () => {
       const atMs = performance.now();
       const tx = this.begin(stores, flush);
@@ -414,7 +457,7 @@ export class IndexedDbBackend implements StorageBackend {
     });
   }
 
-  private begin(stores: Exclude<Store, 'state'>[], flush: boolean) {
+  private begin(stores: Exclude<Store, 'state'>[], flush: boolean): Transaction {
     return this.#db.transaction(['state', ...stores], 'readwrite', {
       durability: flush ? 'strict' : 'relaxed',
     });

@@ -168,29 +168,29 @@ export class EncryptedBackend implements StorageBackend {
     return this.#inner.listBlocks(space);
   }
 
-  async append(entries: readonly LogEntry[], flush: boolean): Promise<void> {
+  async append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void> {
     const sealed = entries.map(async (entry) => ({
       ...entry,
       bytes: await this.#sealEnvelope(entry.bytes, logIdentity(entry)),
     }));
-    await this.#inner.append(await Promise.all(sealed), flush);
+    await this.#inner.append(await Promise.all(sealed), flush, freeing);
   }
 
   flush(): Promise<void> {
     return this.#inner.flush();
   }
 
-  async writeBlocks(space: number, blocks: readonly StoredBlock[]): Promise<void> {
+  async writeBlocks(space: number, blocks: readonly StoredBlock[], freeing?: number): Promise<void> {
     const sealed = blocks.map(async ({ block, generation, bytes }): Promise<StoredBlock> => {
       const identity = blockIdentity(space, block, generation);
       return { block, generation, bytes: await this.#cipher.seal(bytes, identity) };
     });
-    await this.#inner.writeBlocks(space, await Promise.all(sealed));
+    await this.#inner.writeBlocks(space, await Promise.all(sealed), freeing);
   }
 
-  async publish(space: number, manifest: Uint8Array): Promise<void> {
+  async publish(space: number, manifest: Uint8Array, freeing?: number): Promise<void> {
     const identity = { kind: EnvelopeKind.Manifest, space };
-    await this.#inner.publish(space, await this.#sealEnvelope(manifest, identity));
+    await this.#inner.publish(space, await this.#sealEnvelope(manifest, identity), freeing);
   }
 
   drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void> {
