@@ -8,9 +8,10 @@ import type { CallOptions, Database, ProgressOptions } from './api/database.ts';
 import { invalid, shown } from './base/arguments.ts';
 import { DatabaseClient } from './client/database-client.ts';
 import { openClient } from './client/open-client.ts';
+import { type CheckedSource, type FetchedSource, staticSource } from './client/static-source.ts';
 import type { DurableStorage } from './edge/durable-storage.ts';
 import { type ObjectStub, ObjectTransport } from './edge/object-transport.ts';
-import { defaultPrefix, type EdgeOptions, openEngine } from './edge/open-engine.ts';
+import { defaultPrefix, type EdgeOptions, openEngine, openSnapshot } from './edge/open-engine.ts';
 import { ShardedTransport } from './edge/sharding/sharded-transport.ts';
 import { dropTables } from './edge/sqlite-backend.ts';
 import { Session } from './engine/session.ts';
@@ -27,6 +28,7 @@ export {
   QueryError,
   ShibuDbError,
 } from './api/errors.ts';
+export type { FetchedSource, StaticSource } from './client/static-source.ts';
 export type { DurableStorage } from './edge/durable-storage.ts';
 export type { ObjectStub } from './edge/object-transport.ts';
 export type { EdgeOptions } from './edge/open-engine.ts';
@@ -34,13 +36,17 @@ export { ShibumiObject } from './edge/shibumi-object.ts';
 
 /**
  * Opens the database in a Durable Object's storage (`ctx.storage` of a class with SQLite), making it if there is none. One
- * database an object; open it once, for example in `ctx.blockConcurrencyWhile`.
+ * database an object; open it once, for example in `ctx.blockConcurrencyWhile`. With `{ from: url }` it opens a static
+ * snapshot, in any Worker, which can only be read; open it once an isolate, and hold on to it.
  *
- * @throws CORRUPTION, VERSION_MISMATCH, OUT_OF_MEMORY when the isolate's share is used up
+ * @throws CORRUPTION, VERSION_MISMATCH, OUT_OF_MEMORY when the isolate's share is used up, STORAGE_UNAVAILABLE when a
+ *   snapshot cannot be reached
  */
-export async function open(storage: DurableStorage, options: EdgeOptions): Promise<Database> {
+export async function open(storage: DurableStorage | FetchedSource, options: EdgeOptions): Promise<Database> {
   const { admin: _admin, log: _log, ...rest } = options;
   return openClient(async () => {
+    if ('from' in storage)
+      return new DirectTransport(await openSnapshot(staticSource(storage) as CheckedSource, rest));
     const engine = await openEngine(storage, rest);
     return new DirectTransport(new Session(engine, () => engine.close()));
   }, options);

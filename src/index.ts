@@ -8,6 +8,7 @@ import { shibuDbError } from './api/errors.ts';
 import { checkMemoryBudget, integerIn, invalid, oneOf, shown } from './base/arguments.ts';
 import { checkEncryption } from './base/encryption-secret.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
+import { type CheckedSource, type StaticSource, staticSource } from './client/static-source.ts';
 import type { Transport } from './client/transport.ts';
 import type { WorkerOpenOptions } from './rpc/messages.ts';
 import type { Broker } from './tabs/broker-link.ts';
@@ -30,6 +31,8 @@ export {
   type ConnectionPoolStats,
   createConnectionPool,
 } from './client/connection-pool.ts';
+
+export type { StaticSource } from './client/static-source.ts';
 
 export interface OpenOptions extends ClientOptions {
   /**
@@ -88,15 +91,18 @@ export interface OpenOptions extends ClientOptions {
 }
 
 /**
- * Opens a database, creating it if there is none.
+ * Opens a database, creating it if there is none; or a static snapshot (`{ from: url }`), which can only be read: with the
+ * options `worker`, `wasm`, `build` and `log`, and an engine of this page's own.
  *
- * @throws LOCKED when another page keeps it, STORAGE_UNAVAILABLE without IndexedDB, UNSUPPORTED without WASM SIMD,
- *   CORRUPTION, VERSION_MISMATCH, DATA_LOST when the browser dropped what it held; INVALID_CREDENTIALS (an AuthenticationError)
- *   for a wrong password or key, ENCRYPTED, NOT_ENCRYPTED
+ * @throws LOCKED when another page keeps it, STORAGE_UNAVAILABLE without IndexedDB or when a snapshot cannot be reached,
+ *   UNSUPPORTED without WASM SIMD, CORRUPTION, VERSION_MISMATCH, DATA_LOST when the browser dropped what it held; INVALID_CREDENTIALS
+ *   (an AuthenticationError) for a wrong password or key, ENCRYPTED, NOT_ENCRYPTED
  */
-export async function open(name: string, options: OpenOptions = {}): Promise<Database> {
-  checkName(name);
+export async function open(name: string | StaticSource, options: OpenOptions = {}): Promise<Database> {
   checkOptions(options);
+  const source = staticSource(name, globalThis.document?.baseURI);
+  if (source !== undefined) return openClient(() => connectStatic(source, options), options);
+  checkName(name);
   const asks = options.persist !== false && options.storage !== 'memory';
   return openClient(() => connect(name, options), options, asks ? askToPersist : undefined);
 }
@@ -108,6 +114,25 @@ function askToPersist(): void {
   if (asked) return;
   asked = true;
   globalThis.navigator?.storage?.persist?.().catch(() => {});
+}
+
+async function connectStatic(
+  { from, fetch, ...rest }: CheckedSource,
+  options: OpenOptions,
+): Promise<Transport> {
+  const { worker, wasm, build, log: _log, admin: _admin, ...others } = options;
+  const [stranger] = Object.keys(others);
+  if (stranger !== undefined) throw invalid(`Got option ${stranger}, which no static snapshot has`);
+  if (fetch !== undefined) throw invalid('Got fetch, which a page cannot hand to its worker');
+  const { openPrivately, workersOf } = await import('./tabs/page.ts');
+  const workers = await workersOf(worker);
+  const core = wasm ?? (await workers.core(build));
+  const workerOptions: WorkerOpenOptions = {
+    ...(build === undefined ? {} : { build }),
+    ...(core === undefined ? {} : { wasm: core instanceof URL ? core.href : core }),
+    source: { from, ...rest },
+  };
+  return openPrivately(from, workerOptions, workers.first);
 }
 
 async function connect(
@@ -215,7 +240,7 @@ function checkOptions(options: OpenOptions): void {
     throw invalid(`Got ${shown(broker)} for broker, expected a function that makes a SharedWorker, or false`);
 }
 
-function checkName(name: unknown): void {
+function checkName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || name.length === 0 || name.length > 255) {
     throw invalid(`Got ${shown(name)} for the database's name, expected a string of 1 to 255 characters`);
   }

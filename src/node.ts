@@ -6,8 +6,9 @@
 import type { Database, Encryption } from './api/database.ts';
 import { checkMemoryBudget, integerIn, invalid, shown } from './base/arguments.ts';
 import { type ClientOptions, openClient } from './client/open-client.ts';
+import { type FetchedSource, staticSource } from './client/static-source.ts';
 import { DirectTransport } from './local/direct-transport.ts';
-import { deleteFolder, openSession } from './node/open-engine.ts';
+import { deleteFolder, openSession, openSnapshot } from './node/open-engine.ts';
 
 export type * from './api/database.ts';
 export {
@@ -26,6 +27,10 @@ export {
   type ConnectionPoolStats,
   createConnectionPool,
 } from './client/connection-pool.ts';
+
+export type { FetchedSource, StaticSource } from './client/static-source.ts';
+
+export { exportStatic, type StaticExportOptions, type StaticExportReport } from './node/static-export.ts';
 
 export interface OpenOptions extends ClientOptions {
   /** Which build of the core to use. Default: `relaxed` where the runtime has relaxed SIMD, else `simd128`. */
@@ -66,13 +71,17 @@ export interface OpenOptions extends ClientOptions {
 /**
  * Opens the database in the folder `path`, making both if they are not there. One process at a time can have it open; the
  * lock of a process that died is taken over. Opened again in the same process it is the same database: what is written by
- * one is there for all, and what `useSpace` and `authenticate` say is each one's own.
+ * one is there for all, and what `useSpace` and `authenticate` say is each one's own. With `{ from: url }` it opens a static
+ * snapshot, which can only be read.
  *
  * @throws LOCKED while it is open in another process or thread (`details.pid` says in which), STORAGE_UNAVAILABLE when the
- *   folder cannot be used, CORRUPTION, VERSION_MISMATCH, UNSUPPORTED without WASM SIMD; INVALID_CREDENTIALS (an
- *   AuthenticationError) for a wrong password or key, ENCRYPTED, NOT_ENCRYPTED
+ *   folder cannot be used or the snapshot not reached, CORRUPTION, VERSION_MISMATCH, UNSUPPORTED without WASM SIMD;
+ *   INVALID_CREDENTIALS (an AuthenticationError) for a wrong password or key, ENCRYPTED, NOT_ENCRYPTED
  */
-export async function open(path: string, options: OpenOptions = {}): Promise<Database> {
+export async function open(path: string | FetchedSource, options: OpenOptions = {}): Promise<Database> {
+  const source = staticSource(path);
+  if (source !== undefined)
+    return openClient(async () => new DirectTransport(await openSnapshot(source, options)), options);
   checkPath(path);
   checkTimeout(options.openTimeoutMs);
   checkMemoryBudget(options.memoryBudgetBytes);
@@ -91,7 +100,7 @@ export async function deleteDatabase(path: string, options: { timeoutMs?: number
   await deleteFolder(path, options.timeoutMs ?? 0);
 }
 
-function checkPath(path: unknown): void {
+function checkPath(path: unknown): asserts path is string {
   if (typeof path !== 'string' || path.length === 0 || path.includes('\0')) {
     throw invalid(`Got ${shown(path)} for the database's path, expected the path of a folder`);
   }

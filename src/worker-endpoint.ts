@@ -6,6 +6,7 @@
 import { type ErrorEnvelope, toEnvelope } from './api/error-envelope.ts';
 import { shibuDbError } from './api/errors.ts';
 import { DatabaseEngine } from './engine/database-engine.ts';
+import { openStaticSession } from './engine/open-static.ts';
 import { Session } from './engine/session.ts';
 import { defaultSettings } from './engine/settings.ts';
 import { portableScrypt } from './engine/users/credentials.ts';
@@ -35,10 +36,10 @@ export class Endpoint implements WorkerEndpoint {
     return holdForEver(aliveLock);
   }
 
-  /** For one in memory, which nobody else sees. */
+  /** For one in memory or on a static host, whose engine is this page's own. */
   async open(name: string, options: WorkerOpenOptions): Promise<ErrorEnvelope | undefined> {
     try {
-      this.#host = new SessionHost(await openInMemory(name, options));
+      this.#host = new SessionHost(await openPrivately(name, options));
       return undefined;
     } catch (error) {
       return toEnvelope(error);
@@ -61,8 +62,12 @@ export class Endpoint implements WorkerEndpoint {
   }
 }
 
-async function openInMemory(name: string, options: WorkerOpenOptions): Promise<Session> {
-  const engine = await openEngine(name, await loadCore(options), new MemoryBackend(), options);
+const engineDefaults = { now: (): number => performance.now(), settings: defaultSettings };
+
+async function openPrivately(name: string, options: WorkerOpenOptions): Promise<Session> {
+  const core = await loadCore(options);
+  if (options.source !== undefined) return openStaticSession(options.source, { core, ...engineDefaults });
+  const engine = await openEngine(name, core, new MemoryBackend(), options);
   return new Session(engine, () => engine.close());
 }
 
@@ -120,8 +125,7 @@ function openEngine(
     name,
     core,
     backend,
-    now: () => performance.now(),
-    settings: defaultSettings,
+    ...engineDefaults,
     onCorruption,
     encryption,
     ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),

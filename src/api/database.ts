@@ -225,7 +225,10 @@ export interface SpaceDescription extends SpaceInfo {
   storedBytes: number;
   /** Vector spaces: vectors the index knows, and those still to be linked (searched exactly meanwhile). */
   index?: IndexState;
-  /** There when the space is damaged and only what is intact can be read: what is wrong. Writes fail with `READ_ONLY`. */
+  /**
+   * There when writes fail with `READ_ONLY`: what is wrong with a damaged space, of which what is intact can be read; nothing,
+   * where the database is a static snapshot.
+   */
   readOnly?: StorageFault[];
   /** There when the space lies in another database behind the server: what that one keeps, and what it does not. */
   upstream?: UpstreamInfo;
@@ -399,7 +402,7 @@ export interface Stats {
   /** The WASM build in use. */
   build: 'simd128' | 'relaxed';
   /** Where the data is kept. */
-  storage: 'indexeddb' | 'memory' | 'files' | 'durable-object';
+  storage: 'indexeddb' | 'memory' | 'files' | 'durable-object' | 'static';
   /** Whether what is stored is encrypted; absent where that is not known. */
   encrypted?: boolean;
   /** Spaces whose data is in memory now. */

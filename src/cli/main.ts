@@ -21,6 +21,7 @@ import { runPrompt } from './prompt.ts';
 import { printed, type Reply } from './reply.ts';
 import { serveOptions } from './serve-options.ts';
 import { Shell } from './shell.ts';
+import type { StaticOptionValues } from './static-command.ts';
 import { type OptionValues, runExport, runImport } from './transfer-commands.ts';
 import { usage } from './usage.ts';
 import { parseUsers } from './users-command.ts';
@@ -48,7 +49,13 @@ const userOption = { type: 'string' } as const;
 /** Where each applies; `shell` is the command without a name of its own. */
 const optionsOf = {
   import: { ...transferOptions, user: userOption },
-  export: { format: transferOptions.format, user: userOption },
+  export: {
+    format: transferOptions.format,
+    static: { type: 'string' },
+    'pack-bytes': { type: 'string' },
+    prune: { type: 'boolean' },
+    user: userOption,
+  },
   stats: { json: { type: 'boolean' }, user: userOption },
   verify: { json: { type: 'boolean' }, shallow: { type: 'boolean' }, user: userOption },
   bench: {
@@ -145,16 +152,18 @@ class Context {
 async function run(context: Context, args: readonly string[]): Promise<number> {
   const [name = '', ...rest] = args;
   switch (name) {
-    case 'import':
+    case 'import': {
+      const { values, positionals } = parsed(rest, optionsOf.import);
+      return transfer(context, runImport, name, positionals, values);
+    }
     case 'export': {
-      const { values, positionals } = parsed(rest, optionsOf[name]);
-      const [folder, space, file] = exactly(positionals, ['folder', 'space', 'file'], name);
-      const start = name === 'import' ? runImport : runExport;
-      const { user, ...options } = values;
-      const openIt = (settings: { create: boolean }): Promise<Database> =>
-        context.open(folder, { ...settings, user });
-      await start(openIt, space, file, options as OptionValues);
-      return done;
+      const { values, positionals } = parsed(rest, optionsOf.export);
+      const { static: target, 'pack-bytes': packBytes, prune, ...others } = values;
+      if (target !== undefined) return exportToFiles(context, positionals, { ...values, target });
+      const fileless = { 'pack-bytes': packBytes, prune };
+      for (const [option, value] of Object.entries(fileless))
+        if (value !== undefined) throw invalid(`Got --${option}, which goes with --static`);
+      return transfer(context, runExport, name, positionals, others);
     }
     case 'move': {
       const { values, positionals } = parsed(rest, optionsOf.move);
@@ -212,6 +221,33 @@ async function run(context: Context, args: readonly string[]): Promise<number> {
     default:
       return runShell(context, args);
   }
+}
+
+async function transfer(
+  context: Context,
+  start: typeof runImport | typeof runExport,
+  name: string,
+  positionals: readonly string[],
+  { user, ...options }: OptionValues & { user?: string },
+): Promise<number> {
+  const [folder, space, file] = exactly(positionals, ['folder', 'space', 'file'], name);
+  await start((settings) => context.open(folder, { ...settings, user }), space, file, options);
+  return done;
+}
+
+async function exportToFiles(
+  context: Context,
+  [place, ...spaces]: readonly string[],
+  options: StaticOptionValues & { user?: string; format?: string },
+): Promise<number> {
+  if (place === undefined || options.format !== undefined)
+    throw invalid(
+      'Expected: shibumi export <folder> [<space> …] --static <folder>, without --format\nTry shibumi --help',
+    );
+  const { runStaticExport } = await import('./static-command.ts');
+  const { user } = options;
+  await runStaticExport(() => context.open(place, { create: false, user }), spaces, options);
+  return done;
 }
 
 async function runShell(context: Context, args: readonly string[]): Promise<number> {

@@ -12,6 +12,9 @@ shibumi import <folder> <space> <file>  a file into a space, which is made if it
   --index, --metric, --ids, --ef-construction   of a vector space that is made
 shibumi export <folder> <space> <file>  a space into a file; - is standard output
   --format jsonl|csv|npy|fvecs
+shibumi export <folder> [<space> …] --static <folder>   a snapshot to read from any static host (docs/static.md)
+  --pack-bytes <n>                      most bytes of one file; 25165824 unless given
+  --prune                               removes the files of earlier snapshots
 shibumi stats <folder> [--json]         the database and its spaces
 shibumi verify <folder> [--json]        reads everything that is stored; status 1 where there is damage
   --shallow                             checksums only, not what is inside the images

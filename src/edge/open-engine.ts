@@ -5,9 +5,12 @@ import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { checkEncryption } from '../base/encryption-secret.ts';
 import type { ClientOptions } from '../client/open-client.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
-import { defaultSettings, type Settings } from '../engine/settings.ts';
+import { openStaticSession } from '../engine/open-static.ts';
+import type { Session } from '../engine/session.ts';
+import { defaultSettings, type Environment, type Settings } from '../engine/settings.ts';
 import { MemoryBudget } from '../kernel/memory-budget.ts';
 import { buildOf } from '../kernel/module.ts';
+import type { StaticOptions } from '../storage/static/static-backend.ts';
 import type { DurableStorage } from './durable-storage.ts';
 import { edgePasswordCost, edgeScrypt } from './edge-scrypt.ts';
 import { SqliteBackend } from './sqlite-backend.ts';
@@ -29,6 +32,9 @@ export interface EdgeOptions extends ClientOptions {
    */
   encryption?: Encryption;
 }
+
+/** Options of a static snapshot, which has no tables. */
+export type StaticEdgeOptions = Omit<EdgeOptions, 'prefix' | 'admin' | 'encryption'>;
 
 export const defaultPrefix = 'shibumi';
 const defaultMemoryBytesMax = 80 * 1024 * 1024;
@@ -54,7 +60,26 @@ export async function openEngine(
   options: Omit<EdgeOptions, keyof ClientOptions>,
   settings: Partial<Settings> = {},
 ): Promise<DatabaseEngine> {
-  const { wasm, prefix = defaultPrefix, memoryBytesMax = defaultMemoryBytesMax, encryption } = options;
+  const { prefix = defaultPrefix } = options;
+  return DatabaseEngine.open({
+    name: prefix,
+    backend: new SqliteBackend(storage, prefix),
+    ...edgeEnvironment(options, settings),
+  });
+}
+
+/** A session over a static snapshot. @throws INVALID_ARGUMENT, STORAGE_UNAVAILABLE, CORRUPTION, OUT_OF_MEMORY */
+export function openSnapshot(
+  source: StaticOptions & { readonly from: string },
+  options: StaticEdgeOptions,
+): Promise<Session> {
+  return openStaticSession(source, edgeEnvironment(options, { backgroundTimers: false }));
+}
+
+function edgeEnvironment(
+  { wasm, memoryBytesMax = defaultMemoryBytesMax, encryption }: Omit<EdgeOptions, keyof ClientOptions>,
+  settings: Partial<Settings>,
+): Omit<Environment, 'name' | 'backend'> {
   if (!(wasm instanceof WebAssembly.Module)) {
     throw invalid(
       `Got ${shown(wasm)} for wasm, expected a WebAssembly.Module: import one from shibumi/shibumi-relaxed.wasm`,
@@ -62,10 +87,8 @@ export async function openEngine(
   }
   integerIn(memoryBytesMax, 8 * 1024 * 1024, isolateBytes, 'memoryBytesMax');
   isolateMemory ??= new MemoryBudget(memoryBytesMax);
-  return DatabaseEngine.open({
-    name: prefix,
+  return {
     core: { module: wasm, build: buildOf(wasm) },
-    backend: new SqliteBackend(storage, prefix),
     now: stepClock(() => performance.now()),
     scrypt: edgeScrypt,
     encryption: encryption && checkEncryption(encryption),
@@ -73,5 +96,5 @@ export async function openEngine(
     memory: isolateMemory,
     // What can be dropped is, before the bound of the isolate refuses something.
     memoryBudgetBytes: Math.floor((isolateMemory.bytesMax * 3) / 4),
-  });
+  };
 }

@@ -12,7 +12,7 @@ import type { CallContext, PackedHits } from '../api/calls.ts';
 import type { SpaceDescription, SpaceInfo, SpaceReport, Stats, VerifyReport } from '../api/database.ts';
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
-import { CoreInstance } from '../kernel/instance.ts';
+import { checksumOf } from '../kernel/checksum.ts';
 import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
 import type { Decide } from '../space/conditional.ts';
 import type { LargeBytes, SplitPuts } from '../space/large-bytes.ts';
@@ -58,8 +58,6 @@ export class DatabaseEngine {
   /** There when what is stored is encrypted. */
   readonly encryption: EncryptedBackend | undefined;
   readonly #environment: Environment;
-  /** An instance that holds no space: it only computes checksums. */
-  readonly #tool: CoreInstance;
   readonly #checksum: Checksum;
   readonly #queue: CommitQueue;
   /** For bulk inserts, which it gives way to. */
@@ -80,7 +78,6 @@ export class DatabaseEngine {
 
   private constructor(
     environment: Environment,
-    tool: CoreInstance,
     checksum: Checksum,
     catalog: Catalog,
     { manifests, manifestCopies }: StoredState,
@@ -97,7 +94,6 @@ export class DatabaseEngine {
       () => this.#instances(),
     );
     this.#environment = { ...environment, backend, blockBudget };
-    this.#tool = tool;
     this.#checksum = checksum;
     this.#catalog = new SpaceCatalog(catalog, backend, checksum, () => this.#assertOpen());
     for (const id of new Set([...manifests.keys(), ...(manifestCopies?.keys() ?? [])]))
@@ -150,20 +146,13 @@ export class DatabaseEngine {
    * @throws CORRUPTION, VERSION_MISMATCH, ENCRYPTED, NOT_ENCRYPTED, INVALID_CREDENTIALS
    */
   static async open(environment: Environment): Promise<DatabaseEngine> {
-    const tool = new CoreInstance(environment.core, environment.memory);
-    tool.exports.arena_init(4096);
-    const checksum: Checksum = (bytes) => tool.checksum(bytes);
-    try {
-      const encrypted = await encryptedBackend(environment, checksum);
-      const backend = encrypted ?? environment.backend;
-      const state = await backend.readState();
-      const catalog = soundCatalog(state.catalog, state.catalogCopy, checksum) ?? emptyCatalog;
-      if (encrypted !== undefined) await backend.keepOnly?.(new Set(catalog.spaces.map(({ id }) => id)));
-      return new DatabaseEngine({ ...environment, backend }, tool, checksum, catalog, state, encrypted);
-    } catch (error) {
-      tool.release();
-      throw error;
-    }
+    const checksum = checksumOf(environment.core, environment.memory);
+    const encrypted = await encryptedBackend(environment, checksum);
+    const backend = encrypted ?? environment.backend;
+    const state = await backend.readState();
+    const catalog = soundCatalog(state.catalog, state.catalogCopy, checksum) ?? emptyCatalog;
+    if (encrypted !== undefined) await backend.keepOnly?.(new Set(catalog.spaces.map(({ id }) => id)));
+    return new DatabaseEngine({ ...environment, backend }, checksum, catalog, state, encrypted);
   }
 
   *#instances(): Generator<CoreInstance, void, undefined> {
@@ -722,7 +711,6 @@ export class DatabaseEngine {
       this.#letGo(resident);
     }
     this.#queue.close();
-    this.#tool.release();
     this.#environment.backend.close();
   }
 
@@ -736,6 +724,11 @@ const noManifests: StoredManifests = { first: undefined, copy: undefined };
 
 function assertWritable({ entry, readOnly }: ResidentSpace): void {
   if (readOnly === undefined) return;
+  if (readOnly.length === 0)
+    throw shibuDbError(
+      'READ_ONLY',
+      `Space "${entry.name}" is part of a static snapshot: it can only be read`,
+    );
   throw shibuDbError(
     'READ_ONLY',
     `Space "${entry.name}" is damaged and can only be read: ${readOnly[0]?.message}; deleteSpace() or clear() makes room for a sound one`,

@@ -71,7 +71,7 @@ async function openWhole(
       aside.set(error.record, error.fault(aside.size >= asideMax));
       continue;
     }
-    if (aside.size > 0) resident.readOnly = [...aside.values()];
+    if (aside.size > 0 || environment.backend.readOnly !== undefined) resident.readOnly = [...aside.values()];
     return resident;
   }
 }
@@ -91,7 +91,8 @@ async function openImage(
     if (blockBudget !== undefined)
       resident.blocks = new SpaceBlocks(environment, entry, instance, () => resident.manifest, blockBudget);
     const pins = new Pins();
-    const make = (): void => (manifest === undefined ? space.create() : space.open());
+    const isForeign = environment.backend.readOnly !== undefined;
+    const make = (): void => (manifest === undefined ? space.create() : space.open(isForeign));
     await untilPresent(resident.blocks, pins, make);
     // The catalog says which index there is; a change that was stored there may have come no further.
     if (space instanceof VectorSpace)

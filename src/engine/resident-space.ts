@@ -66,7 +66,7 @@ export class ResidentSpace {
   linkFailure: unknown;
   usedAtMs = 0;
   broken = false;
-  /** Why nothing may be written: the space is damaged and holds only what is intact. */
+  /** Why nothing may be written: the space is damaged and holds only what is intact; empty where it is a static snapshot's. */
   readOnly: StorageFault[] | undefined;
   /** Of a salvaged space: where its large values still are. */
   salvagedFrom: Manifest | undefined;

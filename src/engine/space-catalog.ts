@@ -60,10 +60,11 @@ export class SpaceCatalog {
     });
   }
 
-  /** Runs `work` when every change before it has ended. */
+  /** Runs `work` when every change before it has ended. @throws READ_ONLY */
   change(work: () => Promise<void>): Promise<void> {
     const running = this.#work.then(() => {
       this.#assertOpen();
+      if (this.#backend.readOnly !== undefined) throw shibuDbError('READ_ONLY', this.#backend.readOnly);
       return work();
     });
     this.#work = running.catch(() => {});

@@ -9,15 +9,16 @@ import { shibuDbError } from '../api/errors.ts';
 import { invalid, oneOf } from '../base/arguments.ts';
 import { checkEncryption } from '../base/encryption-secret.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
+import { openStaticSession } from '../engine/open-static.ts';
 import { Session } from '../engine/session.ts';
-import { defaultSettings, type Settings } from '../engine/settings.ts';
+import { defaultSettings, type Environment, type Settings } from '../engine/settings.ts';
 import { type EngineShare, type OpenedEngine, SharedEngines } from '../engine/shared-engines.ts';
-import { CoreInstance } from '../kernel/instance.ts';
+import { checksumOf } from '../kernel/checksum.ts';
 import { type BuildName, type Core, supportedBuild } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
 import { sealedExtraBytes } from '../storage/encryption/record-cipher.ts';
-import type { Checksum } from '../storage/envelope.ts';
 import { MemoryBackend } from '../storage/memory-backend.ts';
+import type { StaticOptions } from '../storage/static/static-backend.ts';
 import { threadedWasmFile, wasmFile } from '../wasm-files.ts';
 import { plainBlockBytes } from './block-file.ts';
 import { FileBackend, holdsDatabase, removeDatabase } from './file-backend.ts';
@@ -43,6 +44,15 @@ export interface EngineOptions {
 export async function openSession(place: string, options: EngineOptions): Promise<Session> {
   const { engine, close } = await openEngine(place, options);
   return new Session(engine, close);
+}
+
+/** A session over a static snapshot. */
+export async function openSnapshot(
+  source: StaticOptions & { readonly from: string },
+  options: EngineOptions,
+): Promise<Session> {
+  checkRuntime();
+  return openStaticSession(source, { core: await loadCore(options), ...engineDefaults(options) });
 }
 
 /** A share in the engine of a folder, or a memory engine of one's own. */
@@ -121,14 +131,20 @@ function startEngine(
     name,
     core,
     backend,
-    now: () => performance.now(),
-    scrypt: nativeScrypt,
+    ...engineDefaults(options),
     encryption: options.encryption,
-    settings: { ...defaultSettings, ...options.settings },
     ...(options.memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes: options.memoryBudgetBytes }),
     onCorruption: oneOf(options.onCorruption ?? 'fail', ['fail', 'salvage'], 'onCorruption'),
     threads: nodeThreads(options.threads, () => compileFile(threadedWasmFile(core.build))),
   });
+}
+
+function engineDefaults({ settings }: EngineOptions): Pick<Environment, 'now' | 'scrypt' | 'settings'> {
+  return {
+    now: () => performance.now(),
+    scrypt: nativeScrypt,
+    settings: { ...defaultSettings, ...settings },
+  };
 }
 
 function checkRuntime(): void {
@@ -167,13 +183,6 @@ async function takeLock(folder: string, timeoutMs: number): ReturnType<typeof lo
   } catch (error) {
     throw fileError(error, 'open', folder);
   }
-}
-
-/** XXH64 by an instance of the core that holds no space. */
-export function checksumOf(core: Core): Checksum {
-  const instance = new CoreInstance(core);
-  instance.exports.arena_init(4096);
-  return (bytes) => instance.checksum(bytes);
 }
 
 /** @throws UNSUPPORTED without the SIMD that the build needs, WASM_UNAVAILABLE when the file cannot be read */

@@ -56,4 +56,6 @@ export interface WorkerOpenOptions {
   readonly encryption?: Secret | undefined;
   readonly memoryBudgetBytes?: number;
   readonly threads?: number;
+  /** In place of a database by name: a static snapshot's address, and whether to keep what is fetched of it. */
+  readonly source?: { readonly from: string; readonly cache?: boolean };
 }

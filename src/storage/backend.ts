@@ -42,7 +42,12 @@ export interface StorageEstimate {
 }
 
 export interface StorageBackend {
-  readonly kind: 'indexeddb' | 'memory' | 'files' | 'durable-object';
+  readonly kind: 'indexeddb' | 'memory' | 'files' | 'durable-object' | 'static';
+  /**
+   * Why nothing can be written, where nothing can. Such images come from elsewhere: each is checked to its last reference
+   * before it is used.
+   */
+  readonly readOnly?: string;
   /** Number of the owner, where storage can change hands: manifests are stamped with it. Default 1. */
   readonly epoch?: number;
   /** Reading a block is dear, as over a network: an image is not read when its space is opened but as far as it is used. */

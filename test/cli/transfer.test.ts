@@ -5,6 +5,8 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { csv } from '../../src/cli/transfer/csv.ts';
+import { open } from '../../src/node.ts';
+import { StaticHost } from '../static/static-host.ts';
 import { folderFor, shibumi } from './command.ts';
 
 async function done(args: readonly string[], input: string | Uint8Array = ''): Promise<string> {
@@ -198,4 +200,25 @@ test('CSV is read the same however its bytes are cut', async () => {
   ];
   for (let size = 1; size <= bytes.length; size++)
     assert.deepEqual(await readIn(size), expected, `cut to ${size}`);
+});
+
+test('export --static writes a snapshot that opens over HTTP, of the spaces that are named', async () => {
+  const folder = folderFor('static');
+  const target = path.join(folder, 'public');
+  await done([folder], 'CREATE-SPACE a\nCREATE-SPACE b\nUSE b\nSET key value\n');
+  await done(['export', folder, 'b', '--static', target]);
+  const host = new StaticHost(target);
+  await using db = await open({ from: await host.start() });
+  assert.deepEqual(
+    (await db.listSpaces()).map(({ name }) => name),
+    ['b'],
+  );
+  assert.equal(await db.get('key', { space: 'b' }), 'value');
+  await host.stop();
+  const { status, stderr } = await shibumi(
+    ['export', folder, 'b', path.join(folder, 'x.csv'), '--prune'],
+    '',
+  );
+  assert.equal(status, 2);
+  assert.match(stderr, /--prune, which goes with --static/);
 });

@@ -3,8 +3,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { checksumOf } from '../../src/kernel/checksum.ts';
 import { FileBackend } from '../../src/node/file-backend.ts';
-import { checksumOf } from '../../src/node/open-engine.ts';
 import type { Checksum } from '../../src/storage/envelope.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
 import type { Place } from '../support/backend-cases.ts';
