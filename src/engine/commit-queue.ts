@@ -72,6 +72,7 @@ export class CommitQueue {
   readonly #unflushed: Map<ResidentSpace, FlushState> = new Map();
   readonly #between: (() => void)[] = [];
   #waiting: Waiting[] = [];
+  #committing: ReadonlySet<ResidentSpace> = new Set();
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
 
@@ -156,6 +157,11 @@ export class CommitQueue {
     }
   }
 
+  /** Whether something of the space is waiting or under way. */
+  isUsing(resident: ResidentSpace): boolean {
+    return this.#committing.has(resident) || this.#waiting.some((each) => each.resident === resident);
+  }
+
   /** Resolves when everything submitted so far is settled. */
   async idle(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
@@ -166,8 +172,10 @@ export class CommitQueue {
     await undefined;
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
+      this.#committing = new Set(group.map(({ resident }) => resident));
       if (group.length > 0) await this.#commit(group);
       else await this.#nextChange();
+      this.#committing = new Set();
       for (const between of this.#between.splice(0)) between();
     }
     this.#running = undefined;

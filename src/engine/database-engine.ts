@@ -13,6 +13,7 @@ import type { SpaceDescription, SpaceInfo, SpaceReport, Stats, VerifyReport } fr
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { checksumOf } from '../kernel/checksum.ts';
+import type { IdleHolder, MemoryUser } from '../kernel/memory-budget.ts';
 import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
 import type { Decide } from '../space/conditional.ts';
 import type { LargeBytes, SplitPuts } from '../space/large-bytes.ts';
@@ -51,7 +52,7 @@ import { type Batch, searchByThreads } from './threaded-batches.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 import { verifySpace } from './verify.ts';
 
-export class DatabaseEngine {
+export class DatabaseEngine implements MemoryUser {
   readonly users: UserDirectory;
   readonly large: LargeValues;
   readonly events: EventHub;
@@ -139,6 +140,7 @@ export class DatabaseEngine {
       { now: environment.now, wallClock: () => this.wallClock() },
       environment.scrypt,
     );
+    environment.memory?.join(this);
   }
 
   /**
@@ -346,6 +348,17 @@ export class DatabaseEngine {
       await this.#queue.idle();
       const unused = resident.usedAtMs === usedAtMs && resident.largeWrites === 0;
       if (resident.changes === 0 && unused) this.#letGo(resident);
+    }
+  }
+
+  /** What is in use by nobody, and in storage or its log to the last acknowledged write. */
+  *idleHolders(): Generator<IdleHolder> {
+    for (const resident of this.#residents.values()) {
+      const { entry, space, scans, largeWrites, compaction, changes, usedAtMs } = resident;
+      const isUsed = scans.size > 0 || largeWrites > 0 || compaction !== undefined || resident.broken;
+      if (isUsed || this.#queue.isUsing(resident) || this.#checkpoints.isRunning(entry.id)) continue;
+      if (entry.durability === 'none' && changes > 0) continue;
+      yield { holder: space.instance, usedAtMs, letGo: () => this.#letGo(resident) };
     }
   }
 
@@ -712,6 +725,7 @@ export class DatabaseEngine {
     }
     this.#queue.close();
     this.#environment.backend.close();
+    this.#environment.memory?.part(this);
   }
 
   #assertOpen(): void {

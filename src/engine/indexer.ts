@@ -7,7 +7,7 @@
 import { nextTask } from '../base/next-task.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { Threads } from './helper.ts';
-import type { ResidentSpace } from './resident-space.ts';
+import { blockBytes, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { Pins, type SpaceBlocks } from './space-blocks.ts';
 import { ThreadUse } from './thread-use.ts';
@@ -202,6 +202,7 @@ export class Indexer {
     } catch (error) {
       if (error instanceof AbsentBlocks && resident.blocks !== undefined)
         return this.#fetch(resident, resident.blocks, error);
+      if (resident.space.instance.makeRoom(blockBytes)) return undefined;
       // Without memory for links the rest stays exactly searchable; the next write tries again.
       resident.linkFailure = error;
     }

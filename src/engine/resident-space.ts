@@ -139,7 +139,9 @@ export class ResidentSpace {
     if (!instance.hasScratch((need.largest ?? need.bytes) + scratchSlack)) return false;
     const frames = this.space.plan(need);
     this.blocks?.room(frames);
-    return instance.exports.arena_hold(frames) === Status.Ok;
+    const held = (): boolean => instance.exports.arena_hold(frames) === Status.Ok;
+    while (!held()) if (!instance.makeRoom(frames * blockBytes)) return false;
+    return true;
   }
 
   /** Gives the promised memory to whoever asks next: the operations themselves, when they are applied. */

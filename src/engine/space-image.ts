@@ -5,7 +5,7 @@ import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { ManifestBlock } from '../storage/manifest.ts';
-import { framesMax } from './resident-space.ts';
+import { blockBytes, framesMax } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { blockFault, indexOf, segmentOf } from './stored-space.ts';
 
@@ -24,7 +24,9 @@ export function adopt(
   instance: CoreInstance,
 ): StorageFault | undefined {
   instance.askBudget();
-  const address = instance.exports.block_adopt(segmentOf(block), indexOf(block)) >>> 0;
+  const place = (): number => instance.exports.block_adopt(segmentOf(block), indexOf(block)) >>> 0;
+  let address = place();
+  while (address === 0 && instance.makeRoom(blockBytes)) address = place();
   if (address === 0) {
     throw shibuDbError(
       'OUT_OF_MEMORY',

@@ -223,6 +223,13 @@ export class CoreInstance {
     this.#budget?.lend(this);
   }
 
+  /** After memory was out: whether some was given back elsewhere, so that another attempt for `bytes` more may do. */
+  makeRoom(bytes: number): boolean {
+    if (this.#budget?.makeRoom(this, bytes) !== true) return false;
+    this.askBudget();
+    return true;
+  }
+
   /** For the budget: memory may grow to `pages` of 64 KiB. */
   limitMemory(pages: number): void {
     this.exports.memory_limit(pages);
@@ -270,7 +277,9 @@ export class CoreInstance {
 
   #scratch(bytes: number): number {
     this.askBudget();
-    return this.exports.scratch(bytes) >>> 0;
+    let address = this.exports.scratch(bytes) >>> 0;
+    while (address === 0 && this.makeRoom(bytes)) address = this.exports.scratch(bytes) >>> 0;
+    return address;
   }
 
   /** XXH64 of bytes outside linear memory, piece by piece, so that it takes little of it whatever their number. */

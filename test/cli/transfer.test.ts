@@ -202,8 +202,8 @@ test('CSV is read the same however its bytes are cut', async () => {
     assert.deepEqual(await readIn(size), expected, `cut to ${size}`);
 });
 
-test('export --static writes a snapshot that opens over HTTP, of the spaces that are named', async () => {
-  const folder = folderFor('static');
+test('export --static writes a snapshot that opens over HTTP, of the spaces that are named', async (t) => {
+  const folder = folderFor(t);
   const target = path.join(folder, 'public');
   await done([folder], 'CREATE-SPACE a\nCREATE-SPACE b\nUSE b\nSET key value\n');
   await done(['export', folder, 'b', '--static', target]);

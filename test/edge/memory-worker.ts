@@ -14,6 +14,7 @@ const chunk = 100;
 
 export class Spaces extends DurableObject<Env> {
   #db: Database | undefined;
+  #scan: AsyncIterator<unknown> | undefined;
 
   async #database(): Promise<Database> {
     this.#db ??= await open(this.ctx.storage, {
@@ -27,18 +28,26 @@ export class Spaces extends DurableObject<Env> {
     let code: string | undefined;
     try {
       if (call === 'fill') await this.#fill();
-      if (call === 'drop') await (await this.#database()).deleteSpace('v');
+      // An open scan: the space is in use until it is closed.
+      if (call === 'hold') {
+        this.#scan = (await this.#database()).scanVectors({ space: 'v' })[Symbol.asyncIterator]();
+        await this.#scan.next();
+      }
+      if (call === 'release') await this.#scan?.return?.();
+      return { code, ...(await this.#look()) };
     } catch (error) {
       if (!isShibuDbError(error)) throw error;
       code = error.code;
+      return { code, ...(call === 'fill' ? await this.#look() : {}) };
     }
-    // One that found no memory at all is not even open.
-    if (this.#db === undefined) return { code, memoryBytes: 0, count: 0 };
-    const { memoryBytes } = await this.#db.stats();
-    const isThere = (await this.#db.listSpaces()).length > 0;
-    const count = isThere ? await this.#db.countVectors({ space: 'v' }) : 0;
-    const [hit] = count === 0 ? [] : await this.#db.searchTopK(vectorOf(count - 1), 1, { space: 'v' });
-    return { code, memoryBytes, count, found: hit?.id };
+  }
+
+  async #look(): Promise<object> {
+    const db = await this.#database();
+    const count = await db.countVectors({ space: 'v' });
+    const [hit] = count === 0 ? [] : await db.searchTopK(vectorOf(count - 1), 1, { space: 'v' });
+    const { memoryBytes } = await db.stats();
+    return { memoryBytes, count, found: hit?.id };
   }
 
   /** @throws OUT_OF_MEMORY in the end */
