@@ -11,6 +11,7 @@ import path from 'node:path';
 import { type BrowserContext, chromium } from 'playwright-core';
 import { build, type PreviewServer, preview } from 'vite';
 import { findBrowser, launchFlags } from '../../tools/browser.mjs';
+import type { ProbeCall } from './edge/probe.ts';
 import type { PageJob, PagePeers } from './page/jobs.ts';
 import { ensurePeers } from './peers.ts';
 import type { Row } from './row.ts';
@@ -23,6 +24,7 @@ const isolation = {
 declare global {
   interface Window {
     runJob(job: PageJob<string>, peers: PagePeers): Promise<Row[]>;
+    askProbe(call: ProbeCall): Promise<unknown>;
   }
 }
 
@@ -82,6 +84,14 @@ export class BenchBrowser {
       await page.close();
       this.#files.clear();
     }
+  }
+
+  /** A page that answers the calls of the edge suite. */
+  async probe(): Promise<(call: ProbeCall) => Promise<unknown>> {
+    const page = await this.#context.newPage();
+    await page.goto(this.#url);
+    await page.waitForFunction(() => typeof window.askProbe === 'function');
+    return (call) => page.evaluate((sent) => window.askProbe(sent), call);
   }
 
   async close(): Promise<void> {

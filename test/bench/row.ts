@@ -7,7 +7,7 @@ export interface Row {
   readonly scenario: string;
   /** `shibumi`, or the peer that did the same work in the same run. */
   readonly subject: string;
-  readonly runtime: 'node' | 'chromium';
+  readonly runtime: 'node' | 'chromium' | 'bun' | 'deno' | 'workerd';
   /** The data set, or what the operations work on. */
   readonly data: string;
   readonly params: Params;
@@ -34,6 +34,7 @@ const metrics = {
   bytesPerVector: ['bytes', 'lower'],
   bytesPerKey: ['bytes', 'lower'],
   openMs: ['ms', 'lower'],
+  fetchedShare: ['ratio', 'lower'],
   readMs: ['ms', 'lower'],
   stallP99Ms: ['ms', 'lower'],
   stallMaxMs: ['ms', 'lower'],

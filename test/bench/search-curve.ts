@@ -111,7 +111,8 @@ async function findPoints(run: Run, subject: SearchSubject, grid: readonly numbe
   return { subject, points, reached };
 }
 
-async function leastReaching(
+/** The least efSearch whose recall is at least `target`. */
+export async function leastReaching(
   target: number,
   { least, most }: { least: number; most: number },
   recallAt: (efSearch: number) => Promise<number>,

@@ -6,6 +6,7 @@ import { generateSet, loadLatent, loadPublicSet, noPublicData } from '../data/so
 import { nodeCore, nodeKernels } from '../support/node-database.ts';
 import { bridge } from './bridge.ts';
 import { BenchBrowser } from './browser.ts';
+import { edge } from './edge/suite.ts';
 import { measureEngine } from './engine-calls.ts';
 import { growthPlan, measureGrowth } from './growth.ts';
 import { measureKernels } from './kernel-sweeps.ts';
@@ -37,7 +38,7 @@ export const suites: Readonly<Record<string, Suite | undefined>> = {
   api,
   bridge,
   memory,
-  edge: undefined,
+  edge,
 };
 
 async function vectors(run: SuiteRun): Promise<void> {

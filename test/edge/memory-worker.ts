@@ -33,7 +33,11 @@ export class Spaces extends DurableObject<Env> {
         this.#scan = (await this.#database()).scanVectors({ space: 'v' })[Symbol.asyncIterator]();
         await this.#scan.next();
       }
-      if (call === 'release') await this.#scan?.return?.();
+      if (call === 'finish') {
+        let found = 1;
+        while (!(await this.#scan?.next())?.done) found++;
+        return { found };
+      }
       return { code, ...(await this.#look()) };
     } catch (error) {
       if (!isShibuDbError(error)) throw error;

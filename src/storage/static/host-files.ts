@@ -23,7 +23,9 @@ export interface Range {
 export class HostFiles {
   readonly #folder: URL;
   readonly #fetch: Fetch;
-  readonly #closing: AbortController = new AbortController();
+  /** One for each request: in Workers what belongs to one event cannot be used in another. */
+  readonly #underWay: Set<AbortController> = new Set();
+  #isClosed = false;
   /** Of a host that ignores ranges: its latest files, by name, so that not every range is another download. */
   readonly #whole: Map<string, Promise<Uint8Array>> = new Map();
   #ignoresRanges = false;
@@ -69,7 +71,8 @@ export class HostFiles {
 
   /** Ends what is under way, and everything to come. */
   close(): void {
-    this.#closing.abort();
+    this.#isClosed = true;
+    for (const request of this.#underWay) request.abort();
     this.#whole.clear();
   }
 
@@ -100,7 +103,7 @@ export class HostFiles {
       try {
         return await this.#once(name, init);
       } catch (error) {
-        if (this.#closing.signal.aborted) throw shibuDbError('CLOSED', 'The storage is closed');
+        if (this.#isClosed) throw shibuDbError('CLOSED', 'The storage is closed');
         if (isShibuDbError(error)) throw error;
         if (waitMs === undefined) throw this.#unavailable(name, reasonOf(error), error);
       }
@@ -109,15 +112,22 @@ export class HostFiles {
   }
 
   async #once(name: string, init: RequestInit): Promise<{ bytes: Uint8Array; status: number }> {
-    const { signal } = this.#closing;
-    const response = await this.#fetch(this.urlOf(name), { ...init, signal });
-    const { status } = response;
-    if (status === 200 || status === 206) {
-      const bytes = new Uint8Array(await response.arrayBuffer());
-      this.#received += bytes.length;
-      return { bytes, status };
+    if (this.#isClosed) throw shibuDbError('CLOSED', 'The storage is closed');
+    const request = new AbortController();
+    this.#underWay.add(request);
+    let status: number;
+    try {
+      const response = await this.#fetch(this.urlOf(name), { ...init, signal: request.signal });
+      status = response.status;
+      if (status === 200 || status === 206) {
+        const bytes = new Uint8Array(await response.arrayBuffer());
+        this.#received += bytes.length;
+        return { bytes, status };
+      }
+      response.body?.cancel().catch(() => {});
+    } finally {
+      this.#underWay.delete(request);
     }
-    response.body?.cancel().catch(() => {});
     if (status === 416) throw this.#otherFile(name, 'a shorter file', 'the one that the index names');
     if (status === 429 || status >= 500) throw new Error(`got HTTP ${status}`);
     throw this.#unavailable(name, `got HTTP ${status}`, undefined);

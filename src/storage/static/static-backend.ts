@@ -38,6 +38,7 @@ interface Piece {
 
 export class StaticBackend implements StorageBackend {
   readonly kind = 'static';
+  readonly lazy = true;
   readonly readOnly: string;
   readonly #files: HostFiles;
   readonly #kept: KeptFiles | undefined;

@@ -1,8 +1,10 @@
 /** The bench page: takes one job, measures it with the real worker and IndexedDB, and answers with rows. */
 
+import { open } from '../../../src/index.ts';
 import { type BuildName, compileCore, supportedBuild } from '../../../src/kernel/module.ts';
 import { wasmFile } from '../../../src/wasm-files.ts';
 import type { DataSet } from '../../data/data-set.ts';
+import { Probe, type ProbeCall } from '../edge/probe.ts';
 import { growthPlan, measureGrowth } from '../growth.ts';
 import { measureKernels } from '../kernel-sweeps.ts';
 import type { Row } from '../row.ts';
@@ -52,4 +54,7 @@ async function fetchBytes(url: string): Promise<ArrayBuffer> {
   return response.arrayBuffer();
 }
 
-Object.assign(globalThis, { runJob });
+const probe = new Probe((from) => open({ from, cache: false }));
+const askProbe = (call: ProbeCall): Promise<unknown> => probe.answer(call);
+
+Object.assign(globalThis, { runJob, askProbe });

@@ -1,0 +1,49 @@
+/** A static snapshot read by a Worker inside workerd: its spaces come with different requests, writes are refused. */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { test } from 'node:test';
+import { exportStatic, open } from '../../src/node.ts';
+import { StaticHost } from '../static/static-host.ts';
+import { missingWorkerd, startWorkerd } from './workerd.ts';
+
+const skip = missingWorkerd() ?? false;
+
+test('a Worker searches a snapshot on a static host, request after request', {
+  skip,
+  timeout: 120_000,
+}, async (t) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'shibumi-edge-static-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  await using source = await open('source', { storage: 'memory' });
+  await source.createSpace('docs', 'vector', { dimension: 8, indexType: 'HNSW8,SQ8' });
+  const vectors = Float32Array.from({ length: 500 * 8 }, (_, i) => Math.sin(i * i));
+  await source.insertVectors([...Array(500).keys()], vectors, { space: 'docs' });
+  await source.createSpace('texts', 'key-value');
+  await source.put('7', 'the seventh', { space: 'texts' });
+  await exportStatic(source, folder);
+  const host = new StaticHost(folder);
+  const from = await host.start();
+  t.after(() => host.stop());
+  const workerd = await startWorkerd({ script: 'test/edge/static-worker.ts', objects: {} });
+  t.after(() => workerd.dispose());
+  const ask = async (call: object): Promise<unknown> =>
+    (
+      await workerd.dispatchFetch('http://edge.test/', {
+        method: 'POST',
+        body: JSON.stringify({ from, ...call }),
+      })
+    ).json();
+  const query = [...vectors.subarray(56, 64)];
+  const hits = (await ask({ space: 'docs', query })) as { id: number }[];
+  assert.ok(Array.isArray(hits), JSON.stringify(hits));
+  assert.deepEqual(
+    hits.map(({ id }) => id),
+    (await source.searchTopK(query, 3, { space: 'docs' })).map(({ id }) => id),
+  );
+  assert.equal(await ask({ space: 'texts', key: '7' }), 'the seventh');
+  assert.deepEqual(await ask({ space: 'texts' }), { code: 'READ_ONLY' });
+  assert.equal(((await ask({ space: 'docs', query })) as { id: number }[])[0]?.id, 7);
+});
