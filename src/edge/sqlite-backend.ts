@@ -1,7 +1,7 @@
 /**
  * The backend over the SQLite storage of a Durable Object.
  *
- *   <prefix>_state   name, part -> bytes                      'catalog', 'manifest/<space>'
+ *   <prefix>_state   name, part -> bytes                      'catalog', 'manifest/<space>', the same once more as 'copy/…'
  *   <prefix>_blocks  space, block, generation -> bytes        a block is far below the limit of a row
  *   <prefix>_log     space, sequence, part -> bytes
  *
@@ -56,7 +56,9 @@ export function dropTables(storage: DurableStorage, prefix: string): void {
   });
 }
 
-const manifestName = (space: number): string => `manifest/${space}`;
+const manifestPrefix = 'manifest/';
+const manifestName = (space: number): string => `${manifestPrefix}${space}`;
+const copyOf = (name: string): string => `copy/${name}`;
 
 export class SqliteBackend implements StorageBackend {
   readonly kind = 'durable-object';
@@ -92,13 +94,22 @@ export class SqliteBackend implements StorageBackend {
         if (parts === undefined) records.set(name, [bytesIn(row)]);
         else parts.push(bytesIn(row));
       }
-      const manifests = new Map<number, Uint8Array>();
-      let catalog: Uint8Array | undefined;
-      for (const [name, parts] of records) {
-        if (name === 'catalog') catalog = joined(parts);
-        else manifests.set(Number(name.slice(manifestName(0).length - 1)), joined(parts));
-      }
-      return { catalog, manifests };
+      const read = (prefix: string): Map<number, Uint8Array> =>
+        new Map(
+          [...records]
+            .filter(([name]) => name.startsWith(prefix))
+            .map(([name, parts]) => [Number(name.slice(prefix.length)), joined(parts)]),
+        );
+      const catalogOf = (name: string): Uint8Array | undefined => {
+        const parts = records.get(name);
+        return parts && joined(parts);
+      };
+      return {
+        catalog: catalogOf('catalog'),
+        catalogCopy: catalogOf(copyOf('catalog')),
+        manifests: read(manifestPrefix),
+        manifestCopies: read(copyOf(manifestPrefix)),
+      };
     });
   }
 
@@ -187,7 +198,8 @@ export class SqliteBackend implements StorageBackend {
     this.#write('writeCatalog', () => {
       this.#putState('catalog', catalog);
       for (const space of removed) {
-        this.#sql.exec(`DELETE FROM ${this.#tables.state} WHERE name = ?`, manifestName(space));
+        for (const name of [manifestName(space), copyOf(manifestName(space))])
+          this.#sql.exec(`DELETE FROM ${this.#tables.state} WHERE name = ?`, name);
         this.#sql.exec(`DELETE FROM ${this.#tables.blocks} WHERE space = ?`, space);
         this.#sql.exec(`DELETE FROM ${this.#tables.log} WHERE space = ?`, space);
       }
@@ -203,15 +215,14 @@ export class SqliteBackend implements StorageBackend {
     this.#closed = true;
   }
 
+  /** … and its copy: damage to one of the two makes nothing unreachable. */
   #putState(name: string, bytes: Uint8Array): void {
-    this.#sql.exec(`DELETE FROM ${this.#tables.state} WHERE name = ?`, name);
-    for (const [part, piece] of partsOf(bytes))
-      this.#sql.exec(
-        `INSERT INTO ${this.#tables.state} (name, part, bytes) VALUES (?, ?, ?)`,
-        name,
-        part,
-        piece,
-      );
+    const { state } = this.#tables;
+    for (const each of [name, copyOf(name)]) {
+      this.#sql.exec(`DELETE FROM ${state} WHERE name = ?`, each);
+      for (const [part, piece] of partsOf(bytes))
+        this.#sql.exec(`INSERT INTO ${state} (name, part, bytes) VALUES (?, ?, ?)`, each, part, piece);
+    }
   }
 
   #read<Result>(what: string, body: () => Result): Result {

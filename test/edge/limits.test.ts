@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { isShibuDbError } from '../../src/api/errors.ts';
+import { DatabaseClient } from '../../src/client/database-client.ts';
 import type { DurableStorage, SqlValue } from '../../src/edge/durable-storage.ts';
 import { edgePasswordCost, edgeScrypt } from '../../src/edge/edge-scrypt.ts';
 import {
@@ -15,7 +16,11 @@ import {
   rowBytesMax,
   statementBytesMax,
 } from '../../src/edge/limited-sql.ts';
+import { openEngine } from '../../src/edge/open-engine.ts';
 import { SqliteBackend } from '../../src/edge/sqlite-backend.ts';
+import { Session } from '../../src/engine/session.ts';
+import { DirectTransport } from '../../src/local/direct-transport.ts';
+import { nodeCore } from '../support/node-database.ts';
 import { missingWorkerd, startWorkerd } from './workerd.ts';
 
 const skip = missingWorkerd() ?? false;
@@ -113,6 +118,24 @@ test('a stored password that costs more than an isolate may spend is refused, no
       async () => edgeScrypt(new Uint8Array(8), salt, cost),
       (error: unknown) => isShibuDbError(error) && error.code === 'UNSUPPORTED' && /N=/.test(error.message),
     );
+});
+
+test('a damaged catalog and damaged manifests are read from their copies', async () => {
+  const storage = sqliteStorage();
+  const options = { wasm: nodeCore('simd128').module };
+  const first = await openEngine(storage, options);
+  const db = new DatabaseClient(new DirectTransport(new Session(first, () => first.close())));
+  await db.createSpace('kv', 'key-value');
+  await db.put('key', 'value', { space: 'kv' });
+  await db.checkpoint();
+  await db.close();
+  storage.sql.exec("UPDATE shibumi_state SET bytes = zeroblob(60) WHERE name NOT LIKE 'copy/%'");
+  const second = await openEngine(storage, options);
+  const again = new DatabaseClient(new DirectTransport(new Session(second, () => second.close())));
+  assert.equal(await again.get('key', { space: 'kv' }), 'value');
+  const { faults, spaces } = await again.verify();
+  assert.deepEqual([faults.length, spaces[0]?.faults.length], [1, 1], 'what is damaged is told');
+  await again.close();
 });
 
 test('objects of one class share the memory of an isolate: one that needs room gets that of idle ones, and no more than there is', {

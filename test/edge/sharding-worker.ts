@@ -53,8 +53,8 @@ export class Shard extends ShibumiObject<Env> {
 }
 
 export class Driver extends DurableObject<Env> {
-  async run(scenario: string): Promise<unknown> {
-    return scenarios[scenario]?.(this.env);
+  async run(scenario: keyof Scenarios): Promise<unknown> {
+    return scenarios[scenario](this.env);
   }
 }
 
@@ -116,9 +116,9 @@ async function differences(one: Database, other: Database, space: string, seed: 
   return found;
 }
 
-const scenarios: Record<string, (env: Env) => Promise<unknown>> = {
+const scenarios = {
   /** Eight shards and one object, the same data: the same answers. */
-  async equal(env) {
+  async equal(env: Env) {
     const shards = names('equal', 0, 8);
     const result: Record<string, unknown> = {};
     await using db = sharded(env, shards);
@@ -167,7 +167,7 @@ const scenarios: Record<string, (env: Env) => Promise<unknown>> = {
   },
 
   /** Two shards become four while others write, delete and search. */
-  async grow(env) {
+  async grow(env: Env) {
     const before = names('grow', 0, 2);
     const after = names('grow', 0, 4);
     await using db = sharded(env, before);
@@ -257,8 +257,72 @@ const scenarios: Record<string, (env: Env) => Promise<unknown>> = {
     };
   },
 
+  /** Metadata and filters over three shards and one object; then two more shards come. */
+  async filters(env: Env) {
+    const shards = names('filters', 0, 3);
+    await using db = sharded(env, shards);
+    await using single = await connectObject(
+      () => env.SHARDS.get(env.SHARDS.idFromName('filtered')),
+      credentials,
+    );
+    const space = 'v';
+    const at = { space };
+    const metadataFields = [{ name: 'year', type: 'int' } as const];
+    const ids = Array.from({ length: 1500 }, (_, i) => i - 700);
+    for (const each of [db, single]) {
+      await each.createSpace(space, 'vector', { dimension, metadataFields });
+      const metadata = ids.map((id) => (id % 3 === 0 ? null : { year: 2000 + (Math.abs(id) % 20), id }));
+      await each.insertVectors(ids, new Random(21).vectors(ids.length * dimension), { space, metadata });
+    }
+    const where = 'year BETWEEN 2003 AND 2008';
+    const compare = async (): Promise<Record<string, unknown>> => {
+      const told: Record<string, unknown>[] = [];
+      for (const each of [db, single]) {
+        const scanned: unknown[] = [];
+        for await (const { id, metadata } of each.scanVectors({ space, where, limit: 300 }))
+          scanned.push([id, metadata]);
+        const options = { space, where, includeMetadata: true };
+        told.push({
+          top: await each.searchTopK(new Random(22).vectors(dimension), 20, options),
+          range: await each.rangeSearch(new Random(23).vectors(dimension), 1.5, options),
+          count: await each.countVectors({ space, where }),
+          scanned,
+          metadata: await each.getMetadata(7, at),
+        });
+      }
+      const [a = {}, b = {}] = told;
+      const same = Object.keys(a).filter((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));
+      return { same, count: a.count, scanned: (a.scanned as unknown[]).length };
+    };
+    const before = await compare();
+    const updated: unknown[] = [];
+    for (const each of [db, single]) {
+      updated.push(await each.updateMetadata(7, { year: 2005, note: 'changed' }, at));
+      updated.push(await each.updateMetadata(99_999, { year: 2005 }, at));
+      updated.push(await each.deleteVectors({ where: 'year = 2004' }, at));
+      updated.push(await each.deleteVectors([1, 2, 99_999], at));
+    }
+    const changed = await compare();
+    await db.addShards(space, names('filters', 3, 5));
+    const grown = await compare();
+    const all: number[] = [];
+    for await (const { id } of db.scanVectors(at)) all.push(id as number);
+    return {
+      before,
+      updated,
+      changed,
+      grown,
+      ordered: all.every((id, i) => i === 0 || (all[i - 1] as number) < id),
+      scanned: all.length,
+      counted: await single.countVectors(at),
+      unknownField: await codeOf(
+        db.searchTopK(new Random(1).vectors(dimension), 1, { space, where: 'no = 1' }),
+      ),
+    };
+  },
+
   /** One shard of four is down. */
-  async partial(env) {
+  async partial(env: Env) {
     const shards = names('partial', 0, 4);
     const space = 'v';
     const setUp = sharded(env, shards);
@@ -287,9 +351,12 @@ const scenarios: Record<string, (env: Env) => Promise<unknown>> = {
   },
 };
 
+/** What each of them tells, as JSON. */
+export type Scenarios = typeof scenarios;
+
 export default {
   async fetch(request: Request, { DRIVERS }: Env): Promise<Response> {
-    const scenario = new URL(request.url).pathname.slice(1);
+    const scenario = new URL(request.url).pathname.slice(1) as keyof Scenarios;
     return Response.json(await DRIVERS.get(DRIVERS.idFromName(scenario)).run(scenario));
   },
 };

@@ -3,14 +3,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ownerOf, Shards } from '../../src/edge/sharding/shard-map.ts';
+import type { Scenarios } from './sharding-worker.ts';
 import { missingWorkerd, startWorkerd } from './workerd.ts';
 
 const skip = missingWorkerd() ?? false;
 const timeoutMs = 300_000;
 
-// Whatever a scenario of the worker tells; the assertions say what it should be.
-// biome-ignore lint/suspicious/noExplicitAny: it comes as JSON
-async function run(scenario: string): Promise<any> {
+/** What a scenario of the worker tells; the assertions say what it should be. */
+async function run<Name extends keyof Scenarios>(
+  scenario: Name,
+): Promise<Awaited<ReturnType<Scenarios[Name]>>> {
   // One isolate has to hold all shards here, so each scenario has its own.
   const workerd = await startWorkerd({
     script: 'test/edge/sharding-worker.ts',
@@ -60,7 +62,7 @@ test('eight shards answer as one object does', { skip, timeout: timeoutMs }, asy
   assert.deepEqual(told.L2, []);
   assert.deepEqual(told.InnerProduct, []);
   assert.deepEqual([told.count, told.described, sum(told.per)], [1999, 1999, 1999]);
-  for (const count of told.per as number[]) assert.ok(count > 50, `the shards have ${told.per}`);
+  for (const count of told.per) assert.ok(count > 50, `the shards have ${told.per}`);
   assert.deepEqual([told.replaced, told.gone, told.deletedTwice, told.there], [5, true, false, true]);
   assert.deepEqual(told.codes, [
     'UNSUPPORTED',
@@ -73,14 +75,29 @@ test('eight shards answer as one object does', { skip, timeout: timeoutMs }, asy
   ]);
 });
 
+test('filters, metadata and scans over shards give what one object gives, also after shards came', {
+  skip,
+  timeout: timeoutMs,
+}, async () => {
+  const told = await run('filters');
+  const same = ['top', 'range', 'count', 'scanned', 'metadata'];
+  assert.deepEqual(told.before, { same, count: told.before.count, scanned: 300 });
+  assert.deepEqual(told.changed.same, same);
+  assert.deepEqual(told.grown, told.changed);
+  const [one, other] = [told.updated.slice(0, 4), told.updated.slice(4)];
+  assert.deepEqual(one, other);
+  assert.deepEqual([one[0], one[1], one[3]], [true, false, 2]);
+  assert.ok(Number(one[2]) > 20, `${one[2]} were deleted`);
+  assert.deepEqual([told.ordered, told.scanned], [true, told.counted]);
+  assert.equal(told.unknownField, 'INVALID_ARGUMENT');
+});
+
 test('shards are added while others read and write: nothing is missing, lost, doubled or raised from the dead', {
   skip,
   timeout: timeoutMs,
 }, async () => {
   const told = await run('grow');
-  console.log(
-    JSON.stringify({ ...told, missing: (told.missing as string[]).length, differences: undefined }),
-  );
+  console.log(JSON.stringify({ ...told, missing: told.missing.length, differences: undefined }));
   assert.deepEqual(told.missing, []);
   assert.equal(told.stopped, 'ABORTED');
   assert.deepEqual(told.differences, []);
@@ -90,8 +107,7 @@ test('shards are added while others read and write: nothing is missing, lost, do
     told.shards,
     Array.from({ length: 4 }, (_, i) => `grow${i}`),
   );
-  for (const count of told.countsAfter as number[])
-    assert.ok(count > 100, `the shards have ${told.countsAfter}`);
+  for (const count of told.countsAfter) assert.ok(count > 100, `the shards have ${told.countsAfter}`);
 });
 
 test('a shard that fails makes a search throw what the others found, unless that is allowed', {
@@ -101,7 +117,7 @@ test('a shard that fails makes a search throw what the others found, unless that
   const told = await run('partial');
   assert.equal(told.code, 'PARTIAL_RESULT');
   assert.equal(told.whole, 400);
-  assert.ok(told.hits > 200 && told.hits < 400, `${told.hits} hits came with the error`);
+  assert.ok(Number(told.hits) > 200 && Number(told.hits) < 400, `${told.hits} hits came with the error`);
   assert.equal(told.allowed, told.hits);
   assert.equal(told.lost, 'BRIDGE_UNAVAILABLE', 'a count is whole or none');
   assert.equal(told.again, 400);

@@ -15,7 +15,7 @@ export function mergeHits(lists: readonly (readonly Hit[])[], most: number, metr
 }
 
 /** Numbers by value; strings by their UTF-8 bytes, which is the order of their code points. */
-function idBefore(a: VectorId, b: VectorId): boolean {
+export function idBefore(a: VectorId, b: VectorId): boolean {
   if (typeof a !== 'string' || typeof b !== 'string') return a < b;
   const as = [...a];
   const bs = [...b];

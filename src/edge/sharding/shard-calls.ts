@@ -77,6 +77,7 @@ export async function callThroughGate(
     );
   }
   if (written === undefined || space === undefined) return run();
+  if (method === 'updateMetadata' && rest.id !== undefined) await host.gather(space, rest.id, session);
   return host.write(space, written, run);
 }
 
@@ -92,7 +93,7 @@ function writtenIds(
       return id === undefined ? [] : [id];
     case 'insertVectors':
       return ids ?? [];
-    // Not offered over shards; whoever goes by no map is refused.
+    // Over shards each is deleted by its id; whoever goes by no map is refused.
     case 'deleteVectors':
       return [];
     default:

@@ -10,7 +10,7 @@
  * at all.
  */
 
-import type { VectorData, VectorEntry, VectorId } from '../../api/database.ts';
+import type { Metadata, VectorData, VectorEntry, VectorId } from '../../api/database.ts';
 import { shibuDbError } from '../../api/errors.ts';
 import { invalid, shown } from '../../base/arguments.ts';
 import type { Session } from '../../engine/session.ts';
@@ -28,12 +28,15 @@ export interface FormerOwner {
 export interface ShardPage {
   readonly ids: readonly VectorId[];
   readonly vectors: VectorData | undefined;
+  readonly metadata: readonly (Metadata | undefined)[];
 }
 
 /** Bytes of a batch: it is stored as one chunk, so that no write can come in between. */
 const pageBytes = 256 * 1024;
 /** Vectors looked at for one page: most of them stay where they are. */
 const lookedAtMax = 4096;
+
+const noPage: ShardPage = { ids: [], vectors: undefined, metadata: [] };
 
 interface Kept {
   readonly self: string;
@@ -134,6 +137,12 @@ export class ShardHost {
     }
   }
 
+  /** Brings everything here that a vector may be among which is to be changed in part: whole, a write replaces it anyway. */
+  async gather(space: string, id: VectorId, session: Session): Promise<void> {
+    while (this.#kept.get(space)?.shards.formerOwnerOf(id) !== undefined)
+      if ((await this.pull(space, session)) === 0) return;
+  }
+
   /** @throws UNSUPPORTED unless the caller goes by the map */
   refuseStrangers(space: string): void {
     if (!this.#kept.has(space)) return;
@@ -161,12 +170,13 @@ export class ShardHost {
     const touched = new Set(this.#writing.keys());
     this.#batches.add(touched);
     try {
-      const { ids, vectors } = await owner.shardPage(space, self);
+      const { ids, vectors, metadata } = await owner.shardPage(space, self);
       if (ids.length === 0 || vectors === undefined) return 0;
       const rows = [...ids.keys()].filter((row) => !touched.has(keyOf(space, ids[row] as VectorId)));
       const taken = {
         ids: rows.map((row) => ids[row] as VectorId),
         vectors: rowsOf(vectors, ids.length, rows),
+        metadata: rows.map((row) => metadata[row]),
       };
       if (rows.length > 0) {
         // Submitted in this turn, as one chunk: whatever is written from now on comes after it.
@@ -184,7 +194,7 @@ export class ShardHost {
   /** A page of what belongs to `to`. Looks on where the last page ended, and once more from the beginning. */
   async page(space: string, to: string, session: Session): Promise<ShardPage> {
     const kept = this.#kept.get(space);
-    if (kept === undefined) return { ids: [], vectors: undefined };
+    if (kept === undefined) return noPage;
     const key = `${to}/${space}`;
     const begun = this.#cursors.get(key);
     const page = await this.#pageFrom(space, to, session, kept.shards, begun);
@@ -207,19 +217,21 @@ export class ShardHost {
       const entries = await scanned(session, space, options);
       const ids: VectorId[] = [];
       const vectors: VectorData[] = [];
+      const records: (Metadata | undefined)[] = [];
       let bytes = 0;
-      for (const { id, vector } of entries.items) {
+      for (const { id, vector, metadata } of entries.items) {
         if (bytes >= pageBytes) break;
         if (shards.ownerOf(id) !== to) continue;
         ids.push(id);
         vectors.push(vector);
+        records.push(metadata);
         bytes += vector.byteLength;
       }
       if (ids.length > 0) {
         this.#cursors.set(`${to}/${space}`, from);
-        return { ids, vectors: joined(vectors) };
+        return { ids, vectors: joined(vectors), metadata: records };
       }
-      if (entries.items.length < lookedAtMax) return { ids: [], vectors: undefined };
+      if (entries.items.length < lookedAtMax) return noPage;
       from = entries.cursor;
     }
   }

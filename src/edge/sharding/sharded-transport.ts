@@ -9,16 +9,26 @@
 
 import { withAcknowledged } from '../../api/acknowledged.ts';
 import type { ArgumentsOf, Method, ResultOf } from '../../api/calls.ts';
-import type { SearchHit, SpaceDescription, SpaceInfo, VectorData, VectorId } from '../../api/database.ts';
+import type {
+  SearchHit,
+  SpaceDescription,
+  SpaceInfo,
+  VectorData,
+  VectorId,
+  Where,
+} from '../../api/database.ts';
 import { isShibuDbError, PartialResultError, shibuDbError } from '../../api/errors.ts';
 import { invalid, shown } from '../../base/arguments.ts';
 import type { Transport, TransportOptions } from '../../client/transport.ts';
 import type { ObjectTransport } from '../object-transport.ts';
 import { mergeHits } from './merge.ts';
 import { type ShardMap, Shards, virtualShardsDefault } from './shard-map.ts';
+import { ShardedScans, type ShardScan } from './sharded-scans.ts';
 
 /** Rows of a bulk insert that are under way at once, over all shards. */
 const bulkRows = 4096;
+/** Deletions of a call that are under way at once. */
+const deletesAtOnce = 256;
 /** How often a call follows a map that changes. */
 const attemptsMax = 20;
 
@@ -30,6 +40,7 @@ export class ShardedTransport implements Transport {
   readonly #releaseAll: () => void;
   readonly #maps: Map<string, Promise<Shards>> = new Map();
   readonly #infos: Map<string, SpaceInfo> = new Map();
+  readonly #scans: ShardedScans = new ShardedScans();
   #current: string | undefined;
 
   /**
@@ -73,11 +84,21 @@ export class ShardedTransport implements Transport {
         return this.#describe(args, options);
       case 'insertVector':
       case 'deleteVector':
+      case 'updateMetadata':
         return this.#byId(method, args, options);
       case 'insertVectors':
         return this.#insertMany(args, options);
       case 'getVector':
-        return this.#get(args, options);
+      case 'getMetadata':
+        return this.#get(method, args, options);
+      case 'deleteVectors':
+        return this.#deleteMany(args, options);
+      case 'scanVectorsOpen':
+        return this.#scan(args, options);
+      case 'scanNext':
+        return this.#scans.step((args as ArgumentsOf<'scanNext'>).scan);
+      case 'scanClose':
+        return Promise.resolve(this.#scans.close((args as ArgumentsOf<'scanClose'>).scan));
       case 'countVectors':
         return this.#count(args, options);
       case 'searchTopK':
@@ -114,8 +135,6 @@ export class ShardedTransport implements Transport {
         'UNSUPPORTED',
         `Got engine ${shown(args.engine)}, expected "vector" for a sharded space`,
       );
-    if ('metadataFields' in args.options && args.options.metadataFields !== undefined)
-      throw shibuDbError('UNSUPPORTED', 'Got metadataFields: a sharded space keeps no metadata');
     const [directory] = this.#initial;
     if (directory === undefined) throw invalid('Got no shards, expected the name of at least one');
     // The first one decides whether there is such a space; on the others one may be left of an attempt that failed.
@@ -166,7 +185,7 @@ export class ShardedTransport implements Transport {
   // --- vectors ----------------------------------------------------------------------------------------------------
 
   #byId(
-    method: 'insertVector' | 'deleteVector',
+    method: 'insertVector' | 'deleteVector' | 'updateMetadata',
     args: { id: VectorId } & SpaceArgument,
     options: TransportOptions,
   ): Promise<unknown> {
@@ -187,7 +206,9 @@ export class ShardedTransport implements Transport {
   }
 
   async #insertMany(args: ArgumentsOf<'insertVectors'>, options: TransportOptions): Promise<undefined> {
-    const { ids, vectors, ...rest } = args;
+    const { ids, vectors, metadata, ...rest } = args;
+    if (metadata !== undefined && metadata.length !== ids.length)
+      throw invalid(`Got ${metadata.length} records of metadata for ${ids.length} vectors`);
     const space = this.#spaceOf(args);
     const { dimension = 1 } = await this.#infoOf(space);
     const count = ids.length;
@@ -218,6 +239,7 @@ export class ShardedTransport implements Transport {
                 space,
                 ids: theirs.map((row) => ids[row] as VectorId),
                 vectors: part,
+                ...(metadata === undefined ? {} : { metadata: theirs.map((row) => metadata[row]) }),
               };
               await (await this.#shardOf(owner)).call('insertVectors', their, { signal: options.signal });
             }),
@@ -232,14 +254,74 @@ export class ShardedTransport implements Transport {
     }
   }
 
-  #get(args: ArgumentsOf<'getVector'>, options: TransportOptions): Promise<VectorData | undefined> {
+  #get<M extends 'getVector' | 'getMetadata'>(
+    method: M,
+    args: ArgumentsOf<M>,
+    options: TransportOptions,
+  ): Promise<ResultOf<M>> {
     const space = this.#spaceOf(args);
     return this.#byMap(space, async (shards, byMap) => {
-      const ask = async (name: string): Promise<VectorData | undefined> =>
-        (await this.#shardOf(name)).call('getVector', { ...args, space, ...byMap }, options);
+      const ask = async (name: string): Promise<ResultOf<M>> =>
+        (await this.#shardOf(name)).call(method, { ...args, space, ...byMap } as never, options);
       const former = shards.formerOwnerOf(args.id);
       const before = former === undefined ? undefined : await ask(former);
-      return (await ask(shards.ownerOf(args.id))) ?? before;
+      return (await ask(shards.ownerOf(args.id))) ?? (before as ResultOf<M>);
+    });
+  }
+
+  /** Each by its id: what a filter finds may be on its way from one shard to another. */
+  async #deleteMany(
+    { which, ...rest }: ArgumentsOf<'deleteVectors'>,
+    options: TransportOptions,
+  ): Promise<number> {
+    const space = this.#spaceOf(rest);
+    const isFilter = typeof which === 'object' && which !== null && 'where' in which;
+    const ids = isFilter ? await this.#idsWhere(space, which.where, options) : [...which];
+    let deleted = 0;
+    for (let from = 0; from < ids.length; from += deletesAtOnce) {
+      options.signal?.throwIfAborted();
+      const batch = ids.slice(from, from + deletesAtOnce);
+      const were = await Promise.all(batch.map((id) => this.#byId('deleteVector', { space, id }, options)));
+      deleted += were.filter((was) => was === true).length;
+    }
+    return deleted;
+  }
+
+  async #idsWhere(space: string, where: Where, options: TransportOptions): Promise<VectorId[]> {
+    const scan = await this.#scan({ space, where }, options);
+    const ids: VectorId[] = [];
+    for (;;) {
+      const { items, done } = await this.#scans.step(scan);
+      for (const { id } of items) ids.push(id);
+      if (done) return ids;
+    }
+  }
+
+  #scan(args: ArgumentsOf<'scanVectorsOpen'>, options: TransportOptions): Promise<number> {
+    const space = this.#spaceOf(args);
+    return this.#byMap(space, async (shards, byMap) => {
+      const { sources, targets } = shards.inReadingOrder;
+      const open = async (name: string): Promise<ShardScan> => {
+        const shard = await this.#shardOf(name);
+        const scan = await shard.call('scanVectorsOpen', { ...args, space, ...byMap } as never, options);
+        return {
+          next: () => shard.call('scanNext', { scan }, {}) as ReturnType<ShardScan['next']>,
+          close: () => void shard.call('scanClose', { scan }, {}).catch(() => {}),
+        };
+      };
+      const parts: ShardScan[] = [];
+      try {
+        for (const names of [sources, targets]) {
+          const opened = await Promise.allSettled(names.map(open));
+          for (const one of opened) if (one.status === 'fulfilled') parts.push(one.value);
+          const failed = opened.find((one) => one.status === 'rejected');
+          if (failed !== undefined) throw failed.reason;
+        }
+      } catch (error) {
+        for (const part of parts) part.close();
+        throw error;
+      }
+      return this.#scans.keep(parts, args.limit ?? Number.POSITIVE_INFINITY);
     });
   }
 
