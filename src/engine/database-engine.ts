@@ -13,6 +13,7 @@ import type { SpaceDescription, SpaceInfo, SpaceReport, Stats, VerifyReport } fr
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { checksumOf } from '../kernel/checksum.ts';
+import type { CoreInstance } from '../kernel/instance.ts';
 import type { IdleHolder, MemoryUser } from '../kernel/memory-budget.ts';
 import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
 import type { Decide } from '../space/conditional.ts';

@@ -120,7 +120,7 @@ const scenarios = {
   /** Eight shards and one object, the same data: the same answers. */
   async equal(env: Env) {
     const shards = names('equal', 0, 8);
-    const result: Record<string, unknown> = {};
+    const result: Record<'InnerProduct' | 'L2', string[]> = { InnerProduct: [], L2: [] };
     await using db = sharded(env, shards);
     await using single = await connectObject(
       () => env.SHARDS.get(env.SHARDS.idFromName('single')),
