@@ -20,6 +20,7 @@ import { freshNode, freshWorkerd, type ProbedRuntime, startRuntimes } from './ru
 
 const indexType: IndexType = 'HNSW16,SQ8';
 const target = 0.95;
+const efSearchRange = { least: 10, most: 2048 };
 
 export async function edge({ quick, add, log }: SuiteRun): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'shibumi-bench-edge-'));
@@ -99,7 +100,7 @@ async function speeds(data: DataSet, runtimes: readonly ProbedRuntime[], quick: 
       recalls.set(efSearch, recall);
       return recall;
     };
-    const efSearch = await leastReaching(target, recallAt);
+    const efSearch = await leastReaching(target, efSearchRange, recallAt);
     if (efSearch !== undefined)
       reached.push({ runtime, efSearch, recall: recalls.get(efSearch) ?? 0, perSecond: [] });
   }
