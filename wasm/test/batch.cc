@@ -55,7 +55,8 @@ TEST(products_twins, "products of two queries and four vectors are those of the 
       for (u32 i = 0; i < 6; i++) {
         const Vector values = random_values(random, dimension);
         places.emplace_back(dimension * 4 + 8);
-        __builtin_memcpy(places.back().data() + shift, values.data(), dimension * 4);
+        // Without values there is no place to copy from.
+        if (dimension > 0) __builtin_memcpy(places.back().data() + shift, values.data(), dimension * 4);
         for (const f32 value : values) scale += static_cast<f64>(value) * value;
       }
       for (u32 i = 0; i < 6; i++) rows[i] = reinterpret_cast<const f32*>(places[i].data() + shift);
