@@ -194,10 +194,33 @@ export class FileBackend implements StorageBackend {
     await this.#write('writeCatalog', this.#logLane, async () => {
       // The copy first: the other is the one that counts.
       await replaceFile(this.#files, this.#catalogCopyPath, [catalog]);
-      await replaceFile(this.#files, this.#catalogPath, [catalog]);
+      try {
+        await replaceFile(this.#files, this.#catalogPath, [catalog]);
+      } catch (error) {
+        // A failed flush is final, and may have written it. Anything else has not, and then the copy must not have it.
+        if (!(error instanceof FlushFailure)) await this.#takeBackCopy();
+        throw error;
+      }
     });
     // The spaces are gone from here on. What cannot be removed now is swept by the next open.
     for (const space of removed) await this.#removeSpace(space).catch(() => {});
+  }
+
+  /** Makes the copy of the catalog what the catalog is; where there is no room for that, there is none. */
+  async #takeBackCopy(): Promise<void> {
+    const catalog = await this.#files.readFile(this.#catalogPath);
+    if (catalog !== undefined) {
+      try {
+        await replaceFile(this.#files, this.#catalogCopyPath, [catalog]);
+        return;
+      } catch (error) {
+        if (error instanceof FlushFailure) throw error;
+      }
+    }
+    await flushed(async () => {
+      await this.#files.remove(this.#catalogCopyPath);
+      await this.#files.flushFolder(this.#folder);
+    }, this.#catalogCopyPath);
   }
 
   async keepOnly(spaces: ReadonlySet<number>): Promise<void> {
