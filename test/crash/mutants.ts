@@ -29,9 +29,9 @@ export const mutants: readonly Mutant[] = [
     file: 'engine/checkpoint.ts',
     changes: [
       {
-        find: 'await backend.publish(resident.entry.id, manifestBytes);',
+        find: 'await backend.publish(resident.entry.id, manifestBytes, 0);',
         replace:
-          'await backend.drop(resident.entry.id, replaced, logFrom); await backend.publish(resident.entry.id, manifestBytes);',
+          'await backend.drop(resident.entry.id, replaced, logFrom); await backend.publish(resident.entry.id, manifestBytes, 0);',
       },
     ],
     caughtBy: 'simulation',
@@ -41,8 +41,9 @@ export const mutants: readonly Mutant[] = [
     file: 'engine/commit-queue.ts',
     changes: [
       {
-        find: 'if (entries.length > 0) await this.#environment.backend.append(entries, flush);',
-        replace: 'if (entries.length > 0) this.#environment.backend.append(entries, flush).catch(() => {});',
+        find: 'if (entries.length > 0) await this.#environment.backend.append(entries, flush, freeing);',
+        replace:
+          'if (entries.length > 0) this.#environment.backend.append(entries, flush, freeing).catch(() => {});',
       },
     ],
     caughtBy: 'simulation',
@@ -91,7 +92,7 @@ export const mutants: readonly Mutant[] = [
     file: 'node/file-backend.ts',
     changes: [{ find: 'this.#settled ??= this.#settle();', replace: '' }],
     caughtBy: 'simulation',
-    args: ['--stops-of', '1', '--kind', 'files'],
+    args: ['--stops-of', '5', '--kind', 'files'],
   },
   {
     name: 'the checksum of envelopes is not looked at',
