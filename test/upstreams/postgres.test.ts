@@ -40,7 +40,8 @@ async function checkLikeEngine(
   };
   const expected = await db.searchTopK(query, 12, { space: `local_${name}` });
   close(await db.searchTopK(query, 12, { space: name }), expected);
-  const radius = expected[7]?.distance ?? 0;
+  // Between two of them: the two servers round differently, and one hit's own distance is a border.
+  const radius = ((expected[7]?.distance ?? 0) + (expected[8]?.distance ?? 0)) / 2;
   close(
     await db.rangeSearch(query, radius, { space: name }),
     await db.rangeSearch(query, radius, { space: `local_${name}` }),
