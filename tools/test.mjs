@@ -16,9 +16,10 @@ import { TestReport } from './test-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
 /** Folders under test/ whose files have the machine to themselves. */
-const loneFolders = ['bench', 'bridge', 'browser', 'conformance', 'demo', 'package', 'runtimes', 'tabs'];
+const loneFolders = ['bench', 'browser', 'conformance', 'demo', 'package', 'runtimes', 'tabs'];
 /** Those whose files take long, beside another one. */
 const heavyFolders = [
+  'bridge',
   'bundlers',
   'cli',
   'crash',
@@ -29,9 +30,10 @@ const heavyFolders = [
   'native',
   'node',
   'recall',
+  'static',
   'upstreams',
 ];
-const browserFolders = [...loneFolders, 'bundlers', 'docs', 'edge', 'examples'];
+const browserFolders = [...loneFolders, 'bridge', 'bundlers', 'crash', 'docs', 'edge', 'examples', 'static'];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {
   light: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 2 * 60_000),

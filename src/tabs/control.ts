@@ -41,7 +41,7 @@ export type ControlMessage =
   | { readonly type: 'yielded'; readonly client: string };
 
 export class ControlChannel {
-  readonly #channel: BroadcastChannel | undefined;
+  #channel: BroadcastChannel | undefined;
 
   /** Without BroadcastChannel nobody hears anybody: a database then has one tab at a time. */
   constructor(name: string, onMessage: (message: ControlMessage) => void) {
@@ -50,11 +50,13 @@ export class ControlChannel {
     this.#channel.addEventListener('message', ({ data }) => onMessage(data as ControlMessage));
   }
 
+  /** After `close` nothing: whoever closed while something was under way has nothing to say any more. */
   post(message: ControlMessage): void {
     this.#channel?.postMessage(message);
   }
 
   close(): void {
     this.#channel?.close();
+    this.#channel = undefined;
   }
 }
