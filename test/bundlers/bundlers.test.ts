@@ -23,7 +23,7 @@ import { after, before, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
-import { missingPackage } from '../support/npm-install.ts';
+import { missingPackages } from '../support/npm-install.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const require = createRequire(path.join(import.meta.dirname, 'package.json'));
@@ -31,7 +31,7 @@ const project = mkdtempSync(path.join(tmpdir(), 'shibumi-bundlers-'));
 const installedDist = path.join(project, 'node_modules/shibumi/dist');
 let tarball = '';
 const executablePath = findBrowser();
-const missing = executablePath === undefined ? howToInstall : missingPackage(import.meta.dirname, 'webpack');
+const missing = executablePath === undefined ? howToInstall : missingPackages(import.meta.dirname);
 const options = { skip: missing };
 
 const page = `
@@ -318,7 +318,7 @@ test('Are the Types Wrong? has nothing to say of a package of modules', options,
   const { status, stdout, stderr } = spawnSync(
     bin,
     [tarball, '--profile', 'esm-only', '--exclude-entrypoints', ...files.map((name) => path.basename(name))],
-    { encoding: 'utf8' },
+    { encoding: 'utf8', env: { ...process.env, FORCE_COLOR: '0' } },
   );
   assert.ok(status === 0, `${stdout}${stderr}`);
   for (const entry of ['shibumi', 'shibumi/worker', 'shibumi/in-process', 'shibumi/node'])

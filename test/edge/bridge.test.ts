@@ -7,7 +7,7 @@ import { connectForCase } from '../bridge/connect-for-case.ts';
 import { runCase, suite } from '../conformance/suite.ts';
 import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 
-const skip = missingWorkerd() ?? false;
+const skip = missingWorkerd();
 const timeoutMs = 60_000;
 const password = 'a long enough password';
 let started: Promise<Workerd>[] = [];

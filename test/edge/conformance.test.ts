@@ -8,7 +8,7 @@ import { after, test } from 'node:test';
 import { suite } from '../conformance/suite.ts';
 import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 
-const skip = missingWorkerd() ?? false;
+const skip = missingWorkerd();
 const timeoutMs = 60_000;
 let workerd: Workerd | undefined;
 after(() => workerd?.dispose());

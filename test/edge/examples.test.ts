@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 
-const skip = missingWorkerd() ?? false;
+const skip = missingWorkerd();
 const sample = path.resolve(import.meta.dirname, '../../demo/sample');
 let workerd: Workerd | undefined;
 after(() => workerd?.dispose());

@@ -23,7 +23,7 @@ import { DirectTransport } from '../../src/local/direct-transport.ts';
 import { nodeCore } from '../support/node-database.ts';
 import { missingWorkerd, startWorkerd } from './workerd.ts';
 
-const skip = missingWorkerd() ?? false;
+const skip = missingWorkerd();
 
 /** A Durable Object's storage as far as the backend uses it, over Node's own SQLite, telling of each statement. */
 function sqliteStorage(told: (query: string, bindings: SqlValue[]) => void = () => {}): DurableStorage {

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { killRuntimes, missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 
-const skip = missingWorkerd() ?? false;
+const skip = missingWorkerd();
 const password = 'a long enough password';
 const folder = mkdtempSync(path.join(tmpdir(), 'shibumi-edge-'));
 let workerd: Promise<Workerd> | undefined;

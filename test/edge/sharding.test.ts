@@ -6,7 +6,7 @@ import { ownerOf, Shards } from '../../src/edge/sharding/shard-map.ts';
 import type { Scenarios } from './sharding-worker.ts';
 import { missingWorkerd, startWorkerd } from './workerd.ts';
 
-const skip = missingWorkerd() ?? false;
+const skip = missingWorkerd();
 const timeoutMs = 300_000;
 
 /** What a scenario of the worker tells; the assertions say what it should be. */

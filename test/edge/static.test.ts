@@ -9,7 +9,7 @@ import { exportStatic, open } from '../../src/node.ts';
 import { StaticHost } from '../static/static-host.ts';
 import { missingWorkerd, startWorkerd } from './workerd.ts';
 
-const skip = missingWorkerd() ?? false;
+const skip = missingWorkerd();
 
 test('a Worker searches a snapshot on a static host, request after request', {
   skip,

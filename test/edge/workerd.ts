@@ -3,11 +3,11 @@
  * Where it cannot be had the tests are skipped and say why.
  */
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { rolldown } from 'rolldown';
+import { missingPackages } from '../support/npm-install.ts';
 
 const home = import.meta.dirname;
 const root = path.resolve(home, '../..');
@@ -30,14 +30,9 @@ export interface WorkerdOptions {
   readonly persist?: string;
 }
 
-/** Why there is no workerd; `undefined` when it is there, or was installed now. */
-export function missingWorkerd(): string | undefined {
-  if (existsSync(path.join(home, 'node_modules/miniflare/package.json'))) return undefined;
-  const args = ['install', '--no-audit', '--no-fund', '--no-package-lock'];
-  const { status, stderr, error } = spawnSync('npm', args, { cwd: home, encoding: 'utf8', timeout: 180_000 });
-  if (status === 0) return undefined;
-  const reason = error?.message ?? stderr.trim().split('\n').slice(-3).join(' ');
-  return `Miniflare (workerd) could not be installed: ${reason}`;
+/** Why there is no workerd; `false` when it is there, or was installed now. */
+export function missingWorkerd(): string | false {
+  return missingPackages(home);
 }
 
 export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {

@@ -5,10 +5,10 @@
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { missingPackages } from '../support/npm-install.ts';
 import { node, type Runtime, start } from './child.ts';
 import { killAgainAndAgain } from './kill-cycle.ts';
 import { freshFolder } from './places.ts';
@@ -26,15 +26,6 @@ const others: Runtime[] = [
   },
 ];
 
-/** Why the runtimes are not there; `undefined` when they were installed, or are already. */
-function install(): string | undefined {
-  if (others.every(({ command }) => existsSync(command))) return undefined;
-  const args = ['install', '--no-audit', '--no-fund', '--no-package-lock'];
-  const { status, stderr, error } = spawnSync('npm', args, { cwd: home, encoding: 'utf8', timeout: 90_000 });
-  if (status === 0) return undefined;
-  return `npm could not install it: ${error?.message ?? stderr.trim().split('\n').slice(-3).join(' ')}`;
-}
-
 /** Why a runtime does not run; `undefined` when it does. */
 function trouble({ name, command }: Runtime): string | undefined {
   const { status, stdout, stderr, error } = spawnSync(command, ['--version'], {
@@ -49,8 +40,8 @@ function trouble({ name, command }: Runtime): string | undefined {
   return `${name} does not run: ${error?.message ?? stderr.trim().split('\n').at(-1)}`;
 }
 
-const notInstalled = install();
-const reasons = new Map(others.map((runtime) => [runtime, notInstalled ?? trouble(runtime)]));
+const notInstalled = missingPackages(home);
+const reasons = new Map(others.map((runtime) => [runtime, notInstalled || trouble(runtime)]));
 const skipping = (runtime: Runtime): { skip?: string } => {
   const reason = reasons.get(runtime);
   return reason === undefined ? {} : { skip: reason };

@@ -4,10 +4,10 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { missingPackage } from '../support/npm-install.ts';
+import { missingPackages } from '../support/npm-install.ts';
 
 /** Why there is no PGlite here. */
-export const noPglite: string | false = missingPackage(import.meta.dirname, '@electric-sql/pglite-socket');
+export const noPglite: string | false = missingPackages(import.meta.dirname);
 
 /** What is used of the three packages: they are not there when the types are checked. */
 interface Pglite {

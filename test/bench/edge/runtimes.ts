@@ -1,10 +1,10 @@
 /** The runtimes of the edge suite, each with a probe in it: those that cannot be had here are left out, with a word why. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { missingWorkerd, startWorkerd } from '../../edge/workerd.ts';
+import { missingPackages } from '../../support/npm-install.ts';
 import { BenchBrowser } from '../browser.ts';
 import type { Row } from '../row.ts';
 import type { ProbeCall } from './probe.ts';
@@ -20,7 +20,7 @@ const script = path.join(import.meta.dirname, 'process.ts');
 
 /** A fresh workerd, where there is one. */
 export async function freshWorkerd(): Promise<ProbedRuntime | undefined> {
-  return missingWorkerd() === undefined ? inWorkerd() : undefined;
+  return missingWorkerd() ? undefined : inWorkerd();
 }
 
 export function freshNode(): ProbedRuntime {
@@ -29,33 +29,37 @@ export function freshNode(): ProbedRuntime {
 
 export async function startRuntimes(log: (line: string) => void): Promise<ProbedRuntime[]> {
   const runtimes: ProbedRuntime[] = [freshNode()];
-  const missing = installRuntimes();
-  if (missing !== undefined) log(`bun and deno are left out: ${missing}`);
-  else {
-    runtimes.push(inProcess('bun', path.join(home, 'node_modules/.bin/bun'), ['run']));
-    const denoArgs = ['run', '--allow-all', '--no-check'];
-    runtimes.push(inProcess('deno', path.join(home, 'node_modules/.bin/deno'), denoArgs));
+  try {
+    const missing = installRuntimes();
+    if (missing) log(`bun and deno are left out: ${missing}`);
+    else {
+      runtimes.push(inProcess('bun', path.join(home, 'node_modules/.bin/bun'), ['run']));
+      const denoArgs = ['run', '--allow-all', '--no-check'];
+      runtimes.push(inProcess('deno', path.join(home, 'node_modules/.bin/deno'), denoArgs));
+    }
+    const noWorkerd = missingWorkerd();
+    if (noWorkerd) log(`workerd is left out: ${noWorkerd}`);
+    else runtimes.push(await inWorkerd());
+    const browser = await BenchBrowser.launch(log);
+    if (browser !== undefined) {
+      const ask = await browser.probe();
+      runtimes.push({ name: 'chromium', ask, end: () => browser.close() });
+    }
+    return runtimes;
+  } catch (error) {
+    // Else the processes that are there would keep the run from ending.
+    for (const runtime of runtimes) await runtime.end();
+    throw error;
   }
-  const noWorkerd = missingWorkerd();
-  if (noWorkerd !== undefined) log(`workerd is left out: ${noWorkerd}`);
-  else runtimes.push(await inWorkerd());
-  const browser = await BenchBrowser.launch(log);
-  if (browser !== undefined) {
-    const ask = await browser.probe();
-    runtimes.push({ name: 'chromium', ask, end: () => browser.close() });
-  }
-  return runtimes;
 }
 
 /** Why Bun and Deno are not there. */
-function installRuntimes(): string | undefined {
+function installRuntimes(): string | false {
+  const missing = missingPackages(home);
+  if (missing) return missing;
   const binaries = ['bun', 'deno'].map((name) => path.join(home, 'node_modules/.bin', name));
-  if (!binaries.every((file) => existsSync(file))) {
-    const args = ['install', '--no-audit', '--no-fund', '--no-package-lock'];
-    spawnSync('npm', args, { cwd: home, encoding: 'utf8', timeout: 90_000 });
-  }
   const broken = binaries.find((file) => spawnSync(file, ['--version'], { timeout: 30_000 }).status !== 0);
-  return broken && `${broken} does not run`;
+  return broken === undefined ? false : `${broken} does not run`;
 }
 
 function inProcess(name: ProbedRuntime['name'], command: string, args: readonly string[]): ProbedRuntime {
