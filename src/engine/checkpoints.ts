@@ -69,6 +69,8 @@ export class Checkpoints {
   /** Stores what changed since the last checkpoint of a space; joins one that has not begun to freeze yet. */
   async checkpoint(resident: ResidentSpace): Promise<void> {
     return this.exclusively(resident.entry.id, async () => {
+      // The log record that is half applied would be dropped as a whole.
+      while (resident.settling !== undefined) await resident.settling;
       if (!resident.broken && resident.readOnly === undefined && !resident.stored) await this.now(resident);
     });
   }

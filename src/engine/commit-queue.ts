@@ -257,10 +257,9 @@ export class CommitQueue {
       if (bytes > 0) resident.nextSequence++;
       resident.logBytes += bytes;
       resident.release();
-      for (const each of waiting) {
-        const application = new Application(each);
-        if (!application.run()) await application.settle(pins);
-      }
+      const applications = waiting.map((each) => new Application(each));
+      const stopped = applications.findIndex((application) => !application.run());
+      if (stopped >= 0) await settle(resident, applications.slice(stopped), pins);
     }
     pins.release();
     for (const resident of bySpace.keys()) {
@@ -389,20 +388,14 @@ class Application {
     return true;
   }
 
-  /** What operations before it changed made it need other blocks than it seemed to. Nobody reads half of its operations. */
+  /** Runs to its end, with the blocks it comes to. */
   async settle(pins: Pins): Promise<void> {
     const { resident } = this.#write;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    resident.settling = promise;
     try {
-      do await resident.blocks?.fetchFor(this.#absent, pins);
-      while (!this.run());
+      while (!this.run()) await resident.blocks?.fetchFor(this.#absent, pins);
     } catch (cause) {
       resident.broken = true;
       this.#fail(cause);
-    } finally {
-      resident.settling = undefined;
-      resolve();
     }
   }
 
@@ -412,6 +405,25 @@ class Application {
     const { name } = resident.entry;
     const message = `The write to space "${name}" is stored but its memory failed; the space is reopened`;
     reject(shibuDbError('INTERNAL', message, { cause }));
+  }
+}
+
+/**
+ * Applies what is left of a commit: what was changed before it made it need other blocks than it seemed to. Until then nobody
+ * reads half of it, and no checkpoint begins, for which the log record is one thing.
+ */
+async function settle(
+  resident: ResidentSpace,
+  applications: readonly Application[],
+  pins: Pins,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  resident.settling = promise;
+  try {
+    for (const application of applications) await application.settle(pins);
+  } finally {
+    resident.settling = undefined;
+    resolve();
   }
 }
 
