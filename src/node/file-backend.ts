@@ -198,7 +198,8 @@ export class FileBackend implements StorageBackend {
         await replaceFile(this.#files, this.#catalogPath, [catalog]);
       } catch (error) {
         // A failed flush is final, and may have written it. Anything else has not, and then the copy must not have it.
-        if (!(error instanceof FlushFailure)) await this.#takeBackCopy();
+        if (!(error instanceof FlushFailure))
+          await this.#takeBackCopy().catch((failure) => this.#giveUp(failure));
         throw error;
       }
     });
@@ -217,10 +218,8 @@ export class FileBackend implements StorageBackend {
         if (error instanceof FlushFailure) throw error;
       }
     }
-    await flushed(async () => {
-      await this.#files.remove(this.#catalogCopyPath);
-      await this.#files.flushFolder(this.#folder);
-    }, this.#catalogCopyPath);
+    await this.#files.remove(this.#catalogCopyPath);
+    await this.#files.flushFolder(this.#folder);
   }
 
   async keepOnly(spaces: ReadonlySet<number>): Promise<void> {
@@ -352,6 +351,12 @@ export class FileBackend implements StorageBackend {
   async #settle(): Promise<void> {
     const folders = [this.#folder, ...Array.from(this.#spaces.values(), ({ folder }) => folder)];
     await Promise.all(folders.map((folder) => flushed(() => this.#files.flushFolder(folder), folder)));
+  }
+
+  /** Whether the last write counts nobody knows: not even that the disk was full may be said of it. */
+  #giveUp(cause: unknown): never {
+    this.#refuse(cause);
+    throw this.#refusal;
   }
 
   #refuse(cause: unknown): void {
