@@ -53,6 +53,8 @@ export class Faults {
   #thaw: () => void = () => {};
   steps = 0;
   failures = 0;
+  /** There was no room for a step. */
+  wasFull = false;
   /** A flush failed, or what undoes a failure: nobody can rely on the disk again before it is opened anew. */
   failedForGood = false;
   stopped = false;
@@ -84,6 +86,7 @@ export class Faults {
     this.#trace(`    step ${number} ${what}${failure === undefined ? '' : `: ${failure}`}`);
     if (failure === undefined) return goOn;
     this.failures++;
+    this.wasFull ||= failure === 'full';
     this.failedForGood ||= /^(flush|truncate)/.test(what);
     return { done: false, stops: false, failure };
   }

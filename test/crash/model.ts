@@ -19,6 +19,8 @@ export type Outcome = 'open' | 'acknowledged' | 'failed' | 'refused' | 'unknown'
 
 export interface Operation {
   readonly apply: (contents: Contents) => void;
+  /** Whether it may be left out by what comes behind it: where there was no room, removals are tried again alone. */
+  readonly mayBeOvertaken: () => boolean;
   outcome: Outcome;
 }
 
@@ -42,8 +44,8 @@ export class SpaceModel {
     this.spec = spec;
   }
 
-  submit(apply: Operation['apply']): Operation {
-    const operation: Operation = { apply, outcome: 'open' };
+  submit(apply: Operation['apply'], mayBeOvertaken: Operation['mayBeOvertaken']): Operation {
+    const operation: Operation = { apply, mayBeOvertaken, outcome: 'open' };
     this.#history.push(operation);
     return operation;
   }
@@ -76,8 +78,9 @@ export class SpaceModel {
   agrees(found: Contents, crash: Crash): boolean {
     if (crash === 'none') return sameContents(this.contents(), found);
     const stored = this.#history.filter(({ outcome }) => outcome !== 'failed');
+    const inRoom = stored.filter(({ outcome, mayBeOvertaken }) => outcome !== 'unknown' || !mayBeOvertaken());
     // Either nothing is there of what was refused, or it is the last that was written.
-    for (const history of [stored.filter(({ outcome }) => outcome !== 'refused'), stored]) {
+    for (const history of [stored.filter(({ outcome }) => outcome !== 'refused'), stored, inRoom]) {
       const survived = this.#longestPrefix(history, found, crash);
       if (survived === undefined) continue;
       this.#goOnFrom(survived, found, crash);

@@ -173,6 +173,7 @@ class Story {
   async #open(plan: FaultPlan, before: Crash): Promise<Process | undefined> {
     const faults = new Faults(plan, this.#time, this.#random, this.#trace);
     this.#workload.isStopped = () => faults.stopped;
+    this.#workload.wasFull = () => faults.wasFull;
     try {
       const process = await this.#machine.open(faults, {
         time: this.#time,

@@ -42,6 +42,7 @@ export class Workload {
   readonly #time: VirtualTime;
   readonly #trace: Trace;
   readonly spaces: Map<string, SpaceModel> = new Map();
+  /** Under way, or in doubt until spaces are looked for again; no other is begun beside it. */
   #changing: CatalogChange | undefined;
   /** Calls whose outcome the model knows or has checked. */
   operations = 0;
@@ -49,6 +50,8 @@ export class Workload {
   unknown = 0;
   /** Whether the process that calls are made to was stopped. */
   isStopped: () => boolean = () => false;
+  /** Whether there was no room for something it wrote. */
+  wasFull: () => boolean = () => false;
 
   constructor(random: Random, time: VirtualTime, trace: Trace) {
     this.#random = random;
@@ -80,6 +83,7 @@ export class Workload {
   }
 
   async writes(db: Database): Promise<void> {
+    if (this.spaces.size === 0) return;
     const calls = Array.from({ length: 1 + this.#random.below(6) }, () => this.#write(db));
     await Promise.all(calls);
   }
@@ -92,7 +96,7 @@ export class Workload {
 
   async #create(db: Database, engine: SpaceSpec['engine']): Promise<void> {
     const name = `s${this.#random.below(3)}`;
-    if (this.spaces.has(name)) return;
+    if (this.spaces.has(name) || this.#changing !== undefined) return;
     const spec = this.#random.pick(specs.filter((one) => one.engine === engine));
     this.operations++;
     this.#trace(`  create ${name} ${JSON.stringify(spec)}`);
@@ -113,6 +117,7 @@ export class Workload {
   #doubtful: SpaceModel | undefined;
 
   async #change(db: Database, kind: 'delete' | 'clear'): Promise<void> {
+    if (this.#changing !== undefined) return;
     const name = this.#random.pick([...this.spaces.keys()]);
     const model = this.spaces.get(name) as SpaceModel;
     if (kind === 'clear' && model.spec.engine === 'vector') return;
@@ -147,7 +152,8 @@ export class Workload {
   ): Promise<void> {
     const number = ++this.operations;
     this.#trace(`  ${number} ${name} ${what}`);
-    const operation = model.submit(apply);
+    const { wasFull } = this;
+    const operation = model.submit(apply, () => !what.startsWith('delete') && wasFull());
     const outcome = await this.#outcomeOf(call());
     this.#trace(`  ${number} ${outcome}`);
     model.settle(operation, outcome);
