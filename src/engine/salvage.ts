@@ -10,7 +10,7 @@ import { keyValueTreeSegment, readStored } from '../space/key-value-space.ts';
 import { LargeValue, largeBlock } from '../space/large-value.ts';
 import { OperationKind, operationsIn } from '../space/operation.ts';
 import { firstDerivedSegment, type Space } from '../space/space.ts';
-import { idTreeSegment, salvageVectors } from '../space/vector-salvage.ts';
+import { salvageVectors } from '../space/vector-salvage.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Manifest } from '../storage/manifest.ts';
 import { makeSpace, ResidentSpace } from './resident-space.ts';
@@ -114,12 +114,9 @@ function copyEntries(
   space: Space,
   large: ReadonlySet<number>,
 ): number {
-  const tree = entry.engine === 'vector' ? idTreeSegment : keyValueTreeSegment;
-  remains.exports.salvage_begin(tree);
-  const lost =
-    entry.engine === 'vector'
-      ? salvageVectors(remains, entry, space)
-      : salvageKeyValues(remains, space, large);
+  if (entry.engine === 'vector') return salvageVectors(remains, entry, space);
+  remains.exports.salvage_begin(keyValueTreeSegment);
+  const lost = salvageKeyValues(remains, space, large);
   return lost + (remains.exports.salvage_lost() >>> 0);
 }
 

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Database } from '../../src/api/database.ts';
+import type { Database, Metadata } from '../../src/api/database.ts';
 import { encodeLogRecord } from '../../src/engine/log-record.ts';
 import { CoreInstance } from '../../src/kernel/instance.ts';
 import { encodePut } from '../../src/space/operation.ts';
@@ -25,11 +25,27 @@ function open(disk: MemoryDisk, onCorruption: 'fail' | 'salvage' = 'fail'): Prom
 const vectorOf = (id: number): Float32Array => new Random(id + 1).vectors(dimension);
 const contentOf = (i: number): Uint8Array => new Random(i + 1).bytes(i % 100 === 0 ? 40_000 : 600);
 
+/** Every tenth is as long as a part of a record, give or take some; every hundredth takes several. */
+function metadataOf(id: number): Metadata {
+  const length = id % 100 === 0 ? 30_000 : id % 10 === 0 ? 4040 + ((id / 10) % 40) : 300;
+  return { number: id, even: id % 2 === 0, text: String.fromCharCode(97 + (id % 26)).repeat(length) };
+}
+
+const numberOf = (id: unknown): number => Number(String(id).replace('id ', ''));
+
 async function filledDisk(ids: 'int' | 'string' = 'int'): Promise<MemoryDisk> {
   const disk = new MemoryDisk();
   const db = await open(disk);
   await db.createSpace('kv', 'key-value');
-  await db.createSpace('vectors', 'vector', { dimension, indexType: 'HNSW8', ids });
+  await db.createSpace('vectors', 'vector', {
+    dimension,
+    indexType: 'HNSW8',
+    ids,
+    metadataFields: [
+      { name: 'number', type: 'int' },
+      { name: 'even', type: 'bool' },
+    ],
+  });
   await db.createSpace('other', 'key-value');
   await db.put('a', 'b', { space: 'other' });
   await db.putMany(
@@ -39,7 +55,8 @@ async function filledDisk(ids: 'int' | 'string' = 'int'): Promise<MemoryDisk> {
   const packed = new Float32Array(entries * dimension);
   for (let i = 0; i < entries; i++) packed.set(vectorOf(i), i * dimension);
   const all = Array.from({ length: entries }, (_, i) => (ids === 'int' ? i : `id ${i}`));
-  await db.insertVectors(all, packed, { space: 'vectors' });
+  const metadata = Array.from({ length: entries }, (_, i) => metadataOf(i));
+  await db.insertVectors(all, packed, { space: 'vectors', metadata });
   await db.waitForIndex({ space: 'vectors' });
   await db.close();
   return disk;
@@ -97,16 +114,60 @@ for (const ids of ['int', 'string'] as const)
     await assert.rejects((await open(disk)).countVectors({ space: 'vectors' }), { code: 'CORRUPTION' });
     const db = await open(disk, 'salvage');
     let found = 0;
-    for await (const { id, vector } of db.scanVectors({ space: 'vectors' })) {
-      const number = Number(String(id).replace('id ', ''));
+    for await (const { id, vector, metadata } of db.scanVectors({ space: 'vectors' })) {
+      const number = numberOf(id);
       assert.deepEqual(vector, vectorOf(number));
+      assert.deepEqual(metadata, metadataOf(number));
       if (found++ % 50 === 0)
         assert.equal((await db.searchTopK(vector as Float32Array, 1, { space: 'vectors' }))[0]?.id, id);
     }
     assert.ok(found > 0 && found < entries, `${found} of ${entries} vectors`);
+    const odd = await db.countVectors({ space: 'vectors', where: 'even=false' });
+    assert.ok(odd > 0 && odd < found, `${odd} of ${found} vectors are odd`);
     const spare = ids === 'int' ? 1 : 'id 1';
     await assert.rejects(db.deleteVector(spare, { space: 'vectors' }), { code: 'READ_ONLY' });
   });
+
+test('a damaged block of metadata: every vector comes back, with its metadata or without any', async () => {
+  const sound = await filledDisk();
+  const records = blocksOf(sound, 2, 5);
+  assert.ok(records.length > 4, `${records.length} blocks`);
+  // Of the first block's pages all others hang: without it no metadata is found.
+  for (const [damaged, most] of [
+    [records[0], 0],
+    [records[1], entries],
+    [records.at(-1), entries],
+  ] as const) {
+    const disk = cloneDisk(sound);
+    flip(disk, 2, damaged as string);
+    await assert.rejects((await open(disk)).countVectors({ space: 'vectors' }), { code: 'CORRUPTION' });
+    const db = await open(disk, 'salvage');
+    let vectors = 0;
+    let described = 0;
+    for await (const { id, vector, metadata } of db.scanVectors({ space: 'vectors' })) {
+      assert.deepEqual(vector, vectorOf(numberOf(id)));
+      vectors++;
+      if (metadata === undefined || Object.keys(metadata).length === 0) continue;
+      assert.deepEqual(metadata, metadataOf(numberOf(id)));
+      described++;
+    }
+    assert.equal(vectors, entries);
+    assert.ok(most === 0 ? described === 0 : described > 0 && described < most, `${described} have metadata`);
+    // Filters see what has come back and nothing else.
+    assert.equal(await db.countVectors({ space: 'vectors', where: 'number >= 0' }), described);
+    const { readOnly = [] } = await db.describeSpace('vectors');
+    assert.ok(readOnly.some(({ kind, segment }) => kind === 'block' && segment === 5));
+  }
+});
+
+test('damaged postings are made again: no metadata is lost, and filters find it all', async () => {
+  const disk = await filledDisk();
+  flip(disk, 2, blocksOf(disk, 2, 6)[0] as string);
+  const db = await open(disk, 'salvage');
+  assert.equal(await db.countVectors({ space: 'vectors', where: 'even=true' }), entries / 2);
+  for await (const { id, metadata } of db.scanVectors({ space: 'vectors' }))
+    assert.deepEqual(metadata, metadataOf(numberOf(id)));
+});
 
 test('damage to the graph mends itself: nothing is lost, and the space stays writable', async () => {
   for (const segment of [8, 9, 10]) {
@@ -218,7 +279,7 @@ test('whatever block or record is damaged, salvage never gives a wrong entry', a
   const db0 = await open(sound);
   for (let i = 0; i < 20; i++) {
     await db0.put(`key ${i * 7}`, contentOf(i * 7), { space: 'kv' });
-    await db0.insertVector(i * 3, vectorOf(i * 3), { space: 'vectors' });
+    await db0.insertVector(i * 3, vectorOf(i * 3), { space: 'vectors', metadata: metadataOf(i * 3) });
   }
   const random = new Random(seed);
   for (let round = 0; round < 40; round++) {
@@ -232,7 +293,10 @@ test('whatever block or record is damaged, salvage never gives a wrong entry', a
     const db = await open(disk, 'salvage');
     for await (const { key, value } of db.scan({ space: 'kv' }))
       assert.deepEqual(value, contentOf(Number(key.slice(4))), `round ${round}, seed ${seed}`);
-    for await (const { id, vector } of db.scanVectors({ space: 'vectors' }))
+    for await (const { id, vector, metadata } of db.scanVectors({ space: 'vectors' })) {
       assert.deepEqual(vector, vectorOf(Number(id)), `round ${round}, seed ${seed}`);
+      if (metadata !== undefined && Object.keys(metadata).length > 0)
+        assert.deepEqual(metadata, metadataOf(Number(id)), `round ${round}, seed ${seed}`);
+    }
   }
 });
