@@ -18,6 +18,10 @@
  *
  * The price: a record waits for the blocks a checkpoint writes at that moment, so a checkpoint writes few at a time.
  *
+ * Power loss. A strict transaction flushes Chromium's log, and with it all earlier transactions, but not the files that earlier
+ * relaxed ones put large values into: after a power loss those would be referred to and not be there
+ * (`test/browser/power-loss.test.ts`). So whatever writes a large value is strict itself.
+ *
  * What store-session.ts keeps in `state` says whether this is still the store that was left.
  *
  * Rules learnt from measurements: a write counts when the transaction is *complete*, never when a request succeeded (on a
@@ -53,6 +57,9 @@ const allStores: readonly Store[] = ['state', 'blocks', 'log'];
 
 /** Of a manifest that names 16 blocks, 4 MiB. */
 const manifestBytesOfLarge = 16 * 24;
+
+/** Browsers keep larger values (of 64 KiB with what is written around them) in files of their own. */
+const inlineBytesMax = 60_000;
 
 const layoutVersion = 1;
 /** Behind every number, so that [space, ...anything] < [space, last]. Arrays sort after numbers in IndexedDB. */
@@ -297,7 +304,8 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   async append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void> {
-    await this.#within(freeing, 'append', ['log'], flush, (tx) => {
+    const flushed = flush || entries.some(({ bytes }) => isKeptInFile(bytes));
+    await this.#within(freeing, 'append', ['log'], flushed, (tx) => {
       const log = tx.objectStore('log');
       // `add`, not `put`: no record is ever written over, whatever goes wrong above.
       return entries.map((entry) => log.add(exact(entry.bytes), [entry.space, entry.sequence]));
@@ -311,7 +319,8 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   async writeBlocks(space: number, blocks: readonly StoredBlock[], freeing?: number): Promise<void> {
-    await this.#within(freeing, 'writeBlocks', ['blocks'], false, (tx) => {
+    const flushed = blocks.some(({ bytes }) => isKeptInFile(bytes));
+    await this.#within(freeing, 'writeBlocks', ['blocks'], flushed, (tx) => {
       const store = tx.objectStore('blocks');
       return blocks.map(({ block, generation, bytes }) =>
         store.put(exact(bytes), [space, block, generation]),
@@ -480,6 +489,10 @@ export async function deleteIndexedDb(name: string, timeoutMs: number): Promise<
     const why = blocked ? 'a page has it open and does not let go' : 'is it open elsewhere?';
     return shibuDbError('TIMEOUT', `IndexedDB did not delete "${name}" within ${timeoutMs} ms: ${why}`);
   });
+}
+
+function isKeptInFile({ length }: Uint8Array): boolean {
+  return length > inlineBytesMax;
 }
 
 function exact(bytes: Uint8Array): Uint8Array {

@@ -7,12 +7,11 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { open } from '../../src/node.ts';
-import { LossyDisk, missingForLossyDisk } from '../support/lossy-disk.ts';
+import { ControlFile, LossyDisk, missingForLossyDisk } from '../support/lossy-disk.ts';
 import { relaxedValue, strictValue } from './power-loss-values.ts';
 
 const rounds = Number(process.env.SHIBUMI_TEST_POWER_LOSSES ?? 5);
@@ -36,10 +35,10 @@ test(`${rounds} power losses take nothing that was promised, and leave no hole`,
   try {
     const acknowledged: Acknowledged = { strict: 0, relaxed: 0, covered: 0 };
     for (let round = 0; round < rounds; round++) {
-      await writeUntilPowerLoss(disk, acknowledged, 5 + round * 4, controlFile(disk, round));
-      disk.unmount();
-      disk.mount();
-      if (!isWhole(controlFile(disk, round))) controlsLost++;
+      const control = new ControlFile(disk, round);
+      await writeUntilPowerLoss(disk, acknowledged, 5 + round * 4, control);
+      disk.remount();
+      if (!control.isWhole()) controlsLost++;
       const found = await assertKept(path.join(disk.folder, 'db'), acknowledged, `round ${round}`);
       lost += acknowledged.relaxed - found.relaxed;
       // What is found now is on the disk.
@@ -54,23 +53,12 @@ test(`${rounds} power losses take nothing that was promised, and leave no hole`,
   assert.ok(controlsLost > 0, 'not even a file that nobody flushed was ever lost: this was no power loss');
 });
 
-const controlBytes = 100_000;
-
-/** Written just before the power goes, and flushed by nobody: that it is lost shows that there was a power loss. */
-function controlFile(disk: LossyDisk, round: number): string {
-  return path.join(disk.folder, `control-${round}`);
-}
-
-function isWhole(file: string): boolean {
-  return existsSync(file) && statSync(file).size === controlBytes;
-}
-
 /** Ends some moments after so many strict puts of this round. */
 async function writeUntilPowerLoss(
   disk: LossyDisk,
   acknowledged: Acknowledged,
   puts: number,
-  control: string,
+  control: ControlFile,
 ): Promise<void> {
   const child = spawn(
     process.execPath,
@@ -96,7 +84,7 @@ async function writeUntilPowerLoss(
   await Promise.race([enough.promise, ended]);
   assert.ok(acknowledged.strict >= until, 'the writer ended by itself');
   await sleep(Math.random() * 60);
-  writeFileSync(control, new Uint8Array(controlBytes));
+  control.write();
   disk.losePower();
   await sleep(50);
   child.kill('SIGKILL');

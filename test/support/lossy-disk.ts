@@ -6,7 +6,17 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -56,9 +66,34 @@ export class LossyDisk {
     run('umount', [this.folder]);
   }
 
+  /** Replays what is there of the journal. */
+  remount(): void {
+    this.unmount();
+    this.mount();
+  }
+
   remove(): void {
     spawnSync('umount', ['-l', this.folder]);
     rmSync(this.#home, { recursive: true, force: true });
+  }
+}
+
+const controlBytes = 100_000;
+
+/** Written just before the power goes, and flushed by nobody: that it is lost shows that there was a power loss. */
+export class ControlFile {
+  readonly #path: string;
+
+  constructor(disk: LossyDisk, round: number) {
+    this.#path = path.join(disk.folder, `control-${round}`);
+  }
+
+  write(): void {
+    writeFileSync(this.#path, new Uint8Array(controlBytes));
+  }
+
+  isWhole(): boolean {
+    return existsSync(this.#path) && statSync(this.#path).size === controlBytes;
   }
 }
 

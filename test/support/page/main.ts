@@ -13,6 +13,7 @@ import { flakyLoad } from '../../bridge/flaky-load.ts';
 import type { Platform } from '../../conformance/suite.ts';
 import { runCase, suite } from '../../conformance/suite.ts';
 import { runBackendCase, runBackendSuite } from './backend-places.ts';
+import { readMixedPuts, writeMixedPuts } from './mixed-puts.ts';
 import { RegisterLoad } from './register-load.ts';
 import { verifiers, workloads } from './workloads.ts';
 
@@ -73,6 +74,8 @@ const tests = {
   runBackendCase,
   workloads,
   verifiers,
+  writeMixedPuts,
+  readMixedPuts,
   RegisterLoad,
   connect,
   flakyLoad,
