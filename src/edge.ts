@@ -91,7 +91,7 @@ export interface ConnectShardedOptions {
   password: string;
 }
 
-/** A `Database` of sharded vector spaces. What only makes sense on one object fails with UNSUPPORTED. */
+/** A `Database` of sharded spaces. What only makes sense on one object fails with UNSUPPORTED. */
 export interface ShardedDatabase extends Database {
   /**
    * Spreads a space over more objects. Only what becomes theirs is moved, while reads and writes go on. When it is stopped in

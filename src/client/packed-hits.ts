@@ -1,6 +1,6 @@
-/** Hits of a batch as they travel, packed, turned into what callers get. */
+/** Hits of a batch as they travel, packed: one query's behind another's. */
 
-import type { PackedHits } from '../api/calls.ts';
+import type { HitArguments, PackedHits } from '../api/calls.ts';
 import type { SearchHit, VectorData, VectorId } from '../api/database.ts';
 
 export function unpackHits<Vector extends VectorData>(packed: PackedHits): SearchHit<Vector>[][] {
@@ -16,4 +16,19 @@ export function unpackHits<Vector extends VectorData>(packed: PackedHits): Searc
     }
     return hits;
   });
+}
+
+/** @param wanted what each hit has besides its id and distance */
+export function packHits(
+  hits: readonly (readonly SearchHit<VectorData>[])[],
+  { includeVectors, includeMetadata }: HitArguments,
+): PackedHits {
+  const all = hits.flat();
+  return {
+    counts: Uint32Array.from(hits, (some) => some.length),
+    ids: all.map(({ id }) => id),
+    distances: Float32Array.from(all, ({ distance }) => distance),
+    ...(includeVectors ? { vectors: all.map(({ vector }) => vector as VectorData) } : {}),
+    ...(includeMetadata ? { metadata: all.map(({ metadata }) => metadata ?? {}) } : {}),
+  };
 }

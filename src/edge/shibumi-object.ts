@@ -26,8 +26,9 @@ import { ObjectSockets } from './object-sockets.ts';
 import { type ObjectStub, ObjectTransport } from './object-transport.ts';
 import { defaultPrefix, type EdgeOptions, openEngine } from './open-engine.ts';
 import { answerRest } from './rest/answer.ts';
+import type { FormerOwner } from './sharding/former-owner.ts';
 import { callThroughGate } from './sharding/shard-calls.ts';
-import { type FormerOwner, ShardHost } from './sharding/shard-host.ts';
+import { ShardHost } from './sharding/shard-host.ts';
 
 export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
   #opening: Promise<DatabaseEngine> | undefined;
@@ -106,10 +107,7 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
    */
   protected async database(): Promise<Database> {
     const engine = await this.#engine();
-    const session = this.#sessionOf(engine);
-    const admin = engine.users.find(this.options().admin?.username ?? '');
-    if (admin !== undefined)
-      await session.call('resumeSession', { token: engine.users.issueToken(admin) }, {});
+    const session = await this.#asAdmin(engine, this.#sessionOf(engine));
     const call: Session['call'] = async (method, args, context) => {
       try {
         return await session.call(method, args, context);
@@ -118,6 +116,13 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
       }
     };
     return new DatabaseClient(new DirectTransport({ call }));
+  }
+
+  async #asAdmin<Kind extends Pick<Session, 'call'>>(engine: DatabaseEngine, session: Kind): Promise<Kind> {
+    const admin = engine.users.find(this.options().admin?.username ?? '');
+    if (admin !== undefined)
+      await session.call('resumeSession', { token: engine.users.issueToken(admin) }, {});
+    return session;
   }
 
   /** For `connectObject`: a session of its own for each caller. */
@@ -143,8 +148,14 @@ export abstract class ShibumiObject<Env = unknown> extends DurableObject<Env> {
   }
 
   #shardHost(): ShardHost {
-    this.#shards ??= new ShardHost(this.ctx.storage.sql, this.options().prefix ?? defaultPrefix, (name) =>
-      this.#formerOwner(name),
+    this.#shards ??= new ShardHost(
+      this.ctx.storage.sql,
+      this.options().prefix ?? defaultPrefix,
+      (name) => this.#formerOwner(name),
+      async () => {
+        const engine = await this.#engine();
+        return this.#asAdmin(engine, new Session(engine));
+      },
     );
     return this.#shards;
   }
@@ -209,10 +220,7 @@ async function signedInPeer(stub: () => ObjectStub, admin: FirstAdmin | undefine
   const transport = new ObjectTransport(stub);
   const { username, password } = admin;
   await transport.call('authenticate', { username, password }, {});
-  return {
-    shardPage: (space, to) => transport.shardCall('shardPage', { space, to }),
-    shardDrop: (space, ids) => transport.shardCall('shardDrop', { space, ids }),
-  };
+  return transport;
 }
 
 /** An address on the internet is no boundary: what has no users is closed. @throws NO_USERS */

@@ -21,7 +21,10 @@ interface Namespace<Stub> {
   get(id: unknown): Stub;
 }
 
-type ShardStub = ObjectStub & { setFailing(failing: boolean): Promise<void> };
+type ShardStub = ObjectStub & {
+  setFailing(failing: boolean): Promise<void>;
+  stored(space: string): Promise<Record<string, unknown> | undefined>;
+};
 
 interface Env {
   readonly SHARDS: Namespace<ShardStub>;
@@ -40,6 +43,16 @@ export class Shard extends ShibumiObject<Env> {
 
   protected override peer(name: string): ObjectStub {
     return this.env.SHARDS.get(this.env.SHARDS.idFromName(name));
+  }
+
+  /** What is stored of a space's options. */
+  async stored(space: string): Promise<Record<string, unknown> | undefined> {
+    const [row] = this.ctx.storage.sql
+      .exec("SELECT bytes FROM shibumi_state WHERE name = 'catalog'")
+      .toArray();
+    const text = new TextDecoder().decode(row?.bytes as ArrayBuffer);
+    const { spaces } = JSON.parse(text.slice(text.indexOf('{"nextId"'))) as { spaces: { name: string }[] };
+    return spaces.find(({ name }) => name === space);
   }
 
   async setFailing(failing: boolean): Promise<void> {
@@ -82,8 +95,9 @@ async function counts(env: Env, shards: readonly string[], space: string): Promi
   return Promise.all(
     shards.map(async (name) => {
       const db = await shardAlone(env, name);
-      const there = (await db.listSpaces()).some((one) => one.name === space);
-      return there ? db.countVectors({ space }) : 0;
+      const there = (await db.listSpaces()).find((one) => one.name === space);
+      if (there === undefined) return 0;
+      return there.engine === 'vector' ? db.countVectors({ space }) : db.size({ space });
     }),
   );
 }
@@ -113,7 +127,17 @@ async function differences(one: Database, other: Database, space: string, seed: 
     ];
     if (told(c) !== told(d)) found.push(`range ${told(c)} and ${told(d)}`);
   }
+  const queries = random.vectors(5 * dimension);
+  const lists = (await one.searchTopKBatch(queries, 7, { space })).map(told);
+  const others = (await other.searchTopKBatch(queries, 7, { space })).map(told);
+  if (lists.length !== 5 || lists.join('/') !== others.join('/')) found.push(`batch ${lists} and ${others}`);
   return found;
+}
+
+async function allOf<Item>(scan: AsyncIterable<Item>): Promise<Item[]> {
+  const items: Item[] = [];
+  for await (const item of scan) items.push(item);
+  return items;
 }
 
 const scenarios = {
@@ -142,10 +166,23 @@ const scenarios = {
       // Nine objects share one isolate's memory here.
       if (metric !== 'L2') for (const each of [db, single]) await each.deleteSpace(metric);
     }
+    // Everything within a radius, page by page, is what comes in one piece.
+    const wide = { space: 'L2', limit: 1500 };
+    const middle = new Random(10).vectors(dimension);
+    const within = (await db.rangeSearch(middle, 1e9, wide)).map(({ id }) => id);
+    const paged: unknown[] = [];
+    let pages = 0;
+    for await (const page of db.rangeSearchPages(middle, 1e9, { space: 'L2', pageSize: 400 })) {
+      paged.push(...page.map(({ id }) => id));
+      pages++;
+    }
+    if (paged.length !== 1999 || within.some((id, i) => id !== paged[i]))
+      result.L2.push(`${paged.length} hits in pages`);
     const at = { space: 'L2' };
     const query = new Random(8).vectors(dimension);
     return {
       ...result,
+      pages,
       count: await db.countVectors(at),
       described: (await db.describeSpace('L2')).count,
       per: await counts(env, shards, 'L2'),
@@ -154,7 +191,7 @@ const scenarios = {
       deletedTwice: await db.deleteVector(-1000, at),
       there: (await db.getVector(5, at))?.[0] === query[0],
       codes: [
-        await codeOf(db.createSpace('kv', 'key-value')),
+        await codeOf(db.createSpace('kv', 'graph' as 'key-value')),
         await codeOf(db.createSpace('L2', 'vector', { dimension })),
         await codeOf(db.searchTopK([1, 2], 1, at)),
         await codeOf(db.searchTopK(query, 1, { space: 'none' })),
@@ -321,6 +358,264 @@ const scenarios = {
     };
   },
 
+  /** A space with options that only its creation tells gets a shard. */
+  async options(env: Env) {
+    await using db = sharded(env, ['options0']);
+    await db.createSpace('v', 'vector', {
+      dimension,
+      metric: 'Lp',
+      p: 1.5,
+      ids: 'string',
+      indexType: 'HNSW8',
+      seed: 77,
+      efConstruction: 40,
+      metadataFields: [{ name: 'year', type: 'int' }],
+      durability: { everyMs: 500 },
+    });
+    await db.addShards('v', ['options1']);
+    const [first, came] = await Promise.all(
+      ['options0', 'options1'].map((name) => env.SHARDS.get(env.SHARDS.idFromName(name)).stored('v')),
+    );
+    await db.createSpace('codes', 'vector', { dimension, indexType: 'SQ8', originals: 'storage' });
+    await db.addShards('codes', ['options1']);
+    const alone = await shardAlone(env, 'options1');
+    const listed = (await alone.listSpaces()).find(({ name }) => name === 'codes')?.originals;
+    return { first, came, listed };
+  },
+
+  /** The same calls on keys over three shards and on one object; then two more shards come. */
+  async keys(env: Env) {
+    const shards = names('keys', 0, 3);
+    const space = 'kv';
+    const at = { space };
+    await using db = sharded(env, shards);
+    await using single = await connectObject(
+      () => env.SHARDS.get(env.SHARDS.idFromName('keyed')),
+      credentials,
+    );
+    for (const each of [db, single]) await each.createSpace(space, 'key-value');
+    const found: string[] = [];
+    const compare = async (what: string, ask: (each: Database) => Promise<unknown>): Promise<void> => {
+      const [a, b] = [JSON.stringify(await ask(db)), JSON.stringify(await ask(single))];
+      if (a !== b) found.push(`${what}: ${a} and ${b}`);
+    };
+    const drawn = async (seed: number): Promise<void> => {
+      const random = new Random(seed);
+      for (let i = 0; i < 300; i++) {
+        const key = `${['a', 'ü', '𝄞'][random.below(3)]}${random.below(120)}`;
+        const what = `${i} ${key}`;
+        const number = `n${random.below(10)}`;
+        switch (random.below(8)) {
+          case 0:
+            await compare(`delete ${what}`, (each) => each.delete(key, at));
+            break;
+          case 1:
+            await compare(`increment ${what}`, (each) => each.increment(number, 3, at));
+            break;
+          case 2:
+            await compare(`putIf ${what}`, (each) => each.putIf(key, 'if', undefined, at));
+            break;
+          case 3:
+            await compare(`exists ${what}`, (each) => each.exists(key, at));
+            break;
+          default:
+            await compare(`put ${what}`, (each) => each.put(key, `${i}`, at));
+        }
+        await compare(`get ${what}`, (each) => each.get(key, at));
+      }
+    };
+    const entries = async (each: Database, options: object): Promise<unknown[]> => {
+      const all: unknown[] = [];
+      for await (const { key, value } of each.scan({ space, ...options })) all.push([key, String(value)]);
+      return all;
+    };
+    const scans = async (): Promise<void> => {
+      for (const options of [
+        {},
+        { reverse: true },
+        { prefix: 'ü' },
+        { start: 'a5', end: 'ü3' },
+        { limit: 17 },
+      ])
+        await compare(`scan ${JSON.stringify(options)}`, (each) => entries(each, options));
+      await compare('scan from a cursor', async (each) => {
+        const first = each.scan({ space, limit: 25 });
+        for await (const _ of first);
+        return entries(each, { cursor: first.cursor });
+      });
+      await compare('size', (each) => each.size(at));
+    };
+    await drawn(31);
+    await scans();
+    const tags = ['{t}1', '{t}2', '{t}3'];
+    await db.putMany(
+      [
+        { key: '{t}1', value: '1' },
+        { key: '{t}2', value: '2', ttlMs: 60_000 },
+        { key: '{t}3', value: '3' },
+      ],
+      at,
+    );
+    const put = await db.getMany(tags, at);
+    const deleted = await db.deleteMany(['{t}2', '{t}4'], at);
+    const values = await db.getMany(tags, at);
+    await db.deleteMany(tags, at);
+    const across = [
+      await codeOf(
+        db.putMany(
+          [
+            { key: 'a', value: '' },
+            { key: 'b', value: '' },
+          ],
+          at,
+        ),
+      ),
+      await codeOf(db.deleteMany(['a', 'b'], at)),
+      await codeOf(
+        db.putMany(
+          [
+            { key: 'a', value: '', ttlMs: 5 },
+            { key: 'b', value: '' },
+          ],
+          at,
+        ),
+      ),
+    ];
+    const read = await codeOf(db.getMany(['a', 'b'], at));
+    // Times to live travel with their keys.
+    for (let i = 0; i < 40; i++) await db.put(`ttl${i}`, 'x', { space, ttlMs: i % 2 === 0 ? 60_000 : 200 });
+    await db.addShards(space, names('keys', 3, 5));
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    const lefts: (number | undefined)[] = [];
+    for (let i = 0; i < 40; i++) lefts.push(await db.ttl(`ttl${i}`, at));
+    const short = lefts.filter((left, i) => (left === undefined) !== (i % 2 === 1));
+    if (short.length > 0) found.push(`times to live: ${lefts}`);
+    for (let i = 0; i < 40; i += 2) await db.delete(`ttl${i}`, at);
+    await scans();
+    await drawn(32);
+    await scans();
+    const perShard = await counts(env, names('keys', 0, 5), space);
+    const alone = await shardAlone(env, 'keys4');
+    const codes = [
+      await codeOf(db.put(7 as never, 'x', at)),
+      await codeOf(alone.put('a', 'x', at)),
+      await codeOf(db.put('a1', 'no number', at).then(() => db.increment('a1', 1, at))),
+      await codeOf(db.searchTopK([1], 1, at)),
+    ];
+    const expiring = Math.min(...lefts.filter((left) => left !== undefined));
+    const { count } = await db.describeSpace(space);
+    await db.clear(at);
+    return {
+      differences: found,
+      tagged: [put, deleted, values],
+      many: { across, read },
+      expiring,
+      stays: count > 0,
+      counts: perShard,
+      codes,
+      cleared: [await db.size(at), (await entries(db, {})).length],
+    };
+  },
+
+  /** Two shards with keys become four while others put, count up, delete and read. */
+  async growKeys(env: Env) {
+    const before = names('growKeys', 0, 2);
+    const space = 'kv';
+    const at = { space };
+    await using db = sharded(env, before);
+    await db.createSpace(space, 'key-value', { durability: 'none' });
+    const model = new Map<string, string>();
+    const fill = Array.from({ length: 3000 }, (_, i) => `key${i}`);
+    // Long ones: what moves takes many batches.
+    const untouched = (key: string): string => `${key}!`.padEnd(2500, '.');
+    for (let from = 0; from < fill.length; from += 100)
+      await Promise.all(fill.slice(from, from + 100).map((key) => db.put(key, untouched(key), at)));
+    for (const key of fill) model.set(key, untouched(key));
+    await using other = sharded(env, before);
+    const wrong: string[] = [];
+    let growing = true;
+    let calls = 0;
+    const counted = new Map<string, number>();
+    const counter = async (seed: number): Promise<void> => {
+      const mine = new Random(seed);
+      while (growing || calls < 200) {
+        // Several count up the same keys: each call must find what the last one left, wherever that is.
+        const key = `count${mine.below(60)}`;
+        counted.set(key, (counted.get(key) ?? 0) + 1);
+        await other.increment(key, 1, at);
+        calls++;
+      }
+    };
+    const writer = async (part: number): Promise<void> => {
+      const mine = new Random(900 + part);
+      while (growing || calls < 200) {
+        // Each writer has keys of its own, so that the model is exact.
+        const key = `key${mine.below(1000) * 3 + part}`;
+        const had = model.get(key);
+        const value = `${part}-${calls++}`;
+        const kind = mine.below(4);
+        if (kind === 0) {
+          model.delete(key);
+          if ((await other.delete(key, at)) !== (had !== undefined)) wrong.push(`delete ${key} of ${had}`);
+        } else if (kind === 1) {
+          model.set(key, value);
+          if (!(await other.putIf(key, value, had, at))) wrong.push(`putIf ${key} was not ${had}`);
+        } else {
+          model.set(key, value);
+          await other.put(key, value, at);
+        }
+        const now = await other.get(key, at);
+        if (now !== model.get(key)) wrong.push(`get ${key} is ${now}, not ${model.get(key)}`);
+      }
+    };
+    const reader = async (): Promise<void> => {
+      const mine = new Random(77);
+      while (growing || calls < 200) {
+        // The third part is never written.
+        const key = `key${mine.below(1000) * 3 + 2}`;
+        const value = await other.get(key, at);
+        if (value !== untouched(key)) wrong.push(`read ${key}: ${value}`);
+        const [entry] = await allOf(other.scan({ space, start: key, limit: 1 }));
+        if (entry?.key !== key || entry.value !== untouched(key))
+          wrong.push(`scan from ${key}: ${entry?.key}`);
+        calls++;
+      }
+    };
+    const others = Promise.all([counter(1), counter(2), writer(0), writer(1), reader()]);
+    const controller = new AbortController();
+    const stopped = await codeOf(
+      db.addShards(space, names('growKeys', 2, 4), {
+        signal: controller.signal,
+        onProgress: ({ done }) => {
+          if (done > 100) controller.abort();
+        },
+      }),
+    );
+    await using third = sharded(env, before);
+    await third.addShards(space, []);
+    growing = false;
+    await others;
+    const left = new Map<string, string>();
+    let last = '';
+    for await (const { key, value } of third.scan(at)) {
+      if (key <= last) wrong.push(`${key} came after ${last}`);
+      last = key;
+      left.set(key, String(value));
+    }
+    for (const [key, times] of counted) model.set(key, String(times));
+    for (const [key, value] of model)
+      if (left.get(key) !== value) wrong.push(`${key} is ${left.get(key)}, not ${value}`);
+    for (const key of left.keys()) if (!model.has(key)) wrong.push(`${key} is there again`);
+    return {
+      wrong,
+      stopped,
+      calls,
+      size: await third.size(at),
+      expected: model.size,
+      counts: await counts(env, names('growKeys', 0, 4), space),
+    };
+  },
+
   /** One shard of four is down. */
   async partial(env: Env) {
     const shards = names('partial', 0, 4);
@@ -344,10 +639,14 @@ const scenarios = {
       code = isShibuDbError(error) ? error.code : String(error);
     }
     const allowed = await db.searchTopK(query, 400, { space, allowPartial: true });
-    const [, , lost] = await Promise.all([0, 0, codeOf(db.countVectors({ space }))]);
+    const batch = await db.searchTopKBatch(Float32Array.of(...query, ...query), 400, { space }).then(
+      () => undefined,
+      (error: PartialResultError<unknown[]>) => [error.code, error.hits.map((list) => list.length)],
+    );
+    const lost = await codeOf(db.countVectors({ space }));
     await down.setFailing(false);
     const again = await db.searchTopK(query, 400, { space });
-    return { whole: whole.length, code, hits, allowed: allowed.length, lost, again: again.length };
+    return { whole: whole.length, code, hits, allowed: allowed.length, batch, lost, again: again.length };
   },
 };
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ownerOf, Shards } from '../../src/edge/sharding/shard-map.ts';
+import { ownerOf, type ShardMap, Shards } from '../../src/edge/sharding/shard-map.ts';
 import type { Scenarios } from './sharding-worker.ts';
 import { missingWorkerd, startWorkerd } from './workerd.ts';
 
@@ -30,6 +30,10 @@ async function run<Name extends keyof Scenarios>(
 
 const sum = (counts: readonly number[]): number => counts.reduce((total, count) => total + count, 0);
 
+function mapOf(...shards: string[]): ShardMap {
+  return { version: 1, engine: 'vector', options: {}, virtualShards: 256, shards };
+}
+
 test('a shard that comes takes its part from all others, and nothing else moves', () => {
   const before = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   const virtuals = Array.from({ length: 256 }, (_, i) => i);
@@ -44,7 +48,7 @@ test('a shard that comes takes its part from all others, and nothing else moves'
 });
 
 test('7 and 7n are one id, the text 7 is another; ids spread evenly', () => {
-  const shards = new Shards({ version: 1, virtualShards: 256, shards: ['a', 'b', 'c', 'd'] });
+  const shards = new Shards(mapOf('a', 'b', 'c', 'd'));
   for (let id = 0; id < 100; id++) assert.equal(shards.ownerOf(id), shards.ownerOf(BigInt(id)));
   const counts = new Map<string, number>();
   let sameAsText = 0;
@@ -57,20 +61,32 @@ test('7 and 7n are one id, the text 7 is another; ids spread evenly', () => {
   assert.ok(sameAsText < 2000, `${sameAsText} texts went with their numbers`);
 });
 
+test('keys with one tag in braces go together, others are spread', () => {
+  const shards = new Shards(mapOf('a', 'b', 'c', 'd'));
+  const at = (key: string): number => shards.virtualOfKey(key);
+  assert.equal(at('{user:7}:name'), at('mail of {user:7}'));
+  assert.equal(at('{user:7}'), at('user:7'));
+  assert.notEqual(at('user:7:name'), at('user:7:mail'));
+  // No tag, or an empty one: the whole key counts.
+  assert.notEqual(at('{}a'), at('{}b'));
+  assert.notEqual(at('{a'), at('{b'));
+});
+
 test('eight shards answer as one object does', { skip, timeout: timeoutMs }, async () => {
   const told = await run('equal');
   assert.deepEqual(told.L2, []);
   assert.deepEqual(told.InnerProduct, []);
+  assert.ok(told.pages > 3, `${told.pages} pages`);
   assert.deepEqual([told.count, told.described, sum(told.per)], [1999, 1999, 1999]);
   for (const count of told.per) assert.ok(count > 50, `the shards have ${told.per}`);
   assert.deepEqual([told.replaced, told.gone, told.deletedTwice, told.there], [5, true, false, true]);
   assert.deepEqual(told.codes, [
-    'UNSUPPORTED',
+    'INVALID_ARGUMENT',
     'SPACE_EXISTS',
     'INVALID_ARGUMENT',
     'SPACE_NOT_FOUND',
     'NO_SPACE_SELECTED',
-    'UNSUPPORTED',
+    'WRONG_ENGINE',
     'UNSUPPORTED',
   ]);
 });
@@ -110,6 +126,47 @@ test('shards are added while others read and write: nothing is missing, lost, do
   for (const count of told.countsAfter) assert.ok(count > 100, `the shards have ${told.countsAfter}`);
 });
 
+test('a shard that comes gets the space with every option that it was created with', {
+  skip,
+  timeout: timeoutMs,
+}, async () => {
+  const { first, came, listed } = await run('options');
+  assert.deepEqual(came, first);
+  assert.deepEqual(
+    [first?.seed, first?.efConstruction, first?.p, first?.ids, first?.durability],
+    [77, 40, 1.5, 'string', { everyMs: 500 }],
+  );
+  assert.equal(listed, 'storage');
+});
+
+test('a sharded key-value space answers as one object does, also after shards came', {
+  skip,
+  timeout: timeoutMs,
+}, async () => {
+  const told = await run('keys');
+  assert.deepEqual(told.differences, []);
+  assert.deepEqual(told.many, { across: ['UNSUPPORTED', 'UNSUPPORTED', 'UNSUPPORTED'], read: 'UNSUPPORTED' });
+  assert.deepEqual(told.tagged, [['1', '2', '3'], 1, ['1', null, '3']]);
+  assert.ok(told.expiring > 50_000 && told.expiring <= 60_000, `${told.expiring} ms are left`);
+  assert.equal(told.stays, true);
+  for (const count of told.counts) assert.ok(count > 20, `the shards have ${told.counts}`);
+  assert.deepEqual(told.cleared, [0, 0]);
+  assert.deepEqual(told.codes, ['INVALID_ARGUMENT', 'UNSUPPORTED', 'NOT_A_NUMBER', 'WRONG_ENGINE']);
+});
+
+test('shards are added to a key-value space while others read and write: no key is missing, lost, old or counted twice', {
+  skip,
+  timeout: timeoutMs,
+}, async () => {
+  const told = await run('growKeys');
+  console.log(JSON.stringify({ ...told, wrong: told.wrong.length }));
+  assert.deepEqual(told.wrong, []);
+  assert.equal(told.stopped, 'ABORTED');
+  assert.equal(told.size, told.expected);
+  assert.equal(sum(told.counts), told.expected);
+  for (const count of told.counts) assert.ok(count > 100, `the shards have ${told.counts}`);
+});
+
 test('a shard that fails makes a search throw what the others found, unless that is allowed', {
   skip,
   timeout: timeoutMs,
@@ -119,6 +176,7 @@ test('a shard that fails makes a search throw what the others found, unless that
   assert.equal(told.whole, 400);
   assert.ok(Number(told.hits) > 200 && Number(told.hits) < 400, `${told.hits} hits came with the error`);
   assert.equal(told.allowed, told.hits);
+  assert.deepEqual(told.batch, ['PARTIAL_RESULT', [told.hits, told.hits]]);
   assert.equal(told.lost, 'BRIDGE_UNAVAILABLE', 'a count is whole or none');
   assert.equal(told.again, 400);
 });

@@ -98,9 +98,14 @@ export class SessionHost extends DurableObject<Env> {
     return new ObjectSession(new Session(engine), {
       admit: () => {},
       after: async () => {},
-      shards: new ShardHost(this.ctx.storage.sql, prefix, async (name) => {
-        throw new Error(`there is no shard ${name}`);
-      }),
+      shards: new ShardHost(
+        this.ctx.storage.sql,
+        prefix,
+        async (name) => {
+          throw new Error(`there is no shard ${name}`);
+        },
+        async () => new Session(engine),
+      ),
     });
   }
 

@@ -3,10 +3,18 @@
  * the calls of a `Database`, by RPC, and need an admin.
  */
 
-import { assertOverNetwork, type CallContext, type Method } from '../../api/calls.ts';
-import type { VectorId } from '../../api/database.ts';
+import {
+  assertOverNetwork,
+  type CallContext,
+  callsThatChangeNothing,
+  type Method,
+  type PackedEntries,
+} from '../../api/calls.ts';
+import type { PutEntry, VectorId } from '../../api/database.ts';
 import { shibuDbError } from '../../api/errors.ts';
 import type { Session } from '../../engine/session.ts';
+import type { MovedEntries } from './key-moves.ts';
+import type { Keys } from './key-turns.ts';
 import type { ShardHost, ShardPage } from './shard-host.ts';
 import type { ShardMap } from './shard-map.ts';
 
@@ -15,8 +23,14 @@ export interface ShardCalls {
   shardMap: [{ space: string }, ShardMap | undefined];
   shardAdopt: [{ space: string; self: string; map: ShardMap }, ShardMap];
   shardPull: [{ space: string }, number];
+  /** Some of the vectors that belong to `to` by the map; none: there are no more. */
   shardPage: [{ space: string; to: string }, ShardPage];
+  /** Deletes what is another's by now. */
   shardDrop: [{ space: string; ids: readonly VectorId[] }, undefined];
+  /** Some of the keys that belong to `to` by the map; none: there are no more. */
+  shardKeys: [{ space: string; to: string }, readonly string[]];
+  shardEntries: [{ space: string; keys: readonly string[] }, MovedEntries];
+  shardDropKeys: [{ space: string; keys: readonly string[] }, undefined];
 }
 
 export type ShardMethod = keyof ShardCalls;
@@ -27,6 +41,9 @@ const shardMethods: ReadonlySet<string> = new Set<ShardMethod>([
   'shardPull',
   'shardPage',
   'shardDrop',
+  'shardKeys',
+  'shardEntries',
+  'shardDropKeys',
 ]);
 
 export function isShardMethod(method: string): method is ShardMethod {
@@ -54,38 +71,84 @@ export async function callThroughGate(
     host.forget((args as { name: string }).name);
     return value;
   }
-  const { shardVersion, ...rest } = args as ByMap & {
-    space?: string;
-    id?: VectorId;
-    ids?: readonly VectorId[];
-  };
+  const { shardVersion, ...rest } = args as ByMap & OfSpace;
   const run = async (): Promise<unknown> => session.call(method, rest as never, context);
   const { space } = rest;
   const written = writtenIds(method, rest);
+  const keys = keysOf(method, rest);
   if (shardVersion === undefined) {
-    if (written !== undefined && space !== undefined) host.refuseStrangers(space);
+    const isRead = written === undefined && (keys === undefined || callsThatChangeNothing.has(method));
+    if (!isRead && space !== undefined) host.refuseStrangers(space);
     return run();
   }
-  const version = space === undefined ? undefined : host.mapOf(space)?.version;
-  if (version !== shardVersion) {
-    throw shibuDbError(
-      'NOT_OWNER',
-      `Got a call by version ${shardVersion} of the shards, expected ${version}`,
-      {
-        details: { version },
-      },
-    );
+  assertVersion(host, space, shardVersion);
+  if (space === undefined) return run();
+  if (keys !== undefined) return host.onKeys(space, keys, run);
+  if (written === undefined) return run();
+  if (method === 'updateMetadata' && rest.id !== undefined) {
+    await host.gather(space, rest.id, session);
+    assertVersion(host, space, shardVersion);
   }
-  if (written === undefined || space === undefined) return run();
-  if (method === 'updateMetadata' && rest.id !== undefined) await host.gather(space, rest.id, session);
   return host.write(space, written, run);
 }
 
+/** @throws NOT_OWNER unless the shard goes by the same map */
+function assertVersion(host: ShardHost, space: string | undefined, called: number): void {
+  const version = space === undefined ? undefined : host.mapOf(space)?.version;
+  if (version === called) return;
+  throw shibuDbError('NOT_OWNER', `Got a call by version ${called} of the shards, expected ${version}`, {
+    details: { version },
+  });
+}
+
+interface OfSpace {
+  readonly space?: string;
+  readonly id?: VectorId;
+  readonly ids?: readonly VectorId[];
+  readonly key?: string;
+  readonly keys?: readonly string[];
+  readonly entries?: readonly PutEntry[] | PackedEntries;
+}
+
+/** The keys that a call is about; nothing: it is about none, or looks at all without changing them. */
+function keysOf(method: Method, { key, keys, entries }: OfSpace): Keys | undefined {
+  switch (method) {
+    case 'put':
+    case 'get':
+    case 'delete':
+    case 'exists':
+    case 'increment':
+    case 'putIf':
+    case 'expire':
+    case 'ttl':
+      return keyList([key]);
+    case 'getMany':
+    case 'deleteMany':
+    case 'getEach':
+    case 'putEach':
+      return keyList(keys);
+    case 'putMany':
+      return keysOfEntries(entries);
+    case 'clear':
+      return 'all';
+    default:
+      return undefined;
+  }
+}
+
+export function keysOfEntries(entries: readonly PutEntry[] | PackedEntries | undefined): string[] {
+  return Array.isArray(entries)
+    ? keyList(entries.map((entry) => entry?.key))
+    : keyList((entries as Partial<PackedEntries> | undefined)?.keys);
+}
+
+/** What is no key is for the session to refuse: it may go anywhere. */
+export function keyList(keys: unknown): string[] {
+  return Array.isArray(keys) ? keys.map(String) : [];
+}
+
 /** The vectors that a call writes; nothing: it writes none. */
-function writtenIds(
-  method: Method,
-  { id, ids }: { id?: VectorId; ids?: readonly VectorId[] },
-): readonly VectorId[] | undefined {
+function writtenIds(method: Method, { id, ids }: OfSpace): readonly VectorId[] | undefined {
   switch (method) {
     case 'insertVector':
     case 'deleteVector':
@@ -127,5 +190,16 @@ async function answer(
       await Promise.all(ids.map((id) => session.call('deleteVector', { space, id }, {})));
       return undefined;
     }
+    case 'shardKeys': {
+      const { space, to } = args as ShardCalls['shardKeys'][0];
+      return host.keysFor(space, to, session);
+    }
+    case 'shardEntries': {
+      const { space, keys } = args as ShardCalls['shardEntries'][0];
+      return host.entries(space, keys, session);
+    }
+    case 'shardDropKeys':
+      await session.call('deleteMany', args as ShardCalls['shardDropKeys'][0], {});
+      return undefined;
   }
 }

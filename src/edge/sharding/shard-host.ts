@@ -15,15 +15,10 @@ import { shibuDbError } from '../../api/errors.ts';
 import { invalid, shown } from '../../base/arguments.ts';
 import type { Session } from '../../engine/session.ts';
 import type { SqlStorage } from '../durable-storage.ts';
+import type { FormerOwner } from './former-owner.ts';
+import { KeyMoves, type MovedEntries } from './key-moves.ts';
+import type { Keys } from './key-turns.ts';
 import { type ShardMap, Shards } from './shard-map.ts';
-
-/** A former owner, as its successor sees it. */
-export interface FormerOwner {
-  /** Some of what belongs to `to` by the map; none: there is no more. */
-  shardPage(space: string, to: string): Promise<ShardPage>;
-  /** Deletes what is another's by now. */
-  shardDrop(space: string, ids: readonly VectorId[]): Promise<void>;
-}
 
 export interface ShardPage {
   readonly ids: readonly VectorId[];
@@ -47,6 +42,7 @@ export class ShardHost {
   readonly #sql: SqlStorage;
   readonly #table: string;
   readonly #formerOwner: (name: string) => Promise<FormerOwner>;
+  readonly #keyMoves: KeyMoves;
   readonly #kept: Map<string, Kept> = new Map();
   /** Ids that are being written, by space, with how often; and those written since the batch under way was read. */
   readonly #writing: Map<string, number> = new Map();
@@ -55,10 +51,20 @@ export class ShardHost {
   /** Where the last page ended, by space and successor. */
   readonly #cursors: Map<string, string | undefined> = new Map();
 
-  constructor(sql: SqlStorage, prefix: string, formerOwner: (name: string) => Promise<FormerOwner>) {
+  /**
+   * @param formerOwner another shard, signed in as an admin
+   * @param admin a session of this one that may do everything
+   */
+  constructor(
+    sql: SqlStorage,
+    prefix: string,
+    formerOwner: (name: string) => Promise<FormerOwner>,
+    admin: () => Promise<Pick<Session, 'call'>>,
+  ) {
     this.#sql = sql;
     this.#table = `${prefix}_shards`;
     this.#formerOwner = formerOwner;
+    this.#keyMoves = new KeyMoves(formerOwner, admin);
     sql.exec(`CREATE TABLE IF NOT EXISTS ${this.#table} (space TEXT PRIMARY KEY, self TEXT, map TEXT)`);
     for (const { space, self, map } of sql.exec(`SELECT space, self, map FROM ${this.#table}`).toArray()) {
       const shards = new Shards(JSON.parse(map as string) as ShardMap);
@@ -100,11 +106,18 @@ export class ShardHost {
     this.#kept.delete(space);
   }
 
-  /**
-   * Runs a write of `ids`, which belong here by the map there is.
-   */
-  async write<Result>(space: string, ids: readonly VectorId[], run: () => Promise<Result>): Promise<Result> {
-    const written = this.#write(space, ids, run);
+  /** Runs a write of `ids`, which belong here by the map there is. */
+  write<Result>(space: string, ids: readonly VectorId[], run: () => Promise<Result>): Promise<Result> {
+    return this.#letIn(this.#write(space, ids, run));
+  }
+
+  /** Runs a call on `keys`, which belong here by the map there is, reads included; `'all'`: one that empties the space. */
+  onKeys<Result>(space: string, keys: Keys, run: () => Promise<Result>): Promise<Result> {
+    const shards = this.#kept.get(space)?.shards;
+    return this.#letIn(shards === undefined ? run() : this.#keyMoves.run(space, shards, keys, run));
+  }
+
+  async #letIn<Result>(written: Promise<Result>): Promise<Result> {
     this.#underWay.add(written);
     try {
       return await written;
@@ -126,7 +139,8 @@ export class ShardHost {
     try {
       const result = await run();
       const byOwner = Map.groupBy(moving, (id) => kept.shards.formerOwnerOf(id) as string);
-      for (const [owner, theirs] of byOwner) await (await this.#formerOwner(owner)).shardDrop(space, theirs);
+      for (const [owner, theirs] of byOwner)
+        await await (await this.#formerOwner(owner)).shardCall('shardDrop', { space, ids: theirs });
       return result;
     } finally {
       for (const key of keys) {
@@ -154,12 +168,15 @@ export class ShardHost {
 
   // --- moving -----------------------------------------------------------------------------------------------------
 
-  /** Moves one batch here. @returns how many vectors it had; 0: everything is here */
+  /** Moves one batch here. @returns how many vectors or keys it had; 0: everything is here */
   async pull(space: string, session: Session): Promise<number> {
     const kept = this.#kept.get(space);
     if (kept === undefined) return 0;
     for (const source of kept.shards.sourcesOf(kept.self)) {
-      const moved = await this.#pullFrom(source, space, kept.self, session);
+      const moved =
+        kept.shards.map.engine === 'key-value'
+          ? await this.#keyMoves.pullFrom(source, space, kept.self)
+          : await this.#pullFrom(source, space, kept.self, session);
       if (moved > 0) return moved;
     }
     return 0;
@@ -170,7 +187,7 @@ export class ShardHost {
     const touched = new Set(this.#writing.keys());
     this.#batches.add(touched);
     try {
-      const { ids, vectors, metadata } = await owner.shardPage(space, self);
+      const { ids, vectors, metadata } = await owner.shardCall('shardPage', { space, to: self });
       if (ids.length === 0 || vectors === undefined) return 0;
       const rows = [...ids.keys()].filter((row) => !touched.has(keyOf(space, ids[row] as VectorId)));
       const taken = {
@@ -183,7 +200,7 @@ export class ShardHost {
         await session.call('insertVectors', { space, ...taken }, {});
         // With durability `none` it would not be kept yet, and there it is deleted for good.
         await session.call('checkpoint', {}, {});
-        await owner.shardDrop(space, taken.ids);
+        await owner.shardCall('shardDrop', { space, ids: taken.ids });
       }
       return ids.length;
     } finally {
@@ -202,6 +219,16 @@ export class ShardHost {
     if (page.ids.length > 0 || begun === undefined) return page;
     this.#cursors.delete(key);
     return this.#pageFrom(space, to, session, kept.shards, undefined);
+  }
+
+  /** Some of the keys that belong to `to`. */
+  keysFor(space: string, to: string, session: Session): Promise<string[]> {
+    const shards = this.#kept.get(space)?.shards;
+    return shards === undefined ? Promise.resolve([]) : this.#keyMoves.keysFor(space, to, shards, session);
+  }
+
+  entries(space: string, keys: readonly string[], session: Session): Promise<MovedEntries> {
+    return this.#keyMoves.entries(space, keys, session);
   }
 
   async #pageFrom(

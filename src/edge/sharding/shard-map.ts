@@ -1,18 +1,21 @@
 /**
- * Which object has what of a sharded space. Ids are hashed to a fixed number of virtual shards, and each virtual shard belongs
+ * Which object has what of a sharded space. Ids and keys are hashed to a fixed number of virtual shards, and each virtual shard belongs
  * to one object by rendezvous hashing: to the one whose name, hashed with the virtual shard's number, gives the most. So an
  * object that comes takes its part from all others alike, and nothing else moves.
  *
  * Source: Thaler & Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", 1998.
  */
 
-import type { VectorId } from '../../api/database.ts';
+import type { EngineKind, KeyValueSpaceOptions, VectorId, VectorSpaceOptions } from '../../api/database.ts';
 import { encodeUtf8 } from '../../base/text.ts';
 
 /** As plain data: every shard keeps it, and every call says which version it was made by. */
 export interface ShardMap {
   /** Grows with every change. */
   readonly version: number;
+  readonly engine: EngineKind;
+  /** What the space was created with, for shards to come: `SpaceInfo` does not tell all of it. */
+  readonly options: KeyValueSpaceOptions | VectorSpaceOptions;
   readonly virtualShards: number;
   /** Names of the objects. The first one is asked for the map. */
   readonly shards: readonly string[];
@@ -64,13 +67,31 @@ export class Shards {
     return hash32(typeof id === 'string' ? `s${id}` : `i${id}`) % this.map.virtualShards;
   }
 
+  /** Keys with the same text in braces go together, as in a Redis Cluster: `{user:7}:name` and `{user:7}:mail`. */
+  virtualOfKey(key: string): number {
+    const from = key.indexOf('{') + 1;
+    const to = from === 0 ? -1 : key.indexOf('}', from);
+    return hash32(`k${to > from ? key.slice(from, to) : key}`) % this.map.virtualShards;
+  }
+
   ownerOf(id: VectorId): string {
     return this.#owners[this.#virtualOf(id)] as string;
   }
 
+  ownerOfKey(key: string): string {
+    return this.#owners[this.virtualOfKey(key)] as string;
+  }
+
   /** Who had it before, while it may still be there. */
   formerOwnerOf(id: VectorId): string | undefined {
-    const virtual = this.#virtualOf(id);
+    return this.#formerOwner(this.#virtualOf(id));
+  }
+
+  formerOwnerOfKey(key: string): string | undefined {
+    return this.#formerOwner(this.virtualOfKey(key));
+  }
+
+  #formerOwner(virtual: number): string | undefined {
     const former = this.#former?.[virtual];
     return former === this.#owners[virtual] ? undefined : former;
   }

@@ -7,11 +7,11 @@ import type { ArgumentsOf, CallContext, HitArguments, PackedHits } from '../../a
 import type { SearchHit, SpaceInfo, VectorData, VectorId } from '../../api/database.ts';
 import { integerIn, invalid, shown } from '../../base/arguments.ts';
 import { compareBytes, encodeUtf8 } from '../../base/text.ts';
+import { packHits } from '../../client/packed-hits.ts';
 import { vectorItems } from '../../space/metrics.ts';
 import { checkId } from '../../space/vector-ids.ts';
 import { checkQueries, checkVector } from '../../space/vector-input.ts';
 import { kMax } from '../../space/vector-space.ts';
-import { packHits } from './packed-hits.ts';
 import { operatorOf } from './postgres-index.ts';
 import { andWhere, idOf, kindOf, type Row, textOf, vectorOf } from './postgres-rows.ts';
 import type { Rows, Sql, Table } from './postgres-upstream.ts';

@@ -14,6 +14,7 @@ import type {
 } from '../../api/database.ts';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../../base/arguments.ts';
+import { packHits } from '../../client/packed-hits.ts';
 import type { NewSpace } from '../../engine/space-catalog.ts';
 import { checkKey } from '../../space/key-value-space.ts';
 import { checkInt, checkInts, toPublicId } from '../../space/vector-ids.ts';
@@ -21,7 +22,6 @@ import { checkPacked, checkQueries, checkVector } from '../../space/vector-input
 import { kMax } from '../../space/vector-space.ts';
 import { entriesOf } from './entries.ts';
 import { AnswerLost, LineClient } from './line-client.ts';
-import { packHits } from './packed-hits.ts';
 import {
   lost,
   refuseMetadata,

@@ -27,6 +27,13 @@ export function freshNode(): ProbedRuntime {
   return inProcess('node', process.execPath, ['--no-warnings']);
 }
 
+/** A page of a fresh Chromium, where there is one. */
+export async function freshChromium(log: (line: string) => void): Promise<ProbedRuntime | undefined> {
+  const browser = await BenchBrowser.launch(log);
+  if (browser === undefined) return undefined;
+  return { name: 'chromium', ask: await browser.probe(), end: () => browser.close() };
+}
+
 export async function startRuntimes(log: (line: string) => void): Promise<ProbedRuntime[]> {
   const runtimes: ProbedRuntime[] = [freshNode()];
   try {
@@ -40,11 +47,8 @@ export async function startRuntimes(log: (line: string) => void): Promise<Probed
     const noWorkerd = missingWorkerd();
     if (noWorkerd) log(`workerd is left out: ${noWorkerd}`);
     else runtimes.push(await inWorkerd());
-    const browser = await BenchBrowser.launch(log);
-    if (browser !== undefined) {
-      const ask = await browser.probe();
-      runtimes.push({ name: 'chromium', ask, end: () => browser.close() });
-    }
+    const chromium = await freshChromium(log);
+    if (chromium !== undefined) runtimes.push(chromium);
     return runtimes;
   } catch (error) {
     // Else the processes that are there would keep the run from ending.

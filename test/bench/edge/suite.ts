@@ -10,13 +10,15 @@ import type { IndexType } from '../../../src/api/database.ts';
 import { exportStatic, open } from '../../../src/node.ts';
 import { type DataSet, queryCount, recallAt10 } from '../../data/data-set.ts';
 import { generateSet, loadLatent } from '../../data/sources.ts';
+import { missingWorkerd } from '../../edge/workerd.ts';
 import { StaticHost } from '../../static/static-host.ts';
 import { makeRow, median, type Row, type RowFrame } from '../row.ts';
 import { leastReaching } from '../search-curve.ts';
 import { fillDatabase } from '../shibumi-subject.ts';
 import type { SuiteRun } from '../suites.ts';
+import { coldObject } from './own-storage.ts';
 import { spaceName } from './probe.ts';
-import { freshNode, freshWorkerd, type ProbedRuntime, startRuntimes } from './runtimes.ts';
+import { freshChromium, freshNode, freshWorkerd, type ProbedRuntime, startRuntimes } from './runtimes.ts';
 
 const indexType: IndexType = 'HNSW16,SQ8';
 const target = 0.95;
@@ -30,8 +32,10 @@ export async function edge({ quick, add, log }: SuiteRun): Promise<void> {
     const data = quick ? generateSet(1500, 48, 50) : await loadLatent(20_000);
     await writeSnapshot(data, indexType, folder);
     add(await acrossRuntimes(data, host, quick, log));
-    add(await coldStart(quick ? data : await loadLatent(50_000), host, folder));
-    add(await firstQuery(quick ? data : await loadLatent(100_000), host, folder));
+    const cold = quick ? data : await loadLatent(50_000);
+    add(await coldStart(cold, host, folder));
+    add(await coldStartOfObject(cold, quick, log));
+    add(await firstQuery(quick ? data : await loadLatent(100_000), host, folder, log));
   } finally {
     await host.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -138,22 +142,40 @@ async function coldStart(data: DataSet, host: StaticHost, folder: string): Promi
   }
 }
 
-/** What part of a snapshot is fetched before the first query of it is answered. */
-async function firstQuery(data: DataSet, host: StaticHost, folder: string): Promise<Row[]> {
+/** The same of an object whose database lies in its own storage: with its originals there, 50,000 of 384 fit an isolate. */
+async function coldStartOfObject(data: DataSet, quick: boolean, log: (line: string) => void): Promise<Row[]> {
+  if (missingWorkerd()) return [];
+  log(`edge: an object with ${data.name}`);
+  const options = { indexType: 'SQ8', originals: 'storage' } as const;
+  const params = { storage: 'durable-object', path: 'rpc', originals: options.originals };
+  return coldObject(data, options, { ...frameOf('workerd', data, 'SQ8'), params }, quick ? 1 : 5);
+}
+
+/** What part of a snapshot is fetched before the first query of it is answered, where it is read from. */
+async function firstQuery(
+  data: DataSet,
+  host: StaticHost,
+  folder: string,
+  log: (line: string) => void,
+): Promise<Row[]> {
   const bytes = await writeSnapshot(data, indexType, folder);
-  const node = freshNode();
-  try {
-    await load(node, data, host);
-    const before = host.bytes;
-    await timeOpen(node, host, false);
-    const fetched = host.bytes - before;
-    const params = { megabytes: megabytes(bytes), megabytesFetched: megabytes(fetched) };
-    return [
-      makeRow(frameOf('node', data, `first query ${indexType}`), 'fetchedShare', fetched / bytes, params),
-    ];
-  } finally {
-    await node.end();
+  const rows: Row[] = [];
+  for (const start of [freshNode, freshWorkerd, () => freshChromium(log)]) {
+    const runtime = await start();
+    if (runtime === undefined) continue;
+    try {
+      await load(runtime, data, host);
+      const before = host.bytes;
+      await timeOpen(runtime, host, false);
+      const fetched = host.bytes - before;
+      const params = { megabytes: megabytes(bytes), megabytesFetched: megabytes(fetched) };
+      const frame = frameOf(runtime.name, data, `first query ${indexType}`);
+      rows.push(makeRow(frame, 'fetchedShare', fetched / bytes, params));
+    } finally {
+      await runtime.end();
+    }
   }
+  return rows;
 }
 
 function megabytes(bytes: number): number {
