@@ -110,6 +110,15 @@ export interface PackedEntries {
   readonly values: PackedValues;
 }
 
+/** A stretch of a value's bytes. */
+export interface ValuePart {
+  bytes: Uint8Array;
+  /** Of the whole value. */
+  length: number;
+  /** Names what was put there: passed back with the next `getPart`, which fails once there is something else. */
+  identity: string;
+}
+
 /** The next piece of an export. */
 export interface ExportStep {
   bytes: Uint8Array;
@@ -149,6 +158,10 @@ export interface Calls {
   getEach: [InSpace & { keys: readonly string[] }, PackedValues];
   putEach: [InSpace & PackedEntries, undefined];
   deleteMany: [InSpace & { keys: readonly string[] }, number];
+  getPart: [InSpace & { key: string; from: number; identity?: string }, ValuePart | undefined];
+  uploadOpen: [InSpace & { key: string; isText: boolean; ttlMs?: number }, string];
+  uploadNext: [{ upload: string; bytes: Uint8Array; last: boolean }, undefined];
+  uploadClose: [{ upload: string }, undefined];
   scanOpen: [InSpace & ScanArguments, number];
   scanVectorsOpen: [InSpace & VectorScanArguments, number];
   scanNext: [{ scan: number }, ScanStep<Entry | VectorEntry<VectorData>>];
@@ -256,6 +269,9 @@ export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
   'ttl',
   'getMany',
   'getEach',
+  'getPart',
+  // It only takes away what was not stored.
+  'uploadClose',
   'scanOpen',
   'scanVectorsOpen',
   // A later owner does not know the scan, and says so.

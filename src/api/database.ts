@@ -431,6 +431,23 @@ export interface SpaceCalls {
   put(key: string, value: Value, options?: PutOptions): Promise<void>;
   /** The value, of the type it was put as; `undefined` if there is none. */
   get(key: string, options?: CallOptions): Promise<Value | undefined>;
+  /**
+   * The bytes of a value (UTF-8 of a text) as a stream, in parts of up to 1 MiB that are read as they are asked for;
+   * `undefined` if there is none. Nothing is held open: cancel it or leave it. `signal` and `timeoutMs` are for each part.
+   * The stream fails with `SNAPSHOT_LOST` when the value was replaced or deleted before its end.
+   */
+  getStream(key: string, options?: CallOptions): Promise<ReadableStream<Uint8Array> | undefined>;
+  /**
+   * Stores what a stream or a `Blob` gives, without ever having all of it in memory: bytes, or a text where its chunks are
+   * strings. It is put at once when the stream has ended, like `put`: until then, and where the stream fails, nothing is
+   * seen of it, and other writes do not wait. A stream that is given is used up, or cancelled. `ttlMs` counts from the end.
+   * @throws INVALID_ARGUMENT past 64 MiB, for more than 16 at a time, for chunks that are neither; what the stream throws
+   */
+  putStream(
+    key: string,
+    source: ReadableStream<Uint8Array | string> | Blob,
+    options?: PutOptions,
+  ): Promise<void>;
   /** Whether there was something to delete. */
   delete(key: string, options?: CallOptions): Promise<boolean>;
   exists(key: string, options?: CallOptions): Promise<boolean>;

@@ -68,6 +68,7 @@ import type { Logger } from './logger.ts';
 import { unpackHits } from './packed-hits.ts';
 import { exportTo, importFrom } from './transfer.ts';
 import type { Transport, TransportOptions } from './transport.ts';
+import { getStream, putStream } from './value-streams.ts';
 
 type AnyOptions = CallOptions & ProgressOptions;
 const noOptions: TransportOptions = {};
@@ -168,6 +169,19 @@ class SpaceClient implements SpaceCalls {
 
   get(key: string, options?: CallOptions): Promise<Value | undefined> {
     return this.caller.call('get', { space: this.#space(options), key }, options);
+  }
+
+  getStream(key: string, options?: CallOptions): Promise<ReadableStream<Uint8Array> | undefined> {
+    const { signal, timeoutMs } = options ?? {};
+    return getStream(this.caller, { space: this.#space(options), key }, pick(signal, timeoutMs));
+  }
+
+  putStream(
+    key: string,
+    source: ReadableStream<Uint8Array | string> | Blob,
+    options: PutOptions = {},
+  ): Promise<void> {
+    return putStream(this.caller, { space: this.#space(options), key }, source, options);
   }
 
   delete(key: string, options?: CallOptions): Promise<boolean> {

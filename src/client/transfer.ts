@@ -5,7 +5,7 @@ import type { CallOptions, ExportOptions, ImportResult, ProgressOptions } from '
 import { invalid, shown } from '../base/arguments.ts';
 import { deadlineOf } from './deadline.ts';
 
-interface TransferCaller {
+export interface TransferCaller {
   call<M extends Method>(
     method: M,
     args: ArgumentsOf<M>,
@@ -80,14 +80,14 @@ export async function importFrom(
 }
 
 /** Pieces with a buffer of their own, so that sending one never copies a larger buffer behind it. */
-function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
+export function* piecesOf(bytes: Uint8Array): Generator<Uint8Array> {
   if (!(bytes instanceof Uint8Array))
     throw invalid(`Got ${shown(bytes)} from the stream, expected a Uint8Array`);
   for (let at = 0; at < bytes.length; at += pieceBytesMax) yield bytes.slice(at, at + pieceBytesMax);
 }
 
 /** Runs `work` under one deadline and signal for all its steps. */
-async function within<Result>(
+export async function within<Result>(
   options: { signal: AbortSignal | undefined; timeoutMs: number | undefined },
   what: string,
   work: (inTime: <Value>(step: Promise<Value>) => Promise<Value>) => Promise<Result>,

@@ -19,17 +19,20 @@ import { publicUser, type UserDirectory } from './users/user-directory.ts';
  *   read, write    that permission for the space the call works on
  *   read named     read permission for the space called `name`
  *   read scanned   read permission for the space that is being scanned
+ *   write uploaded write permission for the space that an upload goes to
  */
-type Right = 'anyone' | 'user' | 'admin' | Permission | 'read named' | 'read scanned';
+type Right = 'anyone' | 'user' | 'admin' | Permission | 'read named' | 'read scanned' | 'write uploaded';
 
 /** What a call may be given: one on a space can never be left to everybody. */
 type RightFor<Args> = Args extends InSpace
   ? Permission | 'admin'
   : Args extends { scan: number }
     ? 'read scanned' | 'anyone'
-    : Args extends { name: string }
-      ? 'admin' | 'read named'
-      : 'anyone' | 'user' | 'admin';
+    : Args extends { upload: string }
+      ? 'write uploaded' | 'anyone'
+      : Args extends { name: string }
+        ? 'admin' | 'read named'
+        : 'anyone' | 'user' | 'admin';
 
 type RightsTable = { readonly [M in keyof Calls]: RightFor<ArgumentsOf<M>> };
 
@@ -64,6 +67,11 @@ const rights: RightsTable = {
   getEach: 'read',
   putEach: 'write',
   deleteMany: 'write',
+  getPart: 'read',
+  uploadOpen: 'write',
+  uploadNext: 'write uploaded',
+  // Like scanClose.
+  uploadClose: 'anyone',
   scanOpen: 'read',
   scanVectorsOpen: 'read',
   scanNext: 'read scanned',
@@ -100,6 +108,7 @@ const rights: RightsTable = {
 export interface SpacesOfSession {
   current(): string | undefined;
   scanned(scan: number): string | undefined;
+  uploaded(upload: string): string | undefined;
 }
 
 export class Access {
@@ -135,7 +144,7 @@ export class Access {
       throw denied(`${method} needs the role admin, but "${user.username}" has the role ${user.role}`);
     // Without a space the call itself says what is missing.
     if (space === undefined) return;
-    const need: Permission = right === 'write' ? 'write' : 'read';
+    const need: Permission = right.startsWith('write') ? 'write' : 'read';
     const has = Object.hasOwn(user.permissions, space) ? user.permissions[space] : undefined;
     if (has === 'write' || has === need) return;
     // The same for a space that does not exist: who may not read it does not learn that.
@@ -170,7 +179,8 @@ export class Access {
   }
 
   #spaceOf(right: Right, args: unknown): string | undefined {
-    const given = args as { space?: unknown; name?: unknown; scan: number };
+    const given = args as { space?: unknown; name?: unknown; scan: number; upload: string };
+    if (right === 'write uploaded') return this.#spaces.uploaded(given.upload);
     if (right === 'read scanned') return this.#spaces.scanned(given.scan);
     const name = right === 'read named' ? given.name : (given.space ?? this.#spaces.current());
     return name === undefined ? undefined : String(name);

@@ -50,6 +50,7 @@ import { type NewSpace, SpaceCatalog } from './space-catalog.ts';
 import { Sweeper, sweepSlice } from './sweeper.ts';
 import { ThreadUse } from './thread-use.ts';
 import { type Batch, searchByThreads } from './threaded-batches.ts';
+import type { Upload } from './upload.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 import { verifySpace } from './verify.ts';
 
@@ -68,6 +69,8 @@ export class DatabaseEngine implements MemoryUser {
   readonly #compactor: Compactor;
   readonly #residents: Map<number, ResidentSpace> = new Map();
   readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
+  /** Those under way: closing, and whatever ends a space, does not wait for their callers. */
+  readonly uploads: Set<Upload> = new Set();
   /** Writes accepted while their space was not in memory. */
   readonly #entering: Set<Promise<unknown>> = new Set();
   /** Of large values, by space. */
@@ -377,6 +380,7 @@ export class DatabaseEngine implements MemoryUser {
 
   /** Waits until nothing that was begun on the space is under way. */
   async #quiet(id: number): Promise<void> {
+    for (const upload of this.uploads) if (upload.entry.id === id) upload.lose();
     await this.#opening.get(id)?.catch(() => {});
     await Promise.all(this.#largeWrites.get(id) ?? []);
     await this.#queue.idle();
@@ -713,6 +717,7 @@ export class DatabaseEngine implements MemoryUser {
 
   async #shutDown(): Promise<void> {
     this.#checkpoints.stop();
+    for (const upload of this.uploads) upload.lose();
     await this.#catalog.idle();
     await Promise.allSettled(this.#opening.values());
     await Promise.all(this.#entering);

@@ -24,6 +24,8 @@ import type { Environment } from './settings.ts';
 
 /** Blocks written or read by one transaction: 4 MiB. */
 const piecesPerTransaction = 16;
+/** Blocks that one part of a value is made of: 1 MiB. */
+const piecesOfPart = 4;
 /** After these nothing of the put is stored, nor will be. */
 const nothingWritten: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'QUOTA_EXCEEDED',
@@ -119,26 +121,21 @@ export class LargeValues {
   }
 
   async #write(resident: ResidentSpace, value: LargeBytes): Promise<Written> {
-    const { pieces, length, isText } = value;
+    const { piecesMax, isText } = value;
     const { backend } = this.#environment;
-    const first = resident.keyValue.large.allocate(pieces.length, resident.manifest?.blocks ?? new Map());
+    const { large } = resident.keyValue;
+    const first = large.allocate(piecesMax, resident.manifest?.blocks ?? new Map());
     const generation = (resident.manifest?.generation ?? 0) + 1;
     const blocks: ManifestBlock[] = [];
+    let length = 0;
     try {
-      for (let from = 0; from < pieces.length; from += piecesPerTransaction) {
-        const some = pieces.slice(from, from + piecesPerTransaction);
-        const batch = some.map((bytes, i): StoredBlock => {
-          return { block: largeBlock(first + from + i), generation, bytes };
+      for await (const pieces of transactionsOf(value.pieces)) {
+        const batch = pieces.map((bytes, i): StoredBlock => {
+          return { block: largeBlock(first + blocks.length + i), generation, bytes };
         });
         for (const { block, bytes } of batch) {
-          const pending = blocks.length === 0 ? { pendingPieces: pieces.length } : {};
-          blocks.push({
-            block,
-            generation,
-            usedBytes: bytes.length,
-            checksum: this.#checksum(bytes),
-            ...pending,
-          });
+          blocks.push({ block, generation, usedBytes: bytes.length, checksum: this.#checksum(bytes) });
+          length += bytes.length;
         }
         await backend.writeBlocks(resident.entry.id, batch);
       }
@@ -147,6 +144,8 @@ export class LargeValues {
       backend.drop(resident.entry.id, blocks, resident.manifest?.logFrom ?? 0).catch(() => {});
       throw error;
     }
+    large.giveBackUnused(first + piecesMax, first + blocks.length);
+    blocks[0] = { ...(blocks[0] as ManifestBlock), pendingPieces: blocks.length };
     return { value: new LargeValue(first, generation, length, isText), blocks };
   }
 
@@ -170,15 +169,36 @@ export class LargeValues {
    * @throws CORRUPTION
    */
   async load(resident: ResidentSpace, value: LargeValue): Promise<Value | undefined> {
+    const whole = await this.#read(resident, value, 0, value.pieces);
+    return whole !== undefined && value.isText ? readUtf8(whole, 0, whole.length) : whole;
+  }
+
+  /**
+   * Some of a value's bytes, from `from` on: at most to the end of the fourth piece. `undefined` as above.
+   * @throws CORRUPTION
+   */
+  async loadPart(resident: ResidentSpace, value: LargeValue, from: number): Promise<Uint8Array | undefined> {
+    const piece = Math.floor(from / largePieceBytes);
+    const bytes = await this.#read(resident, value, piece, Math.min(piece + piecesOfPart, value.pieces));
+    return bytes?.subarray(from - piece * largePieceBytes);
+  }
+
+  async #read(
+    resident: ResidentSpace,
+    value: LargeValue,
+    begin: number,
+    end: number,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     // Looked up at once: later, the same numbers may name another value.
     const { blocks } = resident.manifest ?? resident.salvagedFrom ?? { blocks: new Map() };
     const names: ManifestBlock[] = [];
-    for (let piece = 0; piece < value.pieces; piece++) {
+    for (let piece = begin; piece < end; piece++) {
       const block = blocks.get(largeBlock(value.first + piece));
       if (block === undefined || block.generation !== value.generation) return undefined;
       names.push(block);
     }
-    const whole = new Uint8Array(value.length);
+    const bytesTo = Math.min(value.length, end * largePieceBytes);
+    const whole = new Uint8Array(bytesTo - begin * largePieceBytes);
     for (let from = 0; from < names.length; from += piecesPerTransaction) {
       const some = names.slice(from, from + piecesPerTransaction);
       const read = await this.#environment.backend.readBlocks(resident.entry.id, some);
@@ -190,7 +210,7 @@ export class LargeValues {
         whole.set(bytes, (from + i) * largePieceBytes);
       }
     }
-    return value.isText ? readUtf8(whole, 0, whole.length) : whole;
+    return whole;
   }
 
   /** Loads what is large among values found; when one was replaced meanwhile, it is that one that is told. @throws CORRUPTION */
@@ -219,13 +239,28 @@ export class LargeValues {
   }
 }
 
+/** Pieces as they come, gathered to what one transaction writes. */
+async function* transactionsOf(
+  pieces: readonly Uint8Array[] | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array[], void, undefined> {
+  let some: Uint8Array[] = [];
+  for await (const piece of pieces) {
+    some.push(piece);
+    if (some.length < piecesPerTransaction) continue;
+    yield some;
+    some = [];
+  }
+  if (some.length > 0) yield some;
+}
+
 function assertWell(resident: ResidentSpace): void {
   if (!resident.broken) return;
   const message = `The memory of space "${resident.entry.name}" failed; nothing was written, the call may be repeated`;
   throw shibuDbError('INTERNAL', message);
 }
 
-function damaged(resident: ResidentSpace, { block }: { readonly block: number }): Error {
+/** What is there by name and not by its bytes. */
+export function damaged(resident: ResidentSpace, { block }: { readonly block: number }): Error {
   const { name } = resident.entry;
   const index = block & 0xffffff;
   return shibuDbError(

@@ -18,6 +18,7 @@ import { MaintenanceCalls } from './maintenance-calls.ts';
 import { parseNewSpace } from './new-space.ts';
 import { ScanCalls } from './scan-calls.ts';
 import { SpaceAccess } from './space-access.ts';
+import { StreamCalls } from './stream-calls.ts';
 import { UserCalls } from './user-calls.ts';
 import { VectorCalls } from './vector-calls.ts';
 
@@ -26,6 +27,7 @@ export class Session implements HandlersOf<'session'> {
   readonly #onClose: () => Promise<void>;
   readonly #spaces: SpaceAccess;
   readonly #scans: ScanCalls;
+  readonly #streams: StreamCalls;
   readonly #access: Access;
   readonly #events: EventCalls;
   readonly #parts: { [P in Part]: HandlersOf<P> };
@@ -37,15 +39,18 @@ export class Session implements HandlersOf<'session'> {
     this.#onClose = onClose;
     this.#spaces = new SpaceAccess(engine);
     this.#scans = new ScanCalls(engine);
+    this.#streams = new StreamCalls(this.#spaces);
     this.#access = new Access(engine.users, {
       current: () => this.#spaces.current,
       scanned: (scan) => this.#scans.spaceOf(scan),
+      uploaded: (upload) => this.#streams.spaceOf(upload),
     });
     this.#events = new EventCalls(engine.events, (space) => this.#access.maySee(space));
     this.#parts = {
       session: this,
       keyValue: new KeyValueCalls(this.#spaces, this.#scans),
       vectors: new VectorCalls(this.#spaces, this.#scans),
+      streams: this.#streams,
       scans: this.#scans,
       events: this.#events,
       maintenance: new MaintenanceCalls(engine),
@@ -78,6 +83,7 @@ export class Session implements HandlersOf<'session'> {
     const signedIn = this.#access.resume(state);
     this.#spaces.resume(state.space);
     this.#scans.closeAll();
+    this.#streams.closeAll();
     this.#events.close();
     return signedIn;
   }
@@ -116,6 +122,7 @@ export class Session implements HandlersOf<'session'> {
 
   async close(): Promise<undefined> {
     this.#scans.closeAll();
+    this.#streams.closeAll();
     this.#events.close();
     if (this.#closed) return;
     this.#closed = true;

@@ -86,7 +86,7 @@ export function deleteOperation(key: string): Uint8Array {
   return encodeDelete(checkKey(key));
 }
 
-function checkSize(bytes: number): void {
+export function checkSize(bytes: number): void {
   if (bytes > valueBytesMax)
     throw invalid(`Got a value of ${bytes} bytes, expected at most ${valueBytesMax}`);
 }

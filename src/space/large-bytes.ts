@@ -14,10 +14,14 @@ import {
   ValueFlags,
 } from './operation.ts';
 
-/** A large value's bytes, each piece in a buffer of its own: the caller's is the caller's again at once. */
+/**
+ * A large value's bytes, in pieces of `largePieceBytes` of which only the last may be shorter, each in a buffer of its own:
+ * the caller's is the caller's again at once. They may still be on their way.
+ */
 export interface LargeBytes {
-  readonly pieces: readonly Uint8Array[];
-  readonly length: number;
+  readonly pieces: readonly Uint8Array[] | AsyncIterable<Uint8Array>;
+  /** Not more than these. */
+  readonly piecesMax: number;
   readonly isText: boolean;
 }
 
@@ -94,7 +98,7 @@ function cut(bytes: Uint8Array, isText: boolean): LargeBytes {
   const pieces: Uint8Array[] = [];
   for (let from = 0; from < bytes.length; from += largePieceBytes)
     pieces.push(bytes.slice(from, from + largePieceBytes));
-  return { pieces, length: bytes.length, isText };
+  return { pieces, piecesMax: pieces.length, isText };
 }
 
 export function joined(parts: readonly Uint8Array[]): Uint8Array {

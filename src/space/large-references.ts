@@ -46,6 +46,11 @@ export class LargeReferences {
     return first;
   }
 
+  /** What was allocated for more pieces than came is free up to `end`, unless somebody has allocated behind it since. */
+  giveBackUnused(end: number, used: number): void {
+    if (this.#next === end) this.#next = used;
+  }
+
   #gap(pieces: number, taken: ReadonlyMap<number, unknown>): number {
     const reserved = [...this.pending.values(), ...this.#inherited.values(), ...this.#obsolete];
     for (let first = 0, index = 0; index < largeBlocksMax; index++) {

@@ -21,6 +21,7 @@ import { indexCases, searchCases } from './cases/search.ts';
 import { spaceCases } from './cases/spaces.ts';
 import { transferCases } from './cases/transfer.ts';
 import { userCases } from './cases/users.ts';
+import { valueStreamCases } from './cases/value-streams.ts';
 import { idCases, vectorCases } from './cases/vectors.ts';
 
 export const suite: readonly Case[] = [
@@ -28,6 +29,7 @@ export const suite: readonly Case[] = [
   ...keyValueCases,
   ...keyValueCallCases,
   ...largeValueCases,
+  ...valueStreamCases,
   ...scanCases,
   ...vectorCases,
   ...idCases,
@@ -52,6 +54,7 @@ export const suite: readonly Case[] = [
 export const storageCases: readonly Case[] = [
   ...spaceCases,
   ...largeValueCases,
+  ...valueStreamCases,
   ...scanCases,
   ...transferCases,
   ...[...keyValueCases, ...metadataCases, ...reindexCases, ...controlCases].filter(({ reopens }) => reopens),

@@ -49,6 +49,8 @@ export class RoutedSession implements Callee {
     this.#access = new Access(users, {
       current: () => this.#current,
       scanned: (scan) => this.#scans.get(scan)?.space,
+      // Upstreams take values whole.
+      uploaded: () => undefined,
     });
   }
 

@@ -6,14 +6,14 @@ import type { Case } from '../case.ts';
 import { all, withKeyValue } from './spaces.ts';
 
 /** Bytes that differ from piece to piece and from seed to seed, quickly made. */
-function bytesOf(length: number, seed: number): Uint8Array {
+export function bytesOf(length: number, seed: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(length);
   for (let at = 0, state = seed; at < length; at += 61, state = (state * 1103515245 + 12345) >>> 0)
     bytes[at] = state >>> 16;
   return bytes;
 }
 
-function sameValue(found: Value | undefined, expected: Value, what: string): void {
+export function sameValue(found: Value | undefined, expected: Value, what: string): void {
   const alike =
     typeof found === 'string' || typeof expected === 'string' || found === undefined
       ? found === expected

@@ -53,6 +53,10 @@ const plan: Plan = {
   importOpen: ['admin', () => ({})],
   importNext: ['admin', () => ({ transfer: 0, bytes: new Uint8Array(0), last: false })],
   transferClose: ['anyone', () => ({ transfer: 0 })],
+  getPart: ['read', ({ kv }) => ({ space: kv, key: 'k', from: 0 })],
+  uploadOpen: ['write', ({ kv }) => ({ space: kv, key: 'up', isText: false })],
+  uploadNext: ['signed in', () => ({ upload: 'none', bytes: new Uint8Array(1), last: true })],
+  uploadClose: ['anyone', () => ({ upload: 'none' })],
   useSpace: ['read', ({ kv }) => ({ name: kv })],
   describeSpace: ['read', ({ vec }) => ({ name: vec })],
   get: ['read', ({ kv }) => ({ space: kv, key: 'k' })],
@@ -177,7 +181,13 @@ for (const caller of Object.keys(callers) as Caller[])
         if (expected === true) {
           // What an allowed call may still say is about its arguments, never about who called.
           assert.ok(!['NOT_AUTHENTICATED', 'PERMISSION_DENIED'].includes(outcome), outcome);
-          const aboutArguments = ['deleteUser', 'deleteSpace', 'exportNext', 'importNext'].includes(method);
+          const aboutArguments = [
+            'deleteUser',
+            'deleteSpace',
+            'exportNext',
+            'importNext',
+            'uploadNext',
+          ].includes(method);
           assert.equal(outcome, aboutArguments ? outcome : 'answered');
         } else {
           assert.equal(outcome, expected);
@@ -193,6 +203,22 @@ test('a scan ends when the permission to read its space is taken away', async ()
   await root.call('updateUserPermissions', { username: 'user who reads', permissions: { vec: 'write' } }, {});
   assert.equal(await attempt(() => reader.call('scanNext', { scan }, {})), 'PERMISSION_DENIED');
   assert.equal(await attempt(() => reader.call('scanClose', { scan }, {})), 'answered');
+});
+
+test('an upload ends when the permission to write to its space is taken away', async () => {
+  const root = await sessionOf('admin');
+  const username = 'uploader';
+  await root.call('createUser', { user: { username, password: 'pw', permissions: { kv: 'write' } } }, {});
+  const writer = new Session(engine);
+  await writer.call('authenticate', { username, password: 'pw' }, {});
+  const upload = await writer.call('uploadOpen', { space: 'kv', key: 'up', isText: false }, {});
+  const bytes = new Uint8Array(300_000);
+  await writer.call('uploadNext', { upload, bytes, last: false }, {});
+  await root.call('updateUserPermissions', { username, permissions: { kv: 'read' } }, {});
+  const next = (): unknown => writer.call('uploadNext', { upload, bytes, last: true }, {});
+  assert.equal(await attempt(next), 'PERMISSION_DENIED');
+  assert.equal(await attempt(() => writer.call('uploadClose', { upload }, {})), 'answered');
+  assert.equal(await writer.call('exists', { space: 'kv', key: 'up' }, {}), false);
 });
 
 test('what works on the current space needs the permission for that one', async () => {
