@@ -130,6 +130,7 @@ export interface ImportStep {
   progress: Progress;
   /** Spaces that are complete. */
   spaces: string[];
+  users: string[];
 }
 
 /** Method name -> its arguments and its result. */
@@ -214,9 +215,9 @@ export interface Calls {
   checkpoint: [Record<never, never>, undefined];
   stats: [Record<never, never>, Stats];
   verify: [{ deep?: boolean }, VerifyReport];
-  exportOpen: [{ spaces?: readonly string[] }, number];
+  exportOpen: [{ spaces?: readonly string[]; users?: boolean }, number];
   exportNext: [{ transfer: number }, ExportStep];
-  importOpen: [Record<never, never>, number];
+  importOpen: [{ users?: boolean }, number];
   importNext: [{ transfer: number; bytes: Uint8Array; last: boolean }, ImportStep];
   transferClose: [{ transfer: number }, undefined];
   close: [Record<never, never>, undefined];

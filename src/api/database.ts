@@ -181,10 +181,25 @@ export interface VerifyReport {
 export interface ExportOptions extends CallOptions, ProgressOptions {
   /** Default: all. */
   spaces?: readonly string[];
+  /**
+   * Whether users are in it too: names, roles, permissions and scrypt of the passwords, which can be tried offline. Default
+   * false.
+   */
+  users?: boolean;
+}
+
+export interface ImportOptions extends CallOptions, ProgressOptions {
+  /**
+   * Whether the users of the stream are added, its admins with all their rights: for streams that are trusted. Default
+   * false: they are left out.
+   */
+  users?: boolean;
 }
 
 export interface ImportResult {
   spaces: string[];
+  /** Those that were added. */
+  users: string[];
 }
 
 /** What `Auto` chose, and why. */
@@ -591,21 +606,20 @@ export interface Database extends SpaceCalls, UserCalls, EventCalls, EncryptionC
   /**
    * Writes spaces, all by default, as one stream of bytes (docs/format.md), and closes it; aborts it on failure. At most one
    * frame of about 1 MiB is in memory. Others may write meanwhile: what they write may be in the stream or not. Users are
-   * not in it.
+   * in it if asked for.
    *
    * @throws SPACE_NOT_FOUND; whatever the stream fails with
    */
   exportTo(stream: WritableStream<Uint8Array>, options?: ExportOptions): Promise<void>;
   /**
    * Reads such a stream. Nothing in it is trusted. Spaces get the names they had; where one is taken nothing is imported.
-   * What was acknowledged before a failure stays: `details.acknowledged` counts entries and vectors.
+   * What was acknowledged before a failure stays: `details.acknowledged` counts entries and vectors. Users, if they are asked for,
+   * are added to those there are when all else is stored, all or none; a name that is taken is refused before anything is
+   * imported. Where there were none, every call needs `authenticate` from then on.
    *
-   * @throws CORRUPTION, VERSION_MISMATCH, SPACE_EXISTS; whatever the stream fails with
+   * @throws CORRUPTION, VERSION_MISMATCH, SPACE_EXISTS, USER_EXISTS; whatever the stream fails with
    */
-  importFrom(
-    stream: ReadableStream<Uint8Array>,
-    options?: CallOptions & ProgressOptions,
-  ): Promise<ImportResult>;
+  importFrom(stream: ReadableStream<Uint8Array>, options?: ImportOptions): Promise<ImportResult>;
   /** Finishes what was accepted, checkpoints, and frees everything. May be called twice. Later calls fail: `CLOSED`. */
   close(): Promise<void>;
 }

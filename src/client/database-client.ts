@@ -21,6 +21,7 @@ import type {
   Entry,
   ExportOptions,
   FirstAdmin,
+  ImportOptions,
   ImportResult,
   InsertVectorOptions,
   InsertVectorsOptions,
@@ -509,10 +510,7 @@ export class DatabaseClient extends SpaceClient implements Database {
     return exportTo(this.caller, stream, options);
   }
 
-  importFrom(
-    stream: ReadableStream<Uint8Array>,
-    options: CallOptions & ProgressOptions = {},
-  ): Promise<ImportResult> {
+  importFrom(stream: ReadableStream<Uint8Array>, options: ImportOptions = {}): Promise<ImportResult> {
     return importFrom(this.caller, stream, options);
   }
 

@@ -1,7 +1,7 @@
 /** Pumping a stream to or from a session, piece by piece: the pace is that of the slower side. */
 
 import type { ArgumentsOf, Method, ResultOf } from '../api/calls.ts';
-import type { CallOptions, ExportOptions, ImportResult, ProgressOptions } from '../api/database.ts';
+import type { CallOptions, ExportOptions, ImportOptions, ImportResult } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import { deadlineOf } from './deadline.ts';
 
@@ -20,12 +20,17 @@ const pieceBytesMax = 4 * 1024 * 1024;
 export async function exportTo(
   caller: TransferCaller,
   stream: WritableStream<Uint8Array>,
-  { spaces, signal, timeoutMs, onProgress }: ExportOptions,
+  { spaces, users, signal, timeoutMs, onProgress }: ExportOptions,
 ): Promise<void> {
   if (!(stream instanceof WritableStream))
     throw invalid(`Got ${shown(stream)} for stream, expected a WritableStream`);
   await within({ signal, timeoutMs }, 'exportTo', async (inTime) => {
-    const transfer = await inTime(caller.call('exportOpen', spaces === undefined ? {} : { spaces }));
+    const transfer = await inTime(
+      caller.call('exportOpen', {
+        ...(spaces === undefined ? {} : { spaces }),
+        ...(users === undefined ? {} : { users }),
+      }),
+    );
     const writer = stream.getWriter();
     try {
       for (;;) {
@@ -50,12 +55,12 @@ export async function exportTo(
 export async function importFrom(
   caller: TransferCaller,
   stream: ReadableStream<Uint8Array>,
-  { signal, timeoutMs, onProgress }: CallOptions & ProgressOptions,
+  { users, signal, timeoutMs, onProgress }: ImportOptions,
 ): Promise<ImportResult> {
   if (!(stream instanceof ReadableStream))
     throw invalid(`Got ${shown(stream)} for stream, expected a ReadableStream`);
   return within({ signal, timeoutMs }, 'importFrom', async (inTime) => {
-    const transfer = await inTime(caller.call('importOpen', {}));
+    const transfer = await inTime(caller.call('importOpen', users === undefined ? {} : { users }));
     const reader = stream.getReader();
     try {
       for (;;) {
@@ -67,8 +72,8 @@ export async function importFrom(
         }
       }
       const empty = new Uint8Array(0);
-      const { spaces } = await inTime(caller.call('importNext', { transfer, bytes: empty, last: true }));
-      return { spaces };
+      const done = await inTime(caller.call('importNext', { transfer, bytes: empty, last: true }));
+      return { spaces: done.spaces, users: done.users };
     } catch (error) {
       reader.cancel(error).catch(() => {});
       caller.call('transferClose', { transfer }).catch(() => {});

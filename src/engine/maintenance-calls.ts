@@ -27,18 +27,18 @@ export class MaintenanceCalls implements HandlersOf<'maintenance'> {
   }
 
   verify({ deep }: ArgumentsOf<'verify'>, { signal, onProgress }: CallContext): Promise<VerifyReport> {
-    if (deep !== undefined && typeof deep !== 'boolean')
-      throw invalid(`Got ${shown(deep)} for deep, expected a boolean`);
+    checkFlag(deep ?? true, 'deep');
     return this.#engine.verify(deep ?? true, signal, onProgress);
   }
 
-  exportOpen({ spaces }: ArgumentsOf<'exportOpen'>): number {
+  exportOpen({ spaces, users = false }: ArgumentsOf<'exportOpen'>): number {
+    checkFlag(users, 'users');
     const all = this.#engine.listSpaces().map(({ name }) => name);
     if (spaces !== undefined && !Array.isArray(spaces))
       throw invalid(`Got ${shown(spaces)} for spaces, expected an array of names`);
     const names = [...new Set(spaces ?? all)];
     for (const name of names) this.#engine.entryOf(name);
-    const state = new ExportState(this.#engine, names);
+    const state = new ExportState(this.#engine, { names, users });
     return this.#keep(this.#exports, state);
   }
 
@@ -54,8 +54,9 @@ export class MaintenanceCalls implements HandlersOf<'maintenance'> {
     }
   }
 
-  importOpen(): number {
-    return this.#keep(this.#imports, new Import(this.#engine));
+  importOpen({ users = false }: ArgumentsOf<'importOpen'>): number {
+    checkFlag(users, 'users');
+    return this.#keep(this.#imports, new Import(this.#engine, users));
   }
 
   /** `last`: the stream is over. */
@@ -66,10 +67,10 @@ export class MaintenanceCalls implements HandlersOf<'maintenance'> {
     try {
       await state.take(bytes);
       if (last) {
-        state.end();
+        await state.end();
         this.#imports.delete(transfer);
       }
-      return { progress: state.progress, spaces: state.spaces };
+      return { progress: state.progress, spaces: state.spaces, users: state.users };
     } catch (error) {
       this.#imports.delete(transfer);
       throw error;
@@ -95,12 +96,16 @@ export class MaintenanceCalls implements HandlersOf<'maintenance'> {
   }
 }
 
+function checkFlag(value: unknown, what: string): void {
+  if (typeof value !== 'boolean') throw invalid(`Got ${shown(value)} for ${what}, expected a boolean`);
+}
+
 class ExportState {
   readonly #frames: AsyncGenerator<Uint8Array, void, undefined>;
   #progress = { done: 0, total: 0 };
 
-  constructor(engine: DatabaseEngine, names: readonly string[]) {
-    this.#frames = exportFrames(engine, names, (progress) => {
+  constructor(engine: DatabaseEngine, wanted: { names: readonly string[]; users: boolean }) {
+    this.#frames = exportFrames(engine, wanted, (progress) => {
       this.#progress = progress;
     });
   }

@@ -23,6 +23,7 @@ export const EnvelopeKind = {
   ExportOperations: 18,
   ExportSpaceEnd: 19,
   ExportEnd: 20,
+  ExportUsers: 21,
   StaticIndex: 32,
 } as const;
 type Kind = (typeof EnvelopeKind)[keyof typeof EnvelopeKind];

@@ -1,5 +1,5 @@
 /**
- * The backend suite over plain memory, files, SQLite as the edge has it (Node's own, behind the few calls of a Durable Object), and the
+ * The backend suite over plain memory, files, both encrypted, SQLite as the edge has it (Node's own, behind the few calls of a Durable Object), and the
  * faulty ones of the simulation while nothing fails. In browsers: test/browser/backend.test.ts.
  */
 
@@ -7,7 +7,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { DurableStorage } from '../../src/edge/durable-storage.ts';
 import { SqliteBackend } from '../../src/edge/sqlite-backend.ts';
+import { portableScrypt } from '../../src/engine/users/credentials.ts';
+import { plainBlockBytes } from '../../src/node/block-file.ts';
 import { FileBackend } from '../../src/node/file-backend.ts';
+import type { StorageBackend } from '../../src/storage/backend.ts';
+import { emptyCatalog, encodeCatalog } from '../../src/storage/catalog.ts';
+import { EncryptedBackend } from '../../src/storage/encryption/encrypted-backend.ts';
+import { sealedExtraBytes } from '../../src/storage/encryption/record-cipher.ts';
 import { Faults, realTime } from '../crash/faults.ts';
 import { CrashDisk, FaultyBackend } from '../crash/faulty-backend.ts';
 import { SimulatedDisk, SimulatedFiles } from '../crash/simulated-files.ts';
@@ -32,6 +38,23 @@ async function simulatedFilesPlace(): Promise<Place> {
     open: () => FileBackend.open('/db', checksum, new SimulatedFiles(disk, noFaults())),
     settled: (backend) => (backend as FileBackend).closed(),
     remove: async () => {},
+  };
+}
+
+/** What is stored there is encrypted; what the suite puts and gets is not. */
+function encrypted(place: Place): Place {
+  const inner = new Map<StorageBackend, StorageBackend>();
+  const means = { checksum, scrypt: portableScrypt, cost: { N: 1024, r: 8, p: 1 } };
+  return {
+    open: async () => {
+      const backend = await place.open();
+      const outer = await EncryptedBackend.open(backend, { key: new Uint8Array(32).fill(1) }, means);
+      inner.set(outer, backend);
+      return outer;
+    },
+    settled: (backend) => place.settled(inner.get(backend) as StorageBackend),
+    remove: () => place.remove(),
+    firstCatalog: encodeCatalog(emptyCatalog, checksum),
   };
 }
 
@@ -69,7 +92,9 @@ const bound = (value: unknown): unknown => (value instanceof ArrayBuffer ? new U
 
 const places = {
   memory: memoryPlace,
-  files: filesPlace,
+  files: () => filesPlace(),
+  'encrypted memory': async () => encrypted(await memoryPlace()),
+  'encrypted files': async () => encrypted(await filesPlace(plainBlockBytes + sealedExtraBytes)),
   'SQLite of the edge': sqlitePlace,
   'faulty transactions': faultyPlace,
   'simulated files': simulatedFilesPlace,

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { checksumOf } from '../../src/kernel/checksum.ts';
 import { FileBackend } from '../../src/node/file-backend.ts';
+import { nodeFileSystem } from '../../src/node/file-system.ts';
 import type { Checksum } from '../../src/storage/envelope.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
 import type { Place } from '../support/backend-cases.ts';
@@ -23,10 +24,10 @@ export async function memoryPlace(): Promise<Place> {
   return { open: async () => new MemoryBackend(disk), settled: async () => {}, remove: async () => {} };
 }
 
-export async function filesPlace(): Promise<Place> {
+export async function filesPlace(blockBytesMax?: number): Promise<Place> {
   const folder = await freshFolder();
   return {
-    open: () => FileBackend.open(folder.path, checksum),
+    open: () => FileBackend.open(folder.path, checksum, nodeFileSystem, blockBytesMax),
     settled: (backend) => (backend as FileBackend).closed(),
     remove: async () => folder[Symbol.asyncDispose](),
   };

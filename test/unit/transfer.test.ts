@@ -202,6 +202,176 @@ test('a stream that breaks off says how much of it is stored', async () => {
   }
 });
 
+const cheap = { passwordCost: { N: 16, r: 8, p: 1 } };
+
+/** A database with a space, an admin and a user, and somebody who is signed in. */
+async function peopled(name: string): Promise<Database> {
+  const db = await openNodeDatabase(name, { backend: new MemoryBackend(), settings: cheap });
+  await db.createUser({ username: `${name} admin`, password: `${name} 1`, role: 'admin' });
+  await db.authenticate(`${name} admin`, `${name} 1`);
+  const permissions = { [name]: 'write' } as const;
+  await db.createUser({ username: `${name} user`, password: `${name} 2`, permissions });
+  await db.createSpace(name, 'key-value');
+  await db.put('k', name, { space: name });
+  return db;
+}
+
+async function exportedWith(db: Database, users: boolean): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  await db.exportTo(new WritableStream({ write: (piece) => void pieces.push(piece) }), { users });
+  return new Uint8Array(Buffer.concat(pieces));
+}
+
+test('users travel where both sides ask for them, with their passwords and rights, and never otherwise', async () => {
+  const source = await peopled('source');
+  const bytes = await exportedWith(source, true);
+  const text = Buffer.from(bytes).toString('latin1');
+  assert.ok(text.includes('source user') && !text.includes('source 2'));
+  assert.ok(
+    !Buffer.from(await exported(source))
+      .toString('latin1')
+      .includes('source user'),
+  );
+
+  const empty = await openNodeDatabase('empty', { backend: new MemoryBackend(), settings: cheap });
+  assert.deepEqual(await empty.importFrom(whole(bytes), { users: true }), {
+    spaces: ['source'],
+    users: ['source admin', 'source user'],
+  });
+  await assert.rejects(empty.listSpaces(), { code: 'NOT_AUTHENTICATED' });
+  await assert.rejects(empty.authenticate('source user', 'source 1'), { code: 'INVALID_CREDENTIALS' });
+  await empty.authenticate('source user', 'source 2');
+  assert.equal(await empty.get('k', { space: 'source' }), 'source');
+  await assert.rejects(empty.createSpace('more', 'key-value'), { code: 'PERMISSION_DENIED' });
+  await empty.authenticate('source admin', 'source 1');
+  assert.deepEqual(await empty.listUsers(), await source.listUsers());
+
+  const unasked = await openNodeDatabase('unasked', { backend: new MemoryBackend() });
+  assert.deepEqual(await unasked.importFrom(whole(bytes)), { spaces: ['source'], users: [] });
+  await assert.rejects(unasked.authenticate('source admin', 'source 1'), { code: 'NO_USERS' });
+});
+
+test('users are added to those there are; a name that is taken, or no admin, and nothing is imported', async () => {
+  const bytes = await exportedWith(await peopled('source'), true);
+  const target = await peopled('target');
+  await target.importFrom(whole(bytes), { users: true });
+  const names = (await target.listUsers()).map(({ username }) => username);
+  assert.deepEqual(names, ['source admin', 'source user', 'target admin', 'target user']);
+  assert.equal(await target.get('k', { space: 'source' }), 'source');
+
+  await target.deleteSpace('source');
+  await assert.rejects(target.importFrom(whole(bytes), { users: true }), { code: 'USER_EXISTS' });
+  assert.deepEqual(
+    (await target.listSpaces()).map(({ name }) => name),
+    ['target'],
+  );
+  assert.equal((await target.listUsers()).length, 4);
+
+  // A user may import nobody: that is for admins.
+  await target.authenticate('target user', 'target 2');
+  await assert.rejects(target.importFrom(whole(bytes), { users: true }), { code: 'PERMISSION_DENIED' });
+
+  const plain = await openNodeDatabase('plain', { backend: new MemoryBackend() });
+  await assert.rejects(plain.importFrom(whole(usersOnly([storedUser({ role: 'user' })])), { users: true }), {
+    code: 'INVALID_ARGUMENT',
+  });
+  assert.deepEqual((await plain.listSpaces()).length, 0);
+});
+
+const salt = 'A'.repeat(22);
+const hash = 'A'.repeat(43);
+const scrypt = { scheme: 'scrypt', N: 16, r: 8, p: 1, salt, hash };
+const storedUser = (facts: object = {}): object => {
+  return { username: 'root', role: 'admin', permissions: {}, password: scrypt, ...facts };
+};
+
+/** A whole export of nothing but these. */
+function usersOnly(users: unknown): Uint8Array {
+  return new Uint8Array(
+    Buffer.concat([
+      frame(EnvelopeKind.ExportBegin, 0, json({ version: 1, spaces: [] })),
+      frame(EnvelopeKind.ExportUsers, 1, json({ users })),
+      frame(EnvelopeKind.ExportEnd, 2, json({ spaces: 0 })),
+    ]),
+  );
+}
+
+test('lies about users: refused whether they are asked for or not, and nobody is there afterwards', async () => {
+  const withPassword = (facts: object): object[] => [storedUser({ password: { ...scrypt, ...facts } })];
+  const lies: Record<string, unknown> = {
+    'no list': 'root',
+    nobody: [],
+    'no object': [7],
+    'a name twice': [storedUser(), storedUser()],
+    'an empty name': [storedUser({ username: '' })],
+    'a name of no text': [storedUser({ username: ['root'] })],
+    'half a character': [storedUser({ username: '\ud800' })],
+    'another role': [storedUser({ role: 'owner' })],
+    'another permission': [storedUser({ permissions: { kv: 'all' } })],
+    'permissions for everything': [storedUser({ permissions: ['kv'] })],
+    'a field nobody knows': [storedUser({ token: 'x' })],
+    'no password': [storedUser({ password: undefined })],
+    'a password in the clear': [storedUser({ password: 'secret' })],
+    'another scheme': withPassword({ scheme: 'md5' }),
+    'a login that takes for ever': withPassword({ N: 2 ** 30 }),
+    'a login that takes all memory': withPassword({ N: 2 ** 20, r: 32 }),
+    'many rounds': withPassword({ p: 1e6 }),
+    'N that is no power of two': withPassword({ N: 1000 }),
+    'a cost of nothing': withPassword({ N: 1 }),
+    'a short hash': withPassword({ hash: 'AAAA' }),
+    'a hash that is none': withPassword({ hash: '?'.repeat(43) }),
+    'a salt of nothing': withPassword({ salt: '' }),
+    'a salt without end': withPassword({ salt: 'A'.repeat(100_000) }),
+  };
+  for (const [name, users] of Object.entries(lies))
+    for (const asked of [true, false]) {
+      const db = await open();
+      await assert.rejects(
+        db.importFrom(whole(usersOnly(users)), { users: asked }),
+        { code: 'CORRUPTION' },
+        name,
+      );
+      await assert.rejects(db.authenticate('root', 'x'), { code: 'NO_USERS' }, name);
+    }
+  const twice = [1, 2].map((number) =>
+    frame(EnvelopeKind.ExportUsers, number, json({ users: [storedUser()] })),
+  );
+  const begin = frame(EnvelopeKind.ExportBegin, 0, json({ version: 1, spaces: [] }));
+  for (const frames of [
+    [begin, ...twice],
+    [frame(EnvelopeKind.ExportUsers, 0, json({ users: [storedUser()] }))],
+  ])
+    await assert.rejects((await open()).importFrom(whole(new Uint8Array(Buffer.concat(frames)))), {
+      code: 'CORRUPTION',
+    });
+  const db = await open();
+  assert.deepEqual((await db.importFrom(whole(usersOnly([storedUser()])), { users: true })).users, ['root']);
+});
+
+test('hostile bytes in a stream with users: a typed error, or users that are sound', async (t) => {
+  t.diagnostic(`SHIBUMI_TEST_SEED=${seed}`);
+  const random = new Random(seed);
+  const bytes = await exportedWith(await peopled('source'), true);
+  const target = await peopled('target');
+  for (let round = 0; round < hostileRounds; round++) {
+    const evil = bytes.slice();
+    for (let n = 1 + random.below(3); n > 0; n--) evil[random.below(evil.length)] = random.below(256);
+    const where = `SHIBUMI_TEST_SEED=${seed}, round ${round}`;
+    let added: string[] = [];
+    try {
+      added = (await target.importFrom(whole(round % 4 === 0 ? evil : resealed(evil)), { users: true }))
+        .users;
+    } catch (error) {
+      const codes = ['CORRUPTION', 'VERSION_MISMATCH', 'INVALID_ARGUMENT', 'USER_EXISTS'];
+      if (!isShibuDbError(error) || !codes.includes(error.code)) throw new Error(where, { cause: error });
+    }
+    assert.ok((await target.verify()).ok, where);
+    assert.equal((await target.listUsers()).length, 2 + added.length, where);
+    for (const username of added) await target.deleteUser(username);
+    for (const { name } of await target.listSpaces()) if (name !== 'target') await target.deleteSpace(name);
+  }
+});
+
 test('hostile bytes: any damage is a typed error, nothing wrong is stored', {
   timeout: 600_000,
 }, async (t) => {

@@ -1,7 +1,7 @@
 /**
  * Writing a database as one stream. Spaces are read in the order of their keys or ids, a step at a time, while others go on
  * writing: what is written meanwhile may be in the stream or not; what was there before and stays is in it. Entries with a
- * deadline keep it. Users are not part of it.
+ * deadline keep it. Users are part of it where that is asked for: as they are stored, with scrypt of their passwords.
  */
 
 import type { CallContext } from '../../api/calls.ts';
@@ -22,7 +22,7 @@ const exportVersion = 1;
 /** The frames, in order; `onProgress` counts entries and vectors. @throws SPACE_NOT_FOUND when one is deleted meanwhile */
 export async function* exportFrames(
   engine: DatabaseEngine,
-  names: readonly string[],
+  { names, users }: { names: readonly string[]; users: boolean },
   onProgress: CallContext['onProgress'],
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const writer = new FrameWriter(engine.checksum);
@@ -33,6 +33,8 @@ export async function* exportFrames(
   }
   const total = spaces.reduce((sum, { count }) => sum + count, 0);
   yield writer.json(EnvelopeKind.ExportBegin, { version: exportVersion, spaces });
+  const stored = engine.users.stored();
+  if (users && stored.length > 0) yield writer.json(EnvelopeKind.ExportUsers, { users: stored });
   let done = 0;
   for (const { name } of spaces) {
     const entry = engine.entryOf(name);

@@ -1,7 +1,7 @@
 /**
  * The stream of an export, frame by frame (docs/format.md):
  *
- *   export := begin, (space, operations*, space_end)*, end
+ *   export := begin, users?, (space, operations*, space_end)*, end
  *   frame  := envelope (storage/envelope.ts) of payload := number u32, reserved u32, body
  *
  * Frames are numbered from 0, so that one that is missing or in another's place is noticed; each has its own checksum. The
@@ -20,7 +20,7 @@ import {
 } from '../../storage/envelope.ts';
 
 /** Those of EnvelopeKind that belong to an export. */
-export type FrameKind = 16 | 17 | 18 | 19 | 20;
+export type FrameKind = 16 | 17 | 18 | 19 | 20 | 21;
 
 export interface Frame {
   readonly kind: FrameKind;
@@ -93,7 +93,7 @@ export class FrameReader {
     if (this.#bytes < envelopeHeaderBytes + length) return undefined;
     const frame = this.#take(envelopeHeaderBytes + length);
     const kind = view.getUint16(6, true) as FrameKind;
-    if (kind < EnvelopeKind.ExportBegin || kind > EnvelopeKind.ExportEnd)
+    if (kind < EnvelopeKind.ExportBegin || kind > EnvelopeKind.ExportUsers)
       throw damaged(what, `it has kind ${kind}`);
     const payload = unseal(frame, kind, this.#checksum, what);
     const number = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);

@@ -19,11 +19,12 @@ import {
   type OperationView,
   ValueFlags,
 } from '../../space/operation.ts';
-import { type CatalogEntry, vectorKind } from '../../storage/catalog.ts';
+import { type CatalogEntry, type StoredUser, vectorKind } from '../../storage/catalog.ts';
 import { EnvelopeKind } from '../../storage/envelope.ts';
 import { prepareInsert } from '../bulk-insert.ts';
 import type { DatabaseEngine } from '../database-engine.ts';
 import { parseNewSpace } from '../new-space.ts';
+import { parseUsers } from '../users/imported-users.ts';
 import { damaged, type Frame, FrameReader } from './frames.ts';
 
 const spacesMax = 100_000;
@@ -39,9 +40,13 @@ export class Import {
   #inSpace = 0;
   #acknowledged = 0;
   #ended = false;
+  readonly #withUsers: boolean;
+  #users: readonly StoredUser[] | undefined;
 
-  constructor(engine: DatabaseEngine) {
+  /** `withUsers`: its users are added too; else they are left out. */
+  constructor(engine: DatabaseEngine, withUsers: boolean) {
     this.#engine = engine;
+    this.#withUsers = withUsers;
     this.#reader = new FrameReader(engine.checksum);
   }
 
@@ -52,6 +57,11 @@ export class Import {
   /** Spaces that are complete. */
   get spaces(): string[] {
     return [...this.#spaces];
+  }
+
+  /** Users that will be there, or are. */
+  get users(): string[] {
+    return this.#withUsers ? (this.#users ?? []).map(({ username }) => username) : [];
   }
 
   /** Takes the next piece of the stream, of any size. @throws CORRUPTION, VERSION_MISMATCH, SPACE_EXISTS and what writing throws */
@@ -65,11 +75,17 @@ export class Import {
     }
   }
 
-  /** The stream is over. @throws CORRUPTION when it breaks off */
-  end(): void {
-    if (this.#ended && this.#reader.rest === 0) return;
-    const found = this.#ended ? 'something follows its end' : 'it breaks off before its end';
-    throw this.#withPrefix(damaged('The export', found));
+  /** The stream is over. Its users come last: from then on every call may need somebody who is signed in. @throws CORRUPTION when it breaks off, USER_EXISTS */
+  async end(): Promise<void> {
+    if (!this.#ended || this.#reader.rest > 0) {
+      const found = this.#ended ? 'something follows its end' : 'it breaks off before its end';
+      throw this.#withPrefix(damaged('The export', found));
+    }
+    try {
+      if (this.#withUsers && this.#users !== undefined) await this.#engine.users.add(this.#users);
+    } catch (error) {
+      throw this.#withPrefix(error);
+    }
   }
 
   #withPrefix(error: unknown): Error {
@@ -87,6 +103,8 @@ export class Import {
     switch (kind) {
       case EnvelopeKind.ExportBegin:
         return this.#begin(body);
+      case EnvelopeKind.ExportUsers:
+        return this.#takeUsers(body);
       case EnvelopeKind.ExportSpace:
         return this.#beginSpace(body);
       case EnvelopeKind.ExportOperations:
@@ -126,6 +144,14 @@ export class Import {
     if (taken !== undefined)
       throw shibuDbError('SPACE_EXISTS', `There is a space "${taken}" already; nothing was imported`);
     this.#expected = names;
+  }
+
+  /** Names are checked before anything is written. */
+  #takeUsers(body: Uint8Array): void {
+    if (this.#expected === undefined || this.#users !== undefined || this.#spaces.length > 0 || this.#entry)
+      throw damaged('The export', 'users are out of place');
+    this.#users = parseUsers(objectOf(body, 'The users of the export').users);
+    if (this.#withUsers) this.#engine.users.checkAddition(this.#users);
   }
 
   async #beginSpace(body: Uint8Array): Promise<void> {

@@ -6,8 +6,8 @@
  */
 
 import { shibuDbError } from '../../api/errors.ts';
-import type { FirstAdmin, NewUser, Permissions, Role, User } from '../../api/users.ts';
-import { invalid, oneOf, shown, wellFormedText } from '../../base/arguments.ts';
+import type { FirstAdmin, NewUser, User } from '../../api/users.ts';
+import { invalid, shown, wellFormedText } from '../../base/arguments.ts';
 import { checkPassword, type PasswordCost, type Scrypt } from '../../base/password.ts';
 import type { Catalog, StoredUser } from '../../storage/catalog.ts';
 import {
@@ -19,6 +19,7 @@ import {
   verifyToken,
 } from './credentials.ts';
 import { LoginThrottle } from './login-throttle.ts';
+import { checkPermissions, checkRole, checkUsername } from './user-checks.ts';
 
 /** The catalog, as far as users go. */
 export interface UserStore {
@@ -31,8 +32,6 @@ export interface DirectorySettings {
   readonly passwordCost: PasswordCost;
   readonly sessionTokenMs: number;
 }
-
-const nameLengthMax = 255;
 
 export class UserDirectory {
   readonly #store: UserStore;
@@ -168,6 +167,30 @@ export class UserDirectory {
     });
   }
 
+  /** As they are stored: for an export. */
+  stored(): readonly StoredUser[] {
+    return this.#store.current().users ?? [];
+  }
+
+  /** Whether users of an export may be added now. @throws USER_EXISTS, INVALID_ARGUMENT */
+  checkAddition(users: readonly StoredUser[]): void {
+    for (const { username } of users) this.#refuseTaken(username);
+    if (!this.any && !users.some(({ role }) => role === 'admin'))
+      throw invalid('Got no admin among the users, expected one: the database has no users yet');
+  }
+
+  /** Adds users that are stored elsewhere, all or none. @throws USER_EXISTS, INVALID_ARGUMENT */
+  add(users: readonly StoredUser[]): Promise<void> {
+    return this.#store.change((catalog) => {
+      this.checkAddition(users);
+      return {
+        ...catalog,
+        users: [...(catalog.users ?? []), ...users],
+        sessionKey: catalog.sessionKey ?? newSessionKey(),
+      };
+    });
+  }
+
   /** Resolves with the user as it is now. */
   async updatePassword(username: unknown, password: unknown): Promise<StoredUser> {
     const name = this.#known(username).username;
@@ -230,26 +253,4 @@ export function withoutSpace(users: readonly StoredUser[], space: string): Store
     const kept = Object.entries(user.permissions).filter(([name]) => name !== space);
     return { ...user, permissions: Object.fromEntries(kept) };
   });
-}
-
-function checkUsername(username: unknown): string {
-  const text = wellFormedText(username, 'the username');
-  if (text.length === 0 || text.length > nameLengthMax)
-    throw invalid(`Got a username of ${text.length} characters, expected 1 to ${nameLengthMax}`);
-  return text;
-}
-
-function checkRole(role: unknown): Role {
-  return oneOf<Role>(role, ['admin', 'user'], 'role');
-}
-
-function checkPermissions(permissions: unknown): Permissions {
-  if (typeof permissions !== 'object' || permissions === null || Array.isArray(permissions))
-    throw invalid(`Got ${shown(permissions)} for permissions, expected an object: space -> read or write`);
-  const entries = Object.entries(permissions).map(([space, permission]) => [
-    wellFormedText(space, 'the name of a space'),
-    oneOf(permission, ['read', 'write'], `the permission for ${shown(space)}`),
-  ]);
-  // Defines properties rather than setting them: a space may be called `__proto__`.
-  return Object.fromEntries(entries) as Permissions;
 }

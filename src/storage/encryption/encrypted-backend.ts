@@ -60,6 +60,7 @@ export class EncryptedBackend implements StorageBackend {
   /** What opens the database without the secret that it was opened with: for whoever opens it again later. */
   readonly unlocked: UnlockedKey;
   #record: KeyRecord;
+  #lastCalled: Promise<void> = Promise.resolve();
 
   private constructor(inner: StorageBackend, means: EncryptionMeans, key: UnlockedKey, record: KeyRecord) {
     this.#inner = inner;
@@ -173,11 +174,21 @@ export class EncryptedBackend implements StorageBackend {
       ...entry,
       bytes: await this.#sealEnvelope(entry.bytes, logIdentity(entry)),
     }));
-    await this.#inner.append(await Promise.all(sealed), flush, freeing);
+    await this.#inOrder(Promise.all(sealed), (records) => this.#inner.append(records, flush, freeing));
   }
 
   flush(): Promise<void> {
-    return this.#inner.flush();
+    return this.#inOrder(undefined, () => this.#inner.flush());
+  }
+
+  /** Calls for the log reach the other backend in the order in which they came, whichever takes longer to encrypt. */
+  async #inOrder<Ready>(ready: Ready | Promise<Ready>, call: (ready: Ready) => Promise<void>): Promise<void> {
+    const called = Promise.all([ready, this.#lastCalled]).then(([sealed]) => ({ settled: call(sealed) }));
+    this.#lastCalled = called.then(
+      () => {},
+      () => {},
+    );
+    await (await called).settled;
   }
 
   async writeBlocks(space: number, blocks: readonly StoredBlock[], freeing?: number): Promise<void> {
