@@ -52,9 +52,11 @@ export async function open(storage: DurableStorage | FetchedSource, options: Edg
   }, options);
 }
 
+/** Who calls an object. */
 export interface ConnectObjectOptions {
   /** Whom to sign in as. Default: nobody yet; every call but `authenticate` is refused. */
   username?: string;
+  /** Goes with `username`. Default: none. */
   password?: string;
 }
 
@@ -81,6 +83,7 @@ export async function connectObject(
   }
 }
 
+/** Which objects hold the shards, and who calls them. */
 export interface ConnectShardedOptions {
   /** Gives the stub of a shard: `(name) => env.NOTES.get(env.NOTES.idFromName(name))`. */
   stub: (name: string) => ObjectStub;
@@ -88,6 +91,7 @@ export interface ConnectShardedOptions {
   shards: readonly string[];
   /** Whom to sign in as, at every shard: the admin of their options, or a user that each of them has. */
   username: string;
+  /** The same at every shard. */
   password: string;
 }
 

@@ -34,6 +34,7 @@ export {
 
 export type { StaticSource } from './client/static-source.ts';
 
+/** What `open` may be told; every option has a default. */
 export interface OpenOptions extends ClientOptions {
   /**
    * A worker you made from `shibumi/worker` yourself, for bundlers and policies that need it, or a function that makes one.

@@ -32,6 +32,7 @@ export type { FetchedSource, StaticSource } from './client/static-source.ts';
 
 export { exportStatic, type StaticExportOptions, type StaticExportReport } from './node/static-export.ts';
 
+/** What `open` may be told; every option has a default. */
 export interface OpenOptions extends ClientOptions {
   /** Which build of the core to use. Default: `relaxed` where the runtime has relaxed SIMD, else `simd128`. */
   build?: 'simd128' | 'relaxed';

@@ -9,13 +9,29 @@ import path from 'node:path';
 const root = path.dirname(import.meta.dirname);
 export const referenceFile = path.join(root, 'docs/api.md');
 
+/** Titles and the files of their declarations; of a file that has others too, those named behind `#`. */
 const sections = [
-  ['`shibumi`: the page', ['src/index.ts']],
+  [
+    '`shibumi`: the page',
+    ['src/index.ts', 'src/client/open-client.ts#ClientOptions', 'src/client/static-source.ts#StaticSource'],
+  ],
   ['`shibumi/in-process`: a service worker', ['src/in-process.ts']],
-  ['`shibumi/node`', ['src/node.ts']],
-  ['`shibumi/bridge`: the client', ['src/bridge.ts', 'src/bridge/client/connect.ts']],
+  [
+    '`shibumi/node`',
+    ['src/node.ts', 'src/node/static-export.ts#StaticExportOptions,StaticExportReport,exportStatic'],
+  ],
+  [
+    '`shibumi/edge`',
+    ['src/edge.ts', 'src/edge/open-engine.ts#EdgeOptions', 'src/client/static-source.ts#FetchedSource'],
+  ],
+  [
+    '`shibumi/server`',
+    ['src/server/serve.ts', 'src/server/listeners/open-listeners.ts#ListenerOptions,ListenerName'],
+  ],
+  ['`shibumi/bridge`: the client', ['src/bridge.ts', 'src/bridge/client/connect.ts#ConnectOptions,connect']],
   ['`Database` and its types', ['src/api/database.ts', 'src/api/metadata.ts']],
   ['Users', ['src/api/users.ts']],
+  ['Encryption', ['src/api/encryption.ts']],
   ['Events and the log', ['src/api/events.ts']],
   ['Pools', ['src/client/connection-pool.ts']],
   ['Errors', ['src/api/errors.ts']],
@@ -28,9 +44,13 @@ export function apiReference() {
     'Made from the sources by `node tools/api-reference.mjs`; do not edit. How to begin is in the [README](../README.md).',
   ];
   for (const [title, files] of /** @type {[string, string[]][]} */ (sections)) {
-    const declarations = files.flatMap((file) => declarationsIn(readFileSync(path.join(root, file), 'utf8')));
+    const declarations = files.flatMap((entry) => {
+      const [file = '', names] = entry.split('#');
+      const found = declarationsIn(readFileSync(path.join(root, file), 'utf8'));
+      return names === undefined ? found : found.filter(({ name }) => names.split(',').includes(name));
+    });
     if (declarations.length > 0) parts.push('', `## ${title}`);
-    for (const { name, text } of declarations) parts.push('', `### ${name}`, '', '```ts', text, '```');
+    for (const { name, text } of declarations) parts.push('', `### \`${name}\``, '', '```ts', text, '```');
   }
   return `${parts.join('\n')}\n`;
 }
@@ -58,7 +78,7 @@ function declarationsIn(source) {
       to++;
     if (!headOnly && lines[at]?.endsWith('{')) while (!lines[to]?.startsWith('}')) to++;
     const text = lines.slice(from, to + 1).join('\n');
-    found.push({ name: `\`${head[1]}\``, text: headOnly ? text.replace(/ \{$/, ';') : text });
+    found.push({ name: head[1] ?? '', text: headOnly ? text.replace(/ \{$/, ';') : text });
   }
   return found;
 }

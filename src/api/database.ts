@@ -36,11 +36,13 @@ export interface Progress {
   total: number;
 }
 
+/** Of calls that may take long. */
 export interface ProgressOptions {
   /** Called now and then while the call runs, never after it has settled. */
   onProgress?: (progress: Progress) => void;
 }
 
+/** What a space holds: values by key, in the order of the keys, or vectors by id, by nearness. */
 export type EngineKind = 'key-value' | 'vector';
 
 /**
@@ -83,6 +85,9 @@ export type IndexType =
   | `${'HNSW' | 'IVF'}${number},${CodeType}`
   | 'Auto';
 
+/**
+ * `int`: safe integers, and bigints of 64 bits (7 and 7n are one id); `string`: texts of 1 to 1024 bytes of UTF-8.
+ */
 export type IdKind = 'int' | 'string';
 
 /**
@@ -92,11 +97,13 @@ export type IdKind = 'int' | 'string';
  */
 export type Durability = 'strict' | 'relaxed' | 'none' | { everyOps: number } | { everyMs: number };
 
+/** Of `createSpace(name, 'key-value')`. */
 export interface KeyValueSpaceOptions {
   /** Default `'strict'`. */
   durability?: Durability;
 }
 
+/** Of `createSpace(name, 'vector')`. What cannot be together is refused with `INVALID_ARGUMENT`. */
 export interface VectorSpaceOptions {
   /** Number of components of every vector, 1 to 4096; for `Hamming` and `Jaccard` of bits, 1 to 65536. */
   dimension: number;
@@ -125,33 +132,45 @@ export interface VectorSpaceOptions {
   durability?: Durability;
 }
 
+/** A space as it was made. What is of vectors is absent in key-value spaces. */
 export interface SpaceInfo {
+  /** Its name, 1 to 255 characters. */
   name: string;
+  /** What it holds. */
   engine: EngineKind;
+  /** Components of every vector. */
   dimension?: number;
+  /** As it was asked for: `Auto` stays `Auto`; what that has chosen is in `describeSpace().index.chosen`. */
   indexType?: IndexType;
+  /** By its full name, whatever alias was used. */
   metric?: Metric;
   /** Of metric `Lp`. */
   p?: number;
+  /** Kind of the ids. */
   ids?: IdKind;
   /** There where the vectors are kept in storage. */
   originals?: 'storage';
   /** Where there are any. */
   metadataFields?: readonly MetadataField[];
+  /** What an acknowledged write promises. */
   durability: Durability;
 }
 
 /** Something stored that is damaged or missing, or that cannot be used. */
 export interface StorageFault {
+  /** What is damaged. `image`: what its blocks say, though each is as it was written. */
   kind: 'catalog' | 'manifest' | 'block' | 'record' | 'image';
   /** What was found, in words. */
   message: string;
   /** Where: of a block its segment and number, of a log record its number. */
   segment?: number;
+  /** Number of the block within its segment. */
   block?: number;
+  /** Number of the log record. */
   record?: number;
 }
 
+/** How thorough a check is. */
 export interface VerifyOptions extends CallOptions, ProgressOptions {
   /**
    * Also goes through every reference inside the images, and applies the log, in an instance of its own: needs the memory of
@@ -162,22 +181,29 @@ export interface VerifyOptions extends CallOptions, ProgressOptions {
 
 /** What is stored of a space, and what is wrong with it. */
 export interface SpaceReport {
+  /** The space. */
   name: string;
+  /** Blocks that the last checkpoint names. */
   blocks: number;
+  /** Bytes of those blocks as they are stored. */
   bytes: number;
   /** Log records behind the last checkpoint. */
   records: number;
+  /** What is wrong; empty where nothing is. */
   faults: StorageFault[];
 }
 
+/** What a check found. */
 export interface VerifyReport {
   /** Nothing is wrong anywhere. */
   ok: boolean;
+  /** Every space, in the order of `listSpaces`. */
   spaces: SpaceReport[];
   /** What is wrong with the catalog. */
   faults: StorageFault[];
 }
 
+/** Which spaces go into a stream. Progress counts entries and vectors. */
 export interface ExportOptions extends CallOptions, ProgressOptions {
   /** Default: all. */
   spaces?: readonly string[];
@@ -196,7 +222,9 @@ export interface ImportOptions extends CallOptions, ProgressOptions {
   users?: boolean;
 }
 
+/** What an import made. */
 export interface ImportResult {
+  /** Names of the spaces, complete and acknowledged. */
   spaces: string[];
   /** Those that were added. */
   users: string[];
@@ -204,10 +232,13 @@ export interface ImportResult {
 
 /** What `Auto` chose, and why. */
 export interface IndexChoice {
+  /** What searches go through now. */
   indexType: IndexType;
+  /** In words, with the numbers it was decided by. */
   reason: string;
 }
 
+/** What `reindex` makes of a space. Its vectors, ids and metadata stay. */
 export interface ReindexOptions {
   /** The index type there shall be. The one there is: it is made, and trained, anew. */
   indexType: IndexType;
@@ -215,6 +246,7 @@ export interface ReindexOptions {
   efConstruction?: number;
 }
 
+/** How far the index of a vector space has come. */
 export interface IndexState {
   /** Vectors the index knows. */
   linked: number;
@@ -231,6 +263,7 @@ export interface IndexState {
   chosen?: IndexChoice;
 }
 
+/** A space as it is now. */
 export interface SpaceDescription extends SpaceInfo {
   /** Entries or vectors that are there. */
   count: number;
@@ -255,22 +288,32 @@ export interface UpstreamInfo {
   name: string;
   /** Which of `Durability`'s promises it can keep. */
   durability: string;
+  /** Which calls are whole or not at all there. */
   atomicity: string;
   /** The order of scans, and whether they see one moment. */
   order: string;
+  /** Kinds of ids it takes. */
   ids: string;
+  /** Metrics it measures by. */
   metrics: string;
   /** What becomes of a call whose answer was lost. */
   retries: string;
 }
 
+/**
+ * What a key holds: text, or bytes. At most 64 MiB of UTF-8 or bytes; it comes back as the type it was put as.
+ */
 export type Value = string | Uint8Array;
 
+/** A key and its value. */
 export interface Entry {
+  /** 1 to 4096 bytes of UTF-8. */
   key: string;
+  /** Up to 64 MiB. */
   value: Value;
 }
 
+/** Of calls that store one value. */
 export interface PutOptions extends CallOptions {
   /** Milliseconds after which the key is gone. Default: it stays. A put without it takes an earlier one away. */
   ttlMs?: number;
@@ -278,9 +321,11 @@ export interface PutOptions extends CallOptions {
 
 /** An entry to store. */
 export interface PutEntry extends Entry {
+  /** As in `PutOptions`, for this key. Default: it stays. */
   ttlMs?: number;
 }
 
+/** Which keys a scan goes through, and which way. Default: all, in the order of their UTF-8 bytes. */
 export interface ScanOptions extends CallOptions {
   /** Only keys that begin with this text. Excludes `start` and `end`. */
   prefix?: string;
@@ -298,6 +343,7 @@ export interface ScanOptions extends CallOptions {
 
 /** An iterable that knows where it stands: pass `cursor` to a later scan to go on behind the last item taken. */
 export interface Scan<Item> extends AsyncIterable<Item> {
+  /** Stands behind the last item taken; before the first one it is the `cursor` the scan was given, if any. */
   readonly cursor: string | undefined;
 }
 
@@ -310,13 +356,16 @@ export type VectorId = number | bigint | string;
 export type VectorInput = Float32Array | readonly number[] | Uint8Array;
 /** A vector as it is stored and given back: `Uint8Array` in spaces of bits, else `Float32Array`. */
 export type VectorData = Float32Array | Uint8Array;
+/** Ids of one call, in the order of their vectors. */
 export type VectorIds = readonly VectorId[] | BigInt64Array;
 
+/** Of `insertVector`. */
 export interface InsertVectorOptions extends CallOptions {
   /** Default: none. That of a vector which is replaced is gone in any case. */
   metadata?: Metadata;
 }
 
+/** Of `insertVectors`. Progress and `details.acknowledged` count vectors. */
 export interface InsertVectorsOptions extends CallOptions, ProgressOptions {
   /** One for each vector, in their order; `undefined` or `null` for a vector without. Default: none has any. */
   metadata?: readonly (Metadata | null | undefined)[];
@@ -324,11 +373,15 @@ export interface InsertVectorsOptions extends CallOptions, ProgressOptions {
   transfer?: boolean;
 }
 
+/** Of `updateMetadata`. */
 export interface UpdateMetadataOptions extends CallOptions {
   /** The new metadata takes the place of what was there. Default false: its fields are set, the others stay. */
   replace?: boolean;
 }
 
+/**
+ * How hard a search tries, among which vectors, and what comes with the hits. See docs/indexes.md for figures.
+ */
 export interface SearchOptions extends CallOptions, WhereOptions {
   /** HNSW: size of the candidate pool, at least k; more is slower and finds more. Default max(64, k). */
   efSearch?: number;
@@ -356,17 +409,23 @@ export interface SearchOptions extends CallOptions, WhereOptions {
 /** `signal` is seen between groups of 32 queries. */
 export interface SearchBatchOptions extends SearchOptions, ProgressOptions {}
 
+/** Of `rangeSearchPages`. */
 export interface RangePagesOptions extends CallOptions, WhereOptions {
   /** Hits of one page, the last one may have fewer. Default 1000, at most 1,048,576. */
   pageSize?: number;
+  /** Return each hit's vector too. Default false. */
   includeVectors?: boolean;
+  /** Return each hit's metadata too, `{}` where it has none. Default false. */
   includeMetadata?: boolean;
 }
 
+/** Of `rangeSearch`. */
 export interface RangeSearchOptions extends CallOptions, WhereOptions {
   /** At most so many hits, the best ones. Default 10000. */
   limit?: number;
+  /** Return each hit's vector too. Default false. */
   includeVectors?: boolean;
+  /** Return each hit's metadata too, `{}` where it has none. Default false. */
   includeMetadata?: boolean;
   /** As for `searchTopK`. */
   allowPartial?: boolean;
@@ -374,12 +433,17 @@ export interface RangeSearchOptions extends CallOptions, WhereOptions {
 
 /** One result, best first; ties by id. `distance` is what `Metric` says. */
 export interface SearchHit<Vector extends VectorData = Float32Array> {
+  /** Of the kind the space has. */
   id: VectorId;
+  /** Smaller is nearer, except for `InnerProduct`, where larger is. Exact, unless `rerank` is false. */
   distance: number;
+  /** As it was put, with `includeVectors`. */
   vector?: Vector;
+  /** With `includeMetadata`. */
   metadata?: Metadata;
 }
 
+/** Which vectors a scan goes through. Default: all, in the order of their ids. */
 export interface VectorScanOptions extends CallOptions, WhereOptions {
   /** At most so many. Default: no limit. */
   limit?: number;
@@ -387,8 +451,11 @@ export interface VectorScanOptions extends CallOptions, WhereOptions {
   cursor?: string;
 }
 
+/** A vector of a scan. */
 export interface VectorEntry<Vector extends VectorData = Float32Array> {
+  /** Of the kind the space has. */
   id: VectorId;
+  /** As it was put: `dimension` components, or packed bits. */
   vector: Vector;
   /** Where the vector has any. */
   metadata?: Metadata;
@@ -410,7 +477,9 @@ export interface TabStats {
   broadcastChannel: boolean;
 }
 
+/** A database as it is now. What a platform lacks is absent, or says so. */
 export interface Stats {
+  /** As it was opened by. */
   name: string;
   /** In a browser, with storage that several pages share. */
   tabs?: TabStats;
@@ -432,6 +501,7 @@ export interface Stats {
   threadsFailure?: string;
   /** The browser's own estimate for the whole origin, where it gives one. */
   usageBytes?: number;
+  /** What the browser allows the whole origin, by the same estimate, in bytes. */
   quotaBytes?: number;
   /** Whether the browser promised not to evict the origin's data, where it says. */
   persisted?: boolean;
@@ -465,6 +535,7 @@ export interface SpaceCalls {
   ): Promise<void>;
   /** Whether there was something to delete. */
   delete(key: string, options?: CallOptions): Promise<boolean>;
+  /** Whether the key has a value, which is not read. */
   exists(key: string, options?: CallOptions): Promise<boolean>;
   /** Number of keys. */
   size(options?: CallOptions): Promise<number>;
@@ -586,20 +657,28 @@ export interface SpaceCalls {
   waitForIndex(options?: CallOptions & ProgressOptions): Promise<void>;
 }
 
+/**
+ * A database, wherever it is: in a worker, in this process, or behind a connection. Every call may fail with `CLOSED`, `ABORTED` (its
+ * `signal`) and `TIMEOUT` (its `timeoutMs`); with users also with `NOT_AUTHENTICATED` and `PERMISSION_DENIED`.
+ */
 export interface Database extends SpaceCalls, UserCalls, EventCalls, EncryptionCalls, AsyncDisposable {
   /** @throws SPACE_EXISTS, INVALID_ARGUMENT */
   createSpace(name: string, engine: 'key-value', options?: KeyValueSpaceOptions & CallOptions): Promise<void>;
+  /** As above. The dimension cannot be changed later; the index type can, by `reindex`. */
   createSpace(name: string, engine: 'vector', options: VectorSpaceOptions & CallOptions): Promise<void>;
   /** Deletes the space and all its data. @throws SPACE_NOT_FOUND */
   deleteSpace(name: string, options?: CallOptions): Promise<void>;
+  /** All spaces, in the order they were made. */
   listSpaces(options?: CallOptions): Promise<SpaceInfo[]>;
   /** Makes `name` the space of later calls on this object that name none. @throws SPACE_NOT_FOUND */
   useSpace(name: string, options?: CallOptions): Promise<void>;
+  /** How many entries or vectors there are, and what they take. @throws SPACE_NOT_FOUND */
   describeSpace(name: string, options?: CallOptions): Promise<SpaceDescription>;
   /** A handle bound to one space; the same methods. Cheap; no call is made. */
   space(name: string): SpaceCalls;
   /** Writes everything since the last checkpoint as blocks and drops the log. Happens by itself when it pays. */
   checkpoint(options?: CallOptions): Promise<void>;
+  /** What the database takes, and what the platform gives it. Makes nothing and opens nothing. */
   stats(options?: CallOptions): Promise<Stats>;
   /** Checks everything that is stored and reports what is damaged. Changes nothing; progress counts blocks. */
   verify(options?: VerifyOptions): Promise<VerifyReport>;

@@ -13,6 +13,7 @@ import type { CallOptions } from './database.ts';
  */
 export type Encryption = { readonly password: string } | { readonly key: CryptoKey | Uint8Array };
 
+/** Changing what opens an encrypted database. */
 export interface EncryptionCalls {
   /**
    * Makes another password or key open the database: from when this resolves on only `next` does. No data is written again, and

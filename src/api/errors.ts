@@ -58,10 +58,16 @@ const brand = '@@shibumi/error';
 /** Any failure of a database call. `code` says which; `message` says what was found and what was expected. */
 export class ShibuDbError extends Error {
   override readonly name: string = 'ShibuDbError';
+  /** Which failure it is: what programs decide by. */
   readonly code: ErrorCode;
+  /** Facts beside the message; `{}` where there are none. */
   readonly details: ErrorDetails;
   readonly '@@shibumi/error': true = true;
 
+  /**
+   * `details` default to none. Programs rarely make one; `isShibuDbError` knows those of another copy of this module
+   * too.
+   */
   constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.code = code;
@@ -92,8 +98,10 @@ export class PoolExhaustedError extends ShibuDbError {
 /** Some shards of a space gave no answer: `hits` are what the others found. Passing `allowPartial` makes it no error. */
 export class PartialResultError<Hit = unknown> extends ShibuDbError {
   override readonly name: string = 'PartialResultError';
+  /** What was found, best first. */
   readonly hits: readonly Hit[];
 
+  /** `cause` is the failure of one of the shards. */
   constructor(message: string, hits: readonly Hit[], cause: unknown) {
     super('PARTIAL_RESULT', message, { cause, details: { hits: hits.length } });
     this.hits = hits;
@@ -147,6 +155,10 @@ export function shibuDbError(
   return new ShibuDbError(code, message, options);
 }
 
+/**
+ * Whether it is one of ours, also when it comes from another copy of this module or another realm, where `instanceof`
+ * says no.
+ */
 export function isShibuDbError(error: unknown): error is ShibuDbError {
   return typeof error === 'object' && error !== null && brand in error;
 }

@@ -27,13 +27,18 @@ export interface DatabaseEvents {
   expired: { space: string; count: number };
 }
 
+/** Names of the events. */
 export type DatabaseEventType = keyof DatabaseEvents;
 
+/** An event as listeners get it. */
 export interface DatabaseEvent<Type extends DatabaseEventType = DatabaseEventType> extends Event {
+  /** Which one. */
   readonly type: Type;
+  /** What `DatabaseEvents` says of it. */
   readonly detail: Readonly<DatabaseEvents[Type]>;
 }
 
+/** Listening to what happens. Users hear of spaces they may read, and of the database as a whole. */
 export interface EventCalls {
   /**
    * Calls `listener` for each event of the type from now on. What happens before this has reached the engine may be missed.
@@ -44,6 +49,7 @@ export interface EventCalls {
     listener: (event: DatabaseEvent<Type>) => void,
     options?: { once?: boolean; signal?: AbortSignal },
   ): void;
+  /** Takes one off; the same function for the same type. What is not there is ignored. */
   removeEventListener<Type extends DatabaseEventType>(
     type: Type,
     listener: (event: DatabaseEvent<Type>) => void,
@@ -58,14 +64,17 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
  * the message of an error, which may quote one of them.
  */
 export interface LogRecord {
+  /** How much it matters. */
   readonly level: LogLevel;
   /** Milliseconds since 1970. */
   readonly timeMs: number;
   /** What happened: `call`, `open`, `close`, or of the engine `space opened`, `checkpoint`, `storage failed`, … */
   readonly event: string;
+  /** Where it happened. */
   readonly space?: string;
   /** `call`: the method. */
   readonly method?: string;
+  /** `call`: from making it to its answer. */
   readonly durationMs?: number;
   /** Of what failed. */
   readonly code?: ErrorCode;
@@ -73,6 +82,7 @@ export interface LogRecord {
   readonly [fact: string]: string | number | boolean | undefined;
 }
 
+/** What is told of, and to whom. Off by default. */
 export interface LogOptions {
   /** `debug`: every call too. `info`: what changes the database as a whole. `warn`, `error`: what went wrong. */
   level: LogLevel;

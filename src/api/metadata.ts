@@ -5,10 +5,13 @@ export type MetadataFieldType = 'string' | 'int' | 'float' | 'bool' | 'string[]'
 
 /** An indexed field: every vector may have a value of this type, and `where` may ask for it. */
 export interface MetadataField {
+  /** How filters name it; one that is no word stands in backticks there. */
   name: string;
+  /** What it holds; a value of another type is refused with its name. */
   type: MetadataFieldType;
 }
 
+/** What JSON can hold. */
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
 
 /**
@@ -17,6 +20,9 @@ export type Json = string | number | boolean | null | readonly Json[] | { readon
  */
 export type Metadata = { readonly [field: string]: Json | bigint | undefined };
 
+/**
+ * What a field is compared with: of the field's type.
+ */
 export type FilterValue = string | number | bigint | boolean;
 
 /** The object form of `where`. On a list of strings `eq` and `in` ask whether one of its texts is so. */
@@ -32,13 +38,16 @@ export type Filter =
 
 /** A text with places for values: `?` takes the next of an array, `:name` one by its name; in a list also an array. */
 export interface WhereText {
+  /** The filter, with `?` or `:name` where values belong. */
   text: string;
+  /** The values: never read as part of the text. Too few, too many or unknown ones are refused. */
   params?: readonly unknown[] | { readonly [name: string]: unknown };
 }
 
 /** Which vectors: `category = books AND price < 500`, the same with parameters, or as an object. */
 export type Where = string | WhereText | Filter;
 
+/** Of calls that may be narrowed down to some vectors. */
 export interface WhereOptions {
   /** Only vectors whose metadata it holds for. Default: all. */
   where?: Where;

@@ -17,14 +17,19 @@ export type Permission = 'read' | 'write';
 /** By the name of a space, which need not exist yet. Deleting a space takes the permissions for it away. */
 export type Permissions = Readonly<Record<string, Permission>>;
 
+/** Who may do what. */
 export interface User {
+  /** 1 to 255 characters. */
   username: string;
   /** Only ever passed in (`createUser`); what comes back never has it. */
   password?: string;
+  /** What the user may do beside what `permissions` say. */
   role: Role;
+  /** For the spaces it may work on. */
   permissions: Permissions;
 }
 
+/** Of `createUser`. */
 export interface NewUser {
   /** 1 to 255 characters. */
   username: string;
@@ -38,7 +43,9 @@ export interface NewUser {
 
 /** The user that `open` makes when there is none. */
 export interface FirstAdmin {
+  /** 1 to 255 characters. */
   username: string;
+  /** 1 to 1024 bytes of UTF-8. There is no default. */
   password: string;
 }
 

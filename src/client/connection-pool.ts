@@ -11,11 +11,13 @@ import { DatabaseClient, type SessionControl } from './database-client.ts';
 import { deadlineOf } from './deadline.ts';
 import { LeasedTransport } from './leased-transport.ts';
 
+/** How many connections there are, and how they are made. */
 export interface ConnectionPoolOptions {
   /** Opens one connection, with whatever options it needs: `() => open('library')`. */
   open: () => Promise<Database>;
   /** Signs every connection in. Default: nobody, for a database without users. */
   username?: string;
+  /** Goes with `username`. Kept for connections that are made later. */
   password?: string;
   /** Connections that are kept open, from the beginning. Default 2. */
   minSize?: number;
@@ -27,12 +29,15 @@ export interface ConnectionPoolOptions {
   healthCheckIntervalMs?: number;
 }
 
+/** A pool as it is now. */
 export interface ConnectionPoolStats {
   /** Connections that are open or being opened. */
   poolSize: number;
   /** Those that somebody has. */
   activeConnections: number;
+  /** As in the options. */
   minSize: number;
+  /** As in the options. */
   maxSize: number;
   /** Callers that wait for one. */
   waiting: number;
@@ -54,6 +59,10 @@ interface Waiter {
 /** A connection that answered so recently is lent without being tried again. */
 const soundMs = 500;
 
+/**
+ * Lends connections in the order they are asked for, each as it was first lent: no user, space or scan of another
+ * borrower.
+ */
 export class ConnectionPool implements AsyncDisposable {
   readonly #options: Required<Omit<ConnectionPoolOptions, 'username' | 'password'>>;
   readonly #credentials: { username: string; password: string } | undefined;
@@ -107,6 +116,7 @@ export class ConnectionPool implements AsyncDisposable {
     return await work(db);
   }
 
+  /** Counts of this moment. */
   getStats(): ConnectionPoolStats {
     const { minSize, maxSize } = this.#options;
     return {
@@ -124,6 +134,7 @@ export class ConnectionPool implements AsyncDisposable {
     return this.#closing;
   }
 
+  /** The same as `close`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

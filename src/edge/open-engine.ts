@@ -16,6 +16,7 @@ import { edgePasswordCost, edgeScrypt } from './edge-scrypt.ts';
 import { SqliteBackend } from './sqlite-backend.ts';
 import { stepClock } from './step-clock.ts';
 
+/** What `open` at the edge may be told. */
 export interface EdgeOptions extends ClientOptions {
   /** The compiled core, by static import of `shibumi/shibumi-relaxed.wasm` or `shibumi/shibumi-simd128.wasm`. */
   wasm: WebAssembly.Module;

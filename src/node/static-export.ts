@@ -23,6 +23,7 @@ const defaultPackBytes = 24 * 1024 * 1024;
 const packBytesMin = 1024 * 1024;
 const packBytesMost = 2 ** 31 - 1;
 
+/** What of a database becomes files. */
 export interface StaticExportOptions {
   /** Default: all. */
   spaces?: readonly string[];
@@ -34,11 +35,13 @@ export interface StaticExportOptions {
   onProgress?: (step: 'copy' | 'index' | 'write', progress: Progress) => void;
 }
 
+/** What was written. */
 export interface StaticExportReport {
   /** Names of the files that make up the snapshot. */
   readonly files: readonly string[];
-  /** Of all files with data, and how many of them have to be there before a space answers. */
+  /** Bytes of all files with data. */
   readonly bytes: number;
+  /** How many of them have to be there before a space answers. */
   readonly firstBytes: number;
   /** Files of earlier snapshots that are left in the folder. */
   readonly left: readonly string[];

@@ -9,6 +9,7 @@ import type { TcpListener } from './listeners/tcp-listener.ts';
 import { pemOf } from './pem.ts';
 import { openRoutes, type RoutingConfig } from './upstreams/config.ts';
 
+/** Where a server listens, whom it lets in, and how much they may do. */
 export interface ServeOptions extends ListenerOptions {
   /** Address to listen on. Default `127.0.0.1`: this machine alone. Anything else should have `tls`. */
   host?: string;
@@ -38,9 +39,11 @@ export interface ServeOptions extends ListenerOptions {
   log?: (line: string) => void;
 }
 
+/** A server that listens. */
 export interface RunningServer extends AsyncDisposable {
   /** For `connect`: `ws://127.0.0.1:4321/`. */
   readonly url: string;
+  /** The port of `url`. */
   readonly port: number;
   /** The ports of the listeners that were asked for. */
   readonly listeners: { readonly [Name in ListenerName]?: number };

@@ -6,9 +6,11 @@ import { integerIn, invalid, shown } from '../../base/arguments.ts';
 import { type ClientOptions, openClient } from '../../client/open-client.ts';
 import { type Credentials, SocketTransport } from './socket-transport.ts';
 
+/** Who connects, and how long a lost connection is waited for. */
 export interface ConnectOptions extends Pick<ClientOptions, 'log'> {
   /** Signs in with the connection. Default: nobody is signed in, and everything but `authenticate` is refused. */
   username?: string;
+  /** Goes with `username`. Default: none; over `wss://` only the server sees it. */
   password?: string;
   /** A one-use ticket instead of a password, got by `POST /ticket`: for pages, which should not keep a password. */
   ticket?: string;

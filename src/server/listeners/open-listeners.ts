@@ -11,6 +11,7 @@ import { ShibuDbHandler } from '../shibudb/shibudb-handler.ts';
 import { LineConversation } from './line-conversation.ts';
 import { type Converse, TcpListener } from './tcp-listener.ts';
 
+/** Ports for clients of other databases. */
 export interface ListenerOptions {
   /** Port for clients of Redis (RESP2 and RESP3); 0: a free one. Default: closed. */
   readonly resp?: number;
@@ -29,6 +30,7 @@ export interface ListenerOptions {
   readonly guest?: string;
 }
 
+/** Whose clients a port is for. */
 export type ListenerName = 'resp' | 'shibudb' | 'nubdb';
 
 export interface ListenerSetting {
