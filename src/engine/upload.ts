@@ -89,7 +89,8 @@ export class Upload {
   async #passOn(): Promise<void> {
     this.#storing ??= this.#store();
     const { writer, put } = this.#storing;
-    const piece = this.#piece.subarray(0, this.#filled);
+    // Storage takes only what has its buffer to itself.
+    const piece = this.#filled < largePieceBytes ? this.#piece.slice(0, this.#filled) : this.#piece;
     this.#piece = new Uint8Array(largePieceBytes);
     this.#filled = 0;
     // Where storing has failed, `put` says why; the writer only knows that nobody reads any more.

@@ -38,7 +38,10 @@ function chunksOf(bytes: Uint8Array): Uint8Array[] {
 
 async function bytesFrom(stream: ReadableStream<Uint8Array> | undefined): Promise<Uint8Array> {
   check(stream !== undefined, 'there is a stream');
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  const reader = stream.getReader();
+  for (let read = await reader.read(); !read.done; read = await reader.read()) parts.push(read.value.slice());
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 export const valueStreamCases: Case[] = [
