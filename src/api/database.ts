@@ -214,6 +214,7 @@ export interface ExportOptions extends CallOptions, ProgressOptions {
   users?: boolean;
 }
 
+/** What an import takes of a stream beside its spaces. Progress counts entries and vectors. */
 export interface ImportOptions extends CallOptions, ProgressOptions {
   /**
    * Whether the users of the stream are added, its admins with all their rights: for streams that are trusted. Default
