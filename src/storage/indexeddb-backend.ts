@@ -143,10 +143,11 @@ export class IndexedDbBackend implements StorageBackend {
     }
     const { timeoutMs, known, acceptLoss = false, onBlocked } = options;
     let isNew = false;
+    let blocked = false;
     const opening = openDB<Schema>(indexedDbName(name), layoutVersion, {
-      upgrade(db, _oldVersion, _newVersion, tx, event) {
-        isNew = true;
-        for (const store of allStores) db.createObjectStore(store);
+      upgrade(db, oldVersion, _newVersion, tx, event) {
+        isNew = oldVersion === 0;
+        for (const store of allStores) if (!db.objectStoreNames.contains(store)) db.createObjectStore(store);
         const loss = browserLoss(event);
         if (loss !== undefined)
           tx.objectStore('state')
@@ -155,12 +156,16 @@ export class IndexedDbBackend implements StorageBackend {
         // Nothing must be left of a database that was deleted under its users.
         if (known !== undefined) tx.abort();
       },
-      blocked: () => onBlocked?.(),
+      blocked: () => {
+        blocked = true;
+        onBlocked?.();
+      },
     });
     // An open queued behind a blocked upgrade or deletion gets no event at all: time is the only sign.
     const late = (): Error => {
       opening.then((stray) => stray.close()).catch(() => {});
-      return shibuDbError('TIMEOUT', `IndexedDB did not open "${name}" within ${timeoutMs} ms`);
+      const why = blocked ? ': a page has an older layout of it open and does not let go' : '';
+      return shibuDbError('TIMEOUT', `IndexedDB did not open "${name}" within ${timeoutMs} ms${why}`);
     };
     try {
       const backend = new IndexedDbBackend(await withTimeout(opening, timeoutMs, late));

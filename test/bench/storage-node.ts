@@ -146,8 +146,11 @@ export async function measureCompaction(data: DataSet, log: (line: string) => vo
   let over = false;
   const reading = readUntil(db, () => over, waits);
   const ids = Array.from({ length: count - kept }, (_, i) => kept + i);
-  for (let from = 0; from < ids.length; from += batch)
+  for (let from = 0; from < ids.length; from += batch) {
+    // As calls from another thread come. Over memory all of them would else be made in one turn of the event loop.
+    await nextTask();
     await db.deleteVectors(ids.slice(from, from + batch), { space: spaceName });
+  }
   // While vectors are deleted there may be several; none follows the last one for long.
   while (!(performance.now() - compactedAtMs > quietMs)) await nextTask();
   await db.waitForIndex({ space: spaceName });

@@ -11,7 +11,7 @@ import { measureEngine } from './engine-calls.ts';
 import { growthPlan, measureGrowth } from './growth.ts';
 import { measureKernels } from './kernel-sweeps.ts';
 import { measureMemory, memoryPlan } from './memory.ts';
-import type { PageJob } from './page/jobs.ts';
+import { type PageJob, storageInPage } from './page/jobs.ts';
 import type { Row } from './row.ts';
 import { packageSizes } from './sizes.ts';
 import { measureCompaction, measureLoad } from './storage-node.ts';
@@ -20,7 +20,7 @@ import { otherScenarios, scenariosOf, type VectorsPlan, vectorsPlan } from './ve
 
 export interface SuiteRun {
   readonly quick: boolean;
-  /** Of the vectors suite: which scenarios (`VectorsPlan.wants`). Empty: all. */
+  /** Which scenarios, of the vectors suite (`VectorsPlan.wants`) and the storage suite. Empty: all. */
   readonly only: string;
   /** Takes rows as they come: a suite that fails later has not lost them. */
   readonly add: (rows: readonly Row[]) => void;
@@ -76,9 +76,11 @@ function dataSets(quick: boolean): (() => DataSet | Promise<DataSet>)[] {
 
 async function storage(run: SuiteRun): Promise<void> {
   const data = run.quick ? await generateSet(1500, 48, 50) : await loadLatent(100_000);
-  run.add(await measureLoad(data, run.log));
-  run.add(await measureCompaction(data, run.log));
-  await inPage(run, [{ kind: 'storage', quick: run.quick }]);
+  const pattern = new RegExp(run.only);
+  if (pattern.test('load')) run.add(await measureLoad(data, run.log));
+  if (pattern.test('compact')) run.add(await measureCompaction(data, run.log));
+  if (storageInPage.some((scenario) => pattern.test(scenario)))
+    await inPage(run, [{ kind: 'storage', quick: run.quick, only: run.only }]);
 }
 
 async function memory(run: SuiteRun): Promise<void> {

@@ -26,6 +26,8 @@ export interface OtherBuild {
   readonly version: string;
   readonly protocol: number;
   readonly format: number;
+  /** The version of its IndexedDB databases. Default: as here. */
+  readonly layout?: number;
 }
 
 /**
@@ -100,12 +102,14 @@ function noteRequests(asked: string[]): Plugin {
   };
 }
 
-/** Changes what src/base/build.ts says of the build, and nothing else. */
-function pretend({ version, protocol, format }: OtherBuild): Plugin {
+/** Changes what src/base/build.ts says of the build, the version of its databases if that is another, and nothing else. */
+function pretend({ version, protocol, format, layout }: OtherBuild): Plugin {
   return {
     name: 'pretend-build',
     enforce: 'pre',
     transform(code, id) {
+      if (layout !== undefined && id.endsWith('/src/storage/indexeddb-backend.ts'))
+        return code.replace(/layoutVersion = \d+/, `layoutVersion = ${layout}`);
       if (!id.endsWith('/src/base/build.ts')) return undefined;
       const changed = code
         .replace(/formatVersion(: number)? = \d+/, `formatVersion$1 = ${format}`)

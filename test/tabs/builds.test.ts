@@ -20,6 +20,7 @@ before(async () => {
     later: { version: '0.2.0', protocol: 1, format: 1 },
     foreign: { version: '0.3.0', protocol: 2, format: 1 },
     reformed: { version: '0.4.0', protocol: 1, format: 2 },
+    relaid: { version: '0.5.0', protocol: 1, format: 1, layout: 2 },
   });
   browser = await Chromium.launch();
 });
@@ -113,4 +114,53 @@ test('what a build with a newer format has stored is refused by an older one', {
   const refused = await openDatabaseTab(browser, server.url, 'stored').catch((error: Error) => error.message);
   assert.match(String(refused), /format 2, this build reads up to 1/);
   await newer.close();
+});
+
+test('a later layout of the store: blocked by a page that holds the former one, told so, and opened when that lets go', {
+  skip,
+  timeout,
+}, async () => {
+  const older = await openDatabaseTab(browser, server.url, 'relaid');
+  await older.evaluate(async () => {
+    await window.db.createSpace('kv', 'key-value');
+    await window.db.put('k', 'kept', { space: 'kv' });
+    await window.db.close();
+    // A page of somebody else's that does not listen to `versionchange`.
+    const held = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open('shibumi:relaid');
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+    Object.assign(window, { held });
+  });
+  const later = await browser.newPage();
+  await later.goto(`${server.url}relaid/`);
+  await later.waitForFunction(() => window.tests !== undefined);
+  const refused = await later.evaluate(async () => {
+    let blocked = 0;
+    const onBlocked = (): void => {
+      blocked++;
+    };
+    const outcome = await window.tests.IndexedDbBackend.open('relaid', { timeoutMs: 1500, onBlocked }).then(
+      () => 'opened',
+      (error) => `${error.code} ${error.message}`,
+    );
+    return { outcome, blocked };
+  });
+  assert.match(refused.outcome, /^TIMEOUT .* an older layout/);
+  assert.equal(refused.blocked, 1);
+  await older.evaluate(() => (window as unknown as { held: IDBDatabase }).held.close());
+  const kept = await later.evaluate(async () => {
+    await using db = await window.tests.open('relaid');
+    return db.get('k', { space: 'kv' });
+  });
+  assert.equal(kept, 'kept');
+  const code = await older.evaluate(() =>
+    window.tests.open('relaid').then(
+      () => 'opened',
+      (error) => error.code,
+    ),
+  );
+  assert.equal(code, 'VERSION_MISMATCH');
+  await Promise.all([older.close(), later.close()]);
 });

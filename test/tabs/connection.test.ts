@@ -178,6 +178,43 @@ test('opening behind a deletion that is blocked, which gets no event, ends with 
   await page.close();
 });
 
+test('a deletion that is blocked says by whom, ends with TIMEOUT, and happens when the other lets go', {
+  skip,
+  timeout,
+}, async () => {
+  const page = await suite.browser.newPage();
+  await page.goto(suite.url);
+  await page.waitForFunction(() => window.tests !== undefined);
+  const outcomes = await page.evaluate(async () => {
+    const { open, deleteDatabase } = window.tests;
+    const db = await open('undeleted');
+    await db.createSpace('kv', 'key-value');
+    await db.close();
+    const held = await new Promise<IDBDatabase>((resolve, reject) => {
+      const request = indexedDB.open('shibumi:undeleted');
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+    const asked = new Promise((resolve) => held.addEventListener('versionchange', resolve));
+    const refused = await deleteDatabase('undeleted', { timeoutMs: 700 }).then(
+      () => 'deleted',
+      (error) => `${error.name} ${error.code} ${error.message}`,
+    );
+    await asked;
+    const reading = held.transaction('state').objectStore('state').get('catalog');
+    const stillThere = await new Promise((resolve) => {
+      reading.onsuccess = () => resolve(reading.result instanceof Uint8Array);
+    });
+    held.close();
+    // What was asked for happens now. It was asked for, so it is no loss of data.
+    await using again = await open('undeleted');
+    return { refused, stillThere, spaces: (await again.listSpaces()).length };
+  });
+  assert.match(outcomes.refused, /^ConnectionError TIMEOUT .* a page has it open and does not let go/);
+  assert.deepEqual([outcomes.stillThere, outcomes.spaces], [true, 0]);
+  await page.close();
+});
+
 test('a new owner is told to every tab', { skip, timeout }, async () => {
   const [owner, other] = await twoTabs('told');
   const third = await openDatabaseTab(suite.browser, suite.url, 'told');

@@ -1,4 +1,4 @@
-/** What the page is asked to measure. Types only. */
+/** What the page is asked to measure. */
 
 import type { DataSet } from '../../data/data-set.ts';
 
@@ -11,7 +11,7 @@ export type PageJob<Arrays = unknown> =
   | { readonly kind: 'vectors'; readonly quick: boolean; readonly only: string; readonly data: Set<Arrays> }
   | { readonly kind: 'growth'; readonly quick: boolean }
   | { readonly kind: 'kernels'; readonly quick: boolean }
-  | { readonly kind: 'storage'; readonly quick: boolean }
+  | { readonly kind: 'storage'; readonly quick: boolean; readonly only: string }
   | { readonly kind: 'api'; readonly quick: boolean };
 
 /** Addresses of the peers' modules, where they are installed. */
@@ -20,3 +20,6 @@ export interface PagePeers {
   readonly idbKeyval?: string;
   readonly dexie?: string;
 }
+
+/** Scenarios of the storage suite that are measured in a page; `reopen` brings `checkpoint` with it. */
+export const storageInPage = ['strict', 'relaxed', 'reopen'] as const;

@@ -14,7 +14,7 @@ import { measureStorage } from './storage.ts';
 import { vectorsInPage } from './vectors.ts';
 
 async function runJob(job: PageJob<string>, peers: PagePeers): Promise<Row[]> {
-  if (job.kind === 'storage') return measureStorage(job.quick, peers);
+  if (job.kind === 'storage') return measureStorage(job, peers);
   if (job.kind === 'api') return measureApi(job.quick, peers);
   if (job.kind === 'growth') return growthInPage(job.quick);
   if (job.kind === 'kernels') return kernelsInPage(job.quick);

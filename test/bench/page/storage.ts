@@ -8,7 +8,7 @@ import type { DataSet } from '../../data/data-set.ts';
 import { makeRow, median, percentile, type Row, type RowFrame } from '../row.ts';
 import { fillDatabase, timeOpen } from '../shibumi-subject.ts';
 import { interleaved, operationsPerSecond } from './callers.ts';
-import type { PagePeers } from './jobs.ts';
+import { type PagePeers, storageInPage } from './jobs.ts';
 
 const callers = 64;
 const valueBytes = 100;
@@ -16,12 +16,20 @@ const dimension = 384;
 /** A key, not a password: what that costs on top is chosen, once an opening. */
 const encryption = { key: new Uint8Array(32).fill(5) };
 
-export async function measureStorage(quick: boolean, peers: PagePeers): Promise<Row[]> {
-  return [
-    ...(await measurePuts('strict', quick, peers)),
-    ...(await measurePuts('relaxed', quick, peers)),
-    ...(await measureReopen(quick)),
-  ];
+/** `only`: a regular expression that the scenario has to match. */
+export async function measureStorage(
+  { quick, only }: { quick: boolean; only: string },
+  peers: PagePeers,
+): Promise<Row[]> {
+  const pattern = new RegExp(only);
+  const rows: Row[] = [];
+  for (const scenario of storageInPage) {
+    if (!pattern.test(scenario)) continue;
+    rows.push(
+      ...(scenario === 'reopen' ? await measureReopen(quick) : await measurePuts(scenario, quick, peers)),
+    );
+  }
+  return rows;
 }
 
 function frameOf(scenario: string, data: string): Omit<RowFrame, 'subject' | 'params'> {
