@@ -12,6 +12,7 @@ import { type CheckedSource, type FetchedSource, staticSource } from './client/s
 import type { DurableStorage } from './edge/durable-storage.ts';
 import { type ObjectStub, ObjectTransport } from './edge/object-transport.ts';
 import { defaultPrefix, type EdgeOptions, openEngine, openSnapshot } from './edge/open-engine.ts';
+import { runOn } from './edge/run-on.ts';
 import { ShardedTransport } from './edge/sharding/sharded-transport.ts';
 import { dropTables } from './edge/sqlite-backend.ts';
 import { Session } from './engine/session.ts';
@@ -46,7 +47,9 @@ export async function open(storage: DurableStorage | FetchedSource, options: Edg
   const { admin: _admin, log: _log, ...rest } = options;
   return openClient(async () => {
     if ('from' in storage)
-      return new DirectTransport(await openSnapshot(staticSource(storage) as CheckedSource, rest));
+      return new DirectTransport(
+        await openSnapshot({ ...(staticSource(storage) as CheckedSource), runOn }, rest),
+      );
     const engine = await openEngine(storage, rest);
     return new DirectTransport(new Session(engine, () => engine.close()));
   }, options);

@@ -9,4 +9,6 @@ declare module 'cloudflare:workers' {
   }
   /** An object whose methods are called from another Worker or object. */
   export class RpcTarget {}
+  /** Lets what an event has begun run on behind its answer. Not in every version of the runtime. */
+  export const waitUntil: ((work: Promise<unknown>) => void) | undefined;
 }

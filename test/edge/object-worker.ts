@@ -15,6 +15,20 @@ export class Notes extends ShibumiObject<Env> {
   }
 
   readonly #instance: string = crypto.randomUUID();
+  /** How many vectors were to be linked when each alarm came. */
+  readonly #pendingAtAlarms: number[] = [];
+
+  override async alarm(): Promise<void> {
+    this.#pendingAtAlarms.push(await this.#pending());
+    await super.alarm();
+  }
+
+  async #pending(): Promise<number> {
+    const db = await this.database();
+    const spaces = (await db.listSpaces()).filter(({ engine }) => engine === 'vector');
+    const all = await Promise.all(spaces.map(({ name }) => db.describeSpace(name)));
+    return all.reduce((sum, { index }) => sum + (index?.pending ?? 0), 0);
+  }
 
   /** What the tests look at from below. */
   async inspect(): Promise<object> {
@@ -22,7 +36,13 @@ export class Notes extends ShibumiObject<Env> {
       Number(this.ctx.storage.sql.exec(`SELECT count(*) AS n FROM ${table}`).toArray()[0]?.n);
     const rows = { blocks: count('shibumi_blocks'), log: count('shibumi_log') };
     const alarmAtMs = await this.ctx.storage.getAlarm();
-    return { alarmAtMs, rows, instance: this.#instance, sockets: this.ctx.getWebSockets().length };
+    return {
+      alarmAtMs,
+      rows,
+      pendingAtAlarms: this.#pendingAtAlarms,
+      instance: this.#instance,
+      sockets: this.ctx.getWebSockets().length,
+    };
   }
 }
 

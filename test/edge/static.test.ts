@@ -1,7 +1,10 @@
-/** A static snapshot read by a Worker inside workerd: its spaces come with different requests, writes are refused. */
+/**
+ * A static snapshot read by a Worker inside workerd: its spaces come with different requests, writes are refused; the same from a
+ * bucket of R2, and from the Cache API when the host is gone.
+ */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -26,8 +29,12 @@ test('a Worker searches a snapshot on a static host, request after request', {
   await exportStatic(source, folder);
   const host = new StaticHost(folder);
   const from = await host.start();
-  t.after(() => host.stop());
-  const workerd = await startWorkerd({ script: 'test/edge/static-worker.ts', objects: {} });
+  t.after(() => host.stop().catch(() => {}));
+  const workerd = await startWorkerd({
+    script: 'test/edge/static-worker.ts',
+    objects: {},
+    buckets: ['INDEX'],
+  });
   t.after(() => workerd.dispose());
   const ask = async (call: object): Promise<unknown> =>
     (
@@ -46,4 +53,19 @@ test('a Worker searches a snapshot on a static host, request after request', {
   assert.equal(await ask({ space: 'texts', key: '7' }), 'the seventh');
   assert.deepEqual(await ask({ space: 'texts' }), { code: 'READ_ONLY' });
   assert.equal(((await ask({ space: 'docs', query })) as { id: number }[])[0]?.id, 7);
+  // From a bucket of R2, by ranges.
+  const bucket = await workerd.getR2Bucket('INDEX');
+  for (const name of readdirSync(folder)) await bucket.put(name, readFileSync(path.join(folder, name)));
+  const asked = host.answered.length;
+  assert.deepEqual(await ask({ by: 'bucket', space: 'docs', query }), hits);
+  assert.equal(await ask({ by: 'bucket', space: 'texts', key: '7' }), 'the seventh');
+  assert.equal(host.answered.length, asked, 'the host was not asked');
+  // What was fetched is in the Cache API: another database needs the root alone, and without the host not even that.
+  assert.deepEqual(await ask({ by: 'host again', space: 'docs', query }), hits);
+  assert.deepEqual(
+    host.answered.slice(asked).map(({ file }) => file),
+    ['shibumi.json'],
+  );
+  await host.stop();
+  assert.deepEqual(await ask({ by: 'host again', space: 'docs', query }), hits);
 });

@@ -17,6 +17,7 @@ export interface Workerd {
   dispatchFetch(url: string, init?: object): Promise<Response>;
   /** Resolves with the address it listens on. */
   readonly ready: Promise<URL>;
+  getR2Bucket(binding: string): Promise<{ put(key: string, value: Uint8Array): Promise<unknown> }>;
   dispose(): Promise<void>;
 }
 
@@ -26,6 +27,8 @@ export interface WorkerdOptions {
   /** Binding -> class of the Durable Objects, all with SQLite. */
   readonly objects: Readonly<Record<string, string>>;
   readonly bindings?: Readonly<Record<string, string>>;
+  /** Bindings of R2, each a bucket of its own. */
+  readonly buckets?: readonly string[];
   /** Where the objects' storage is kept; by default it is forgotten. */
   readonly persist?: string;
 }
@@ -62,6 +65,7 @@ export async function startWorkerd(options: WorkerdOptions): Promise<Workerd> {
       ]),
     ),
     bindings: options.bindings ?? {},
+    r2Buckets: options.buckets ?? [],
     ...(options.persist === undefined ? {} : { durableObjectsPersist: options.persist }),
   });
 }

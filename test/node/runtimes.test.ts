@@ -1,5 +1,5 @@
 /**
- * `shibumi/node` in Node, Bun and Deno: a smoke test and some kills in each. Bun and Deno come from npm, by the package.json
+ * `shibumi/node` in Node, Bun and Deno: a smoke test, the backend suite and some kills in each. Bun and Deno come from npm, by the package.json
  * in test/runtimes, when this file first runs; where they cannot be had, their tests are skipped and say why.
  */
 
@@ -8,10 +8,11 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { backendCases } from '../support/backend-cases.ts';
 import { missingPackages } from '../support/npm-install.ts';
 import { node, type Runtime, start } from './child.ts';
 import { killAgainAndAgain } from './kill-cycle.ts';
-import { freshFolder } from './places.ts';
+import { checksum, freshFolder } from './places.ts';
 
 const home = path.resolve(import.meta.dirname, '../runtimes');
 const entry = pathToFileURL(path.resolve(import.meta.dirname, '../../src/node.ts')).href;
@@ -56,6 +57,13 @@ for (const runtime of [node, ...others]) {
     const { code, errors } = await script.ended;
     assert.equal(code, 0, errors);
     assert.match(script.lines.at(-1) ?? '', /^fine, build (relaxed|simd128)$/);
+  });
+
+  test(`${runtime.name}: the backend suite over files`, skip, async () => {
+    const script = start(runtime, 'backend-suite.ts', []);
+    const { code, errors } = await script.ended;
+    assert.equal(code, 0, [...script.lines, errors].join('\n'));
+    assert.equal(script.lines.at(-1), `fine ${backendCases(checksum).length}`);
   });
 
   test(`${runtime.name}: a process that is killed loses nothing acknowledged`, skip, async () => {

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
@@ -13,6 +13,7 @@ import { exportStatic, open } from '../../src/node.ts';
 import { decodeManifest } from '../../src/storage/manifest.ts';
 import { decodeIndex, encodeIndex, fileName, type StaticIndex } from '../../src/storage/static/index-file.ts';
 import { checksum } from '../node/places.ts';
+import { Random } from '../support/random.ts';
 import { StaticHost } from './static-host.ts';
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'shibumi-static-'));
@@ -158,6 +159,31 @@ test('a space is read from the packs with few requests', async () => {
   const files = new Set(host.answered.map(({ file }) => file));
   assert.ok(host.answered.length <= files.size + 4, JSON.stringify(host.answered));
   assert.ok(files.size < packs().length + 2, 'the packs of other spaces are left alone');
+});
+
+test('the first query is answered by codes and graph: originals come for what is measured again, and no more', async () => {
+  const rows = 12_000;
+  await using from = await open('large', { storage: 'memory' });
+  await from.createSpace('large', 'vector', { dimension, indexType: 'HNSW8,SQ8' });
+  const packed = new Random(5).vectors(rows * dimension);
+  await from.insertVectors([...Array(rows).keys()], packed, { space: 'large' });
+  const { bytes, firstBytes } = await exportStatic(from, folder, { prune: true });
+  const { index } = JSON.parse(readFileSync(path.join(folder, 'shibumi.json'), 'utf8'));
+  const around = ['shibumi.json', index].reduce(
+    (sum, name) => sum + statSync(path.join(folder, name)).size,
+    0,
+  );
+  assert.ok(bytes - firstBytes >= rows * dimension * 4, 'the originals lie behind what comes first');
+  await using db = await open({ from: host.url, cache: false });
+  const query = packed.subarray(0, dimension);
+  await db.searchTopK(query, 1, { space: 'large', rerank: false });
+  assert.ok(host.bytes <= around + firstBytes, `${host.bytes} bytes, ${firstBytes} are needed`);
+  const before = host.bytes;
+  const [hit] = await db.searchTopK(query, 1, { space: 'large', oversample: 3 });
+  assert.equal(hit?.id, 0);
+  const blockBytes = 256 * 1024;
+  assert.ok(host.bytes > before, 'something is measured again');
+  assert.ok(host.bytes - before <= 3 * blockBytes, `${host.bytes - before} bytes for three candidates`);
 });
 
 test('a host that ignores ranges is asked for each file once', async () => {

@@ -22,6 +22,9 @@ const cacheName = 'shibumi-static';
 /** For Workers, which keep nothing without it. */
 const headers = { 'cache-control': 'public, max-age=31536000, immutable' };
 
+/** Told of work that nobody waits for, in runtimes that end what an event leaves behind. */
+export type RunOn = (work: Promise<unknown>) => void;
+
 /** Cache keys are addresses: below the snapshot's own, in a folder that no snapshot has. */
 export class KeptFiles {
   readonly #cache: PlatformCache;
@@ -29,16 +32,19 @@ export class KeptFiles {
   #isFull = false;
   readonly #writing: Set<Promise<void>> = new Set();
 
-  private constructor(cache: PlatformCache, folder: URL) {
+  readonly #runOn: RunOn | undefined;
+
+  private constructor(cache: PlatformCache, folder: URL, runOn: RunOn | undefined) {
     this.#cache = cache;
+    this.#runOn = runOn;
     this.#prefix = new URL('.shibumi-kept/', folder).href;
   }
 
   /** `undefined` where there is no Cache API, or it cannot be used (an insecure origin, private browsing). */
-  static async open(folder: URL): Promise<KeptFiles | undefined> {
+  static async open(folder: URL, runOn?: RunOn): Promise<KeptFiles | undefined> {
     try {
       const { caches } = globalThis as { caches?: PlatformCaches };
-      return caches === undefined ? undefined : new KeptFiles(await caches.open(cacheName), folder);
+      return caches === undefined ? undefined : new KeptFiles(await caches.open(cacheName), folder, runOn);
     } catch {
       return undefined;
     }
@@ -61,6 +67,7 @@ export class KeptFiles {
     const work = this.#cache.put(this.#prefix + name, response).catch(() => {
       this.#isFull = true;
     });
+    this.#runOn?.(work);
     this.#writing.add(work);
     work.then(() => this.#writing.delete(work));
   }

@@ -18,7 +18,7 @@ import {
   type StaticIndex,
   type StaticRoot,
 } from './index-file.ts';
-import { KeptFiles, keptBlockName } from './kept-files.ts';
+import { KeptFiles, keptBlockName, type RunOn } from './kept-files.ts';
 
 /** One request brings at most so much: a broken one costs no more, and the next can be checked while it comes. */
 const requestBytesMax = 4 * 1024 * 1024;
@@ -28,6 +28,7 @@ export interface StaticOptions {
   readonly fetch?: Fetch | undefined;
   /** Whether to keep what was fetched. Default true, where there is a Cache API. */
   readonly cache?: boolean | undefined;
+  readonly runOn?: RunOn | undefined;
 }
 
 interface Piece {
@@ -72,7 +73,7 @@ export class StaticBackend implements StorageBackend {
     const folder = folderOf(from);
     const fetch: Fetch = options.fetch ?? ((url, init) => globalThis.fetch(url, init));
     const files = new HostFiles(folder, fetch);
-    const kept = options.cache === false ? undefined : await KeptFiles.open(folder);
+    const kept = options.cache === false ? undefined : await KeptFiles.open(folder, options.runOn);
     const root = await readRoot(files, kept);
     const index = await readIndex(files, kept, root, checksum);
     const backend = new StaticBackend(folder, files, kept, checksum, index);
