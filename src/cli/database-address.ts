@@ -3,7 +3,7 @@
 import type { Database } from '../api/database.ts';
 import { connect } from '../bridge/client/connect.ts';
 import type { Open } from './main.ts';
-import { passwordOf } from './password.ts';
+import { encryptionFromEnvironment, passwordOf } from './password.ts';
 
 export interface AddressOptions {
   /** Whether to make a folder's database where there is none. */
@@ -32,7 +32,8 @@ export async function openAddress(
 }
 
 async function openFolder(open: Open, folder: string, { create, user }: AddressOptions): Promise<Database> {
-  const db = await open(folder, { create });
+  const encryption = await encryptionFromEnvironment();
+  const db = await open(folder, encryption === undefined ? { create } : { create, encryption });
   if (user === undefined) return db;
   try {
     await db.authenticate(user, await passwordOf(user));

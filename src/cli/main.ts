@@ -10,6 +10,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { constants } from 'node:os';
 import { parseArgs } from 'node:util';
 import type { Database } from '../api/database.ts';
+import type { Encryption } from '../api/encryption.ts';
 import { invalid } from '../base/arguments.ts';
 import { type BatchOutcome, linesFrom, runBatch } from './batch.ts';
 import { commands } from './commands.ts';
@@ -86,7 +87,10 @@ const optionsOf = {
 } as const;
 
 /** `open` of `shibumi/node`. */
-export type Open = (folder: string, options: { create: boolean }) => Promise<Database>;
+export type Open = (
+  folder: string,
+  options: { create: boolean; encryption?: Encryption },
+) => Promise<Database>;
 
 /** Runs the command line `args` (without the program) and sets the process's exit status. */
 export async function main(args: readonly string[], open: Open): Promise<void> {

@@ -5,6 +5,7 @@ import { invalid } from '../base/arguments.ts';
 import type { ListenerName } from '../server/listeners/open-listeners.ts';
 import { type ServeOptions, serve } from '../server/serve.ts';
 import { parseConfig } from '../server/upstreams/config.ts';
+import { encryptionFromEnvironment } from './password.ts';
 import type { serveOptions } from './serve-options.ts';
 import { parseInteger } from './vector-text.ts';
 
@@ -63,6 +64,8 @@ async function optionsFrom(values: Values): Promise<ServeOptions> {
     throw invalid('Got --upstream and --config, expected one of them');
   if (upstream !== undefined) options.routing = { upstreams: { upstream }, spaces: { '*': 'upstream' } };
   if (config !== undefined) options.routing = parseConfig(await readFile(config, 'utf8'), process.env);
+  const encryption = await encryptionFromEnvironment();
+  if (encryption !== undefined) options.encryption = encryption;
   const calls = number('calls-per-second', 1);
   if (calls !== undefined) options.callsPerSecond = calls;
   return options;

@@ -46,6 +46,9 @@ shibumi serve <folder>                  the database for others: WebSocket bridg
 All but serve: --user <name> signs in, with the password from SHIBUMI_PASSWORD or asked for. Instead of
 a folder, the address of a bridge: ws://user@host:port/.
 
+An encrypted folder: its password in SHIBUMI_ENCRYPTION_PASSWORD, or the first line of the file that
+SHIBUMI_ENCRYPTION_PASSWORD_FILE names; a folder that is made with it is encrypted.
+
 shibumi --help, shibumi --version
 
 Exit status: 0 done, 1 something failed, 2 nothing was begun.

@@ -718,6 +718,7 @@ export class DatabaseEngine implements MemoryUser {
   async #shutDown(): Promise<void> {
     this.#checkpoints.stop();
     for (const upload of this.uploads) upload.lose();
+    this.users.close();
     await this.#catalog.idle();
     await Promise.allSettled(this.#opening.values());
     await Promise.all(this.#entering);

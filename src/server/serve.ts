@@ -1,6 +1,7 @@
 /** `serve`: opens a database and puts it within reach. */
 
 import type { FirstAdmin } from '../api/database.ts';
+import type { Encryption } from '../api/encryption.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
 import { BridgeServer } from './bridge-server.ts';
 import { openEmbedded } from './embedded-source.ts';
@@ -25,6 +26,8 @@ export interface ServeOptions extends ListenerOptions {
   routing?: RoutingConfig;
   /** Where the data is kept; `memory` forgets it. Default `files`. */
   storage?: 'files' | 'memory';
+  /** What opens the folder, where it is encrypted, or is to be made so. Default: none; a plain folder. docs/encryption.md */
+  encryption?: Encryption;
   /** Connections there may be at a time. Default 1000; changed while it runs by `PUT /limit`. */
   connectionsMax?: number;
   /** Connections from one address. Default: no limit of its own. */
@@ -73,12 +76,11 @@ export async function serve(path: string, options: ServeOptions = {}): Promise<R
   integerIn(port, 0, 65_535, 'port');
   const resumeMs = integerIn(options.resumeMs ?? 60_000, 0, 2 ** 31 - 1, 'resumeMs');
   const routes = options.routing === undefined ? undefined : await openRoutes(options.routing);
-  const { source, made } = await openEmbedded(path, { storage }, admin, routes).catch(
-    async (error: unknown) => {
-      await routes?.close();
-      throw error;
-    },
-  );
+  const stored = options.encryption === undefined ? { storage } : { storage, encryption: options.encryption };
+  const { source, made } = await openEmbedded(path, stored, admin, routes).catch(async (error: unknown) => {
+    await routes?.close();
+    throw error;
+  });
   const server = new BridgeServer(source, { ...options, host, port, tls, origins, resumeMs, log });
   let listeners: Map<ListenerName, TcpListener>;
   try {

@@ -18,7 +18,8 @@ interface Attempts {
 /** Time as the throttle needs it. */
 export interface ThrottleClock {
   now(): number;
-  wait(ms: number): Promise<void>;
+  /** Rejects with the signal's reason, and leaves no timer, once it is aborted. */
+  wait(ms: number, signal: AbortSignal): Promise<void>;
 }
 
 const freeFailures = 3;
@@ -33,6 +34,7 @@ const namesMax = 10_000;
 export class LoginThrottle {
   readonly #clock: ThrottleClock;
   readonly #names: Map<string, Attempts> = new Map();
+  readonly #closing: AbortController = new AbortController();
   #waitingInAll = 0;
 
   constructor(clock: ThrottleClock) {
@@ -41,9 +43,10 @@ export class LoginThrottle {
 
   /**
    * Runs `check` in the turn of the name, and counts its outcome.
-   * @throws TOO_MANY_ATTEMPTS when too many wait already; what `check` throws counts as a failure
+   * @throws TOO_MANY_ATTEMPTS when too many wait already; CLOSED; what `check` throws counts as a failure
    */
   async attempt(username: string, check: () => Promise<boolean>): Promise<boolean> {
+    this.#closing.signal.throwIfAborted();
     const attempts = this.#attemptsOf(username);
     if (attempts.waiting >= waitingMax || this.#waitingInAll >= waitingInAllMax) {
       throw shibuDbError('TOO_MANY_ATTEMPTS', 'Too many attempts to sign in are waiting; try again later');
@@ -60,11 +63,18 @@ export class LoginThrottle {
     }
   }
 
+  /** Whoever waits fails with CLOSED: a database that is closed keeps nobody, and no process, for a turn that is a minute away. */
+  close(): void {
+    this.#closing.abort(shibuDbError('CLOSED', 'The database was closed while this attempt waited its turn'));
+  }
+
   async #run(attempts: Attempts, check: () => Promise<boolean>): Promise<boolean> {
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
     const now = this.#clock.now();
     if (now - attempts.lastFailureMs > forgottenAfterMs) attempts.failures = 0;
     const waitMs = attempts.lastFailureMs + delayOf(attempts.failures) - now;
-    if (waitMs > 0) await this.#clock.wait(waitMs);
+    if (waitMs > 0) await this.#clock.wait(waitMs, signal);
     let right = false;
     try {
       right = await check();

@@ -54,7 +54,7 @@ export class UserDirectory {
     this.#wallClock = clocks.wallClock;
     this.#throttle = new LoginThrottle({
       now: clocks.now,
-      wait: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+      wait: waitFor,
     });
   }
 
@@ -79,7 +79,7 @@ export class UserDirectory {
 
   // --- signing in -------------------------------------------------------------------------------------------------
 
-  /** @throws NO_USERS, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS, ABORTED */
+  /** @throws NO_USERS, INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS, ABORTED, CLOSED */
   async authenticate(username: unknown, password: unknown, signal?: AbortSignal): Promise<StoredUser> {
     const name = wellFormedText(username, 'the username');
     const bytes = checkPassword(password);
@@ -116,6 +116,11 @@ export class UserDirectory {
     const { sessionKey } = this.#store.current();
     if (sessionKey === undefined) throw new Error('a user without a session key');
     return issueToken(sessionKey, user, this.#wallClock() + this.#settings.sessionTokenMs);
+  }
+
+  /** Nobody signs in any more; whoever waits for a turn fails with CLOSED. */
+  close(): void {
+    this.#throttle.close();
   }
 
   // --- changes ----------------------------------------------------------------------------------------------------
@@ -245,6 +250,21 @@ export class UserDirectory {
 
 export function publicUser({ username, role, permissions }: StoredUser): User {
   return { username, role, permissions: { ...permissions } };
+}
+
+/** A timer that goes with its signal: an engine that is closed leaves none behind. */
+function waitFor(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener('abort', end);
+      resolve();
+    }, ms);
+    signal.addEventListener('abort', end, { once: true });
+  });
 }
 
 /** The catalog's users without any permission for a space that goes. */

@@ -95,6 +95,31 @@ test('attempts for one name run one after another, and too many at once are refu
   assert.equal(await throttle.attempt('ann', check), true, 'and afterwards it goes on');
 });
 
+test('whoever waits for a turn when the database is closed is told so, and nobody is checked any more', async () => {
+  let waiting: AbortSignal | undefined;
+  const throttle = new LoginThrottle({
+    now: () => 0,
+    wait: (_ms, signal) => {
+      waiting = signal;
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+    },
+  });
+  for (let i = 0; i < 3; i++) await throttle.attempt('ann', wrong);
+  let checked = 0;
+  const attempts = Array.from({ length: 4 }, () =>
+    throttle.attempt('ann', async () => {
+      checked++;
+      return true;
+    }),
+  );
+  const settled = Promise.allSettled(attempts);
+  while (waiting === undefined) await new Promise(setImmediate);
+  throttle.close();
+  for (const each of await settled) assert.equal((each as PromiseRejectedResult).reason.code, 'CLOSED');
+  assert.equal(checked, 0);
+  await assert.rejects(throttle.attempt('bob', right), { code: 'CLOSED' });
+});
+
 test('the names of a dictionary do not fill the memory, and a check that fails counts as a failure', async () => {
   const clock = new ManualClock();
   const throttle = new LoginThrottle(clock);
