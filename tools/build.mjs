@@ -1,7 +1,7 @@
 // Builds the package into dist/: `npm run build`.
 //
-//   index.js, worker.js, broker.js
-//                         one file an entry, what they share in a chunk beside them
+//   index.js              and its chunks: what a page loads
+//   worker.js, broker.js  one file each, sharing nothing: a worker starts after one request, and packs better as one
 //   inline-worker.js      the worker and the core as texts, for pages whose bundler leaves those files out
 //   in-process.js         the engine for the calling thread, for service workers
 //   bridge.js             for browsers, edge runtimes and Node; shares nothing with the others: a page loads one or the other
@@ -32,8 +32,9 @@ const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json')
 try {
   rmSync(dist, { recursive: true, force: true });
   await buildWasm();
-  const pageEntries = { index: 'src/index.ts', worker: 'src/worker.ts', broker: 'src/broker.ts' };
-  await bundleEntries(pageEntries, 'browser', [inlining(await bundleWorker())]);
+  await bundleEntries({ index: 'src/index.ts' }, 'browser', [inlining(await bundleWorker())]);
+  await bundleEntries({ worker: 'src/worker.ts' }, 'browser');
+  await bundleEntries({ broker: 'src/broker.ts' }, 'browser');
   await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
   // A service worker may not import anything later on: one file, and nothing to fall back to.
   await bundleEntries({ 'in-process': 'src/in-process.ts' }, 'browser', [inlining(undefined)], false);

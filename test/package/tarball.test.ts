@@ -11,6 +11,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
+import type { Database } from '../../src/api/database.ts';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
 
 const root = path.resolve(import.meta.dirname, '../..');
@@ -169,8 +170,10 @@ test('importing the main entry outside a browser does nothing, and open() says w
 test('a page without a bundler opens a database, stores and searches', async (t) => {
   const executablePath = findBrowser();
   if (executablePath === undefined) return t.skip(howToInstall);
+  const asked: string[] = [];
   const server = createServer((request, response) => {
     const name = path.basename(request.url ?? '');
+    asked.push(name);
     if (name === '') return response.setHeader('content-type', 'text/html').end('<!doctype html>');
     if (!packed.includes(`dist/${name}`)) return response.writeHead(404).end();
     const type = name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
@@ -181,10 +184,14 @@ test('a page without a bundler opens a database, stores and searches', async (t)
   try {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    const result = await page.evaluate(async () => {
+    await page.evaluate(async () => {
       const main = '/index.js';
       const { open } = (await import(main)) as typeof import('../../src/index.ts');
-      const db = await open('packed');
+      Object.assign(globalThis, { opened: await open('packed') });
+    });
+    assertFirstOpen(asked.filter((name) => packed.includes(`dist/${name}`)));
+    const result = await page.evaluate(async () => {
+      const db = (globalThis as unknown as { opened: Database }).opened;
       await db.createSpace('settings', 'key-value');
       await db.put('colour', 'green', { space: 'settings' });
       await db.createSpace('points', 'vector', { dimension: 2 });
@@ -206,6 +213,23 @@ test('a page without a bundler opens a database, stores and searches', async (t)
     server.close();
   }
 });
+
+/** What a page asks for until its first database is open: itself, what brings tabs together, the worker, and one core. */
+function assertFirstOpen(asked: readonly string[]): void {
+  const loaded = new Set(asked.filter((name) => name !== 'broker.js'));
+  // `open` itself comes when it is called.
+  const page = [...loadedWith('index.js').keys(), ...loadedWith('page.js').keys()];
+  // What brings tabs together is there at once where the page has time for it, else a little later.
+  const workers = loadedWith('worker.js').keys();
+  const cores = asked.filter((name) => name.endsWith('.wasm'));
+  assert.equal(cores.length, 1, `Got ${cores.join(', ')}, expected one core`);
+  const expected = new Set([...page, ...workers, ...cores]);
+  assert.deepEqual([...loaded].sort(), [...expected].sort());
+  assert.equal(loadedWith('worker.js').size, 1, 'a worker starts after one request');
+  const inWorker = [...loadedWith('worker.js').keys(), ...cores];
+  const bytes = gzipBytes(inWorker.map((name) => readFileSync(path.join(installed, 'dist', name))));
+  assert.ok(bytes <= workerBytesMax, `Got ${bytes} bytes gzipped in the worker, expected ${workerBytesMax}`);
+}
 
 /** Runs a command to its end and returns what it wrote. @throws with its messages where it failed */
 function run(command: string, args: string[], cwd: string): string {

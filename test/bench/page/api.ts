@@ -32,7 +32,7 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
   const keyAt = (i: number): string => `key-${(i * 7919) % keys}`;
   const batchAt = (i: number): string[] =>
     Array.from({ length: batchKeys }, (_, j) => keyAt(i * batchKeys + j));
-  console.log('gets, puts and scan');
+  console.log('filling');
 
   await deleteDatabase('api');
   const db = await open('api');
@@ -50,15 +50,20 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
   await map.fill(keys, value);
 
   /** So many for Shibumi, a few for those that take their time. */
-  const counted = (name: string, count: number): number =>
-    quick ? 500 : name === 'shibumi' ? count : Math.min(count, 20_000);
+  const counted = (name: string, count: number, others: number): number =>
+    quick ? 500 : name === 'shibumi' ? count : Math.min(count, others);
   const each = (
     count: number,
     measure: (store: Store, count: number) => Promise<number>,
+    others = 20_000,
   ): Record<string, () => Promise<number>> =>
     Object.fromEntries(
-      Object.entries(stores).map(([name, store]) => [name, () => measure(store, counted(name, count))]),
+      Object.entries(stores).map(([name, store]) => [
+        name,
+        () => measure(store, counted(name, count, others)),
+      ]),
     );
+  console.log('gets');
   const got = await interleaved(rounds, {
     ...each(300_000, (store, count) =>
       operationsPerSecond(callers, count, async (i) => {
@@ -67,12 +72,19 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
     ),
     comlink: () => operationsPerSecond(callers, quick ? 500 : 50_000, (i) => map.get(keyAt(i))),
   });
+  console.log('puts');
   const put = await interleaved(
     rounds,
-    each(100_000, (store, count) => operationsPerSecond(callers, count, (i) => store.put(keyAt(i), value))),
+    each(
+      100_000,
+      (store, count) => operationsPerSecond(callers, count, (i) => store.put(keyAt(i), value)),
+      // A transaction each: some thousand a second at best.
+      4000,
+    ),
   );
   const inBatches = async (count: number, run: (i: number) => Promise<void>): Promise<number> =>
     batchKeys * (await operationsPerSecond(batchesInFlight, Math.ceil(count / batchKeys), run));
+  console.log('getMany');
   const gotMany = await interleaved(
     rounds,
     each(400_000, (store, count) =>
@@ -82,6 +94,7 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
       }),
     ),
   );
+  console.log('putMany');
   const putMany = await interleaved(
     rounds,
     each(200_000, (store, count) =>
@@ -90,11 +103,13 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
       }),
     ),
   );
+  console.log('scan');
   const scanned = await interleaved(
     rounds,
     each(keys, (store) => perSecond(keys, () => store.entries())),
   );
   worker.terminate();
+  console.log('load');
   for (const store of Object.values(stores)) await store.clear();
   await db.close();
   await deleteDatabase('api');
@@ -119,7 +134,11 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
     ...rowsOf('getMany', 'getsPerSecond', gotMany),
     ...rowsOf('putMany', 'putsPerSecond', putMany),
     ...rowsOf('scan', 'entriesPerSecond', scanned),
-    makeRow(frame('load', 'shibumi'), 'openMs', median(await openEmpty(quick ? 1 : 7))),
+    ...rowsOf(
+      'load',
+      'openMs',
+      await interleaved(quick ? 1 : 9, { shibumi: openEmpty, indexeddb: openBare }),
+    ),
   ];
 }
 
@@ -211,15 +230,33 @@ async function perSecond(expected: number, run: () => Promise<number>): Promise<
 }
 
 /** Spawning the worker, compiling the core, making the database. */
-async function openEmpty(times: number): Promise<number[]> {
-  const took: number[] = [];
-  for (let i = 0; i < times; i++) {
-    await deleteDatabase('empty');
-    const started = performance.now();
-    const db = await open('empty');
-    took.push(performance.now() - started);
-    await db.close();
-  }
+async function openEmpty(): Promise<number> {
+  await deleteDatabase('empty');
+  const started = performance.now();
+  const db = await open('empty');
+  const took = performance.now() - started;
+  await db.close();
   await deleteDatabase('empty');
   return took;
+}
+
+/** What that costs at least: a worker that answers, and a database of IndexedDB's own with one durable record. */
+async function openBare(): Promise<number> {
+  const name = 'bare';
+  await dropBare(name);
+  const started = performance.now();
+  const worker = new Worker(new URL('./comlink-peer.ts', import.meta.url), { type: 'module' });
+  await Comlink.wrap<ComlinkPeer>(worker).makeDatabase(name);
+  const took = performance.now() - started;
+  worker.terminate();
+  await dropBare(name);
+  return took;
+}
+
+function dropBare(name: string): Promise<void> {
+  const dropping = indexedDB.deleteDatabase(name);
+  return new Promise((resolve, reject) => {
+    dropping.onsuccess = () => resolve();
+    dropping.onerror = () => reject(dropping.error);
+  });
 }
