@@ -317,7 +317,15 @@ test('Are the Types Wrong? has nothing to say of a package of modules', options,
   const files = Object.keys(manifest.exports).filter((name) => name.endsWith('.wasm'));
   const { status, stdout, stderr } = spawnSync(
     bin,
-    [tarball, '--profile', 'esm-only', '--exclude-entrypoints', ...files.map((name) => path.basename(name))],
+    [
+      tarball,
+      '--format',
+      'ascii',
+      '--profile',
+      'esm-only',
+      '--exclude-entrypoints',
+      ...files.map((name) => path.basename(name)),
+    ],
     { encoding: 'utf8', env: { ...process.env, FORCE_COLOR: '0' } },
   );
   assert.ok(status === 0, `${stdout}${stderr}`);
