@@ -81,7 +81,12 @@ async function bundleEntries(input, platform, plugins = [], codeSplitting = true
     // What is sent to a browser or a runtime's store is minified, with its source beside it for debuggers; what a bundler
     // is to read in it (`@vite-ignore`) stays.
     ...(platform === 'browser'
-      ? { minify: true, comments: { legal: false, annotation: true, jsdoc: false }, sourcemap: true }
+      ? {
+          minify: true,
+          // Nobody imports anything from the script of a worker: there is nothing to say to a bundler.
+          comments: { legal: false, annotation: !('worker' in input), jsdoc: false },
+          sourcemap: true,
+        }
       : { comments: true }),
   });
   await bundle.close();
