@@ -156,10 +156,10 @@ class Hnsw {
   /// Which of the candidates that the heuristic passes over fill what room is left.
   enum class Fill {
     kNearest,
-    /// All but one of the farthest: the one that a chosen one is nearest to, beside the base.
-    kAllButOne,
+    /// The same but for some of the farthest: those that a chosen one is nearest to, beside the base.
+    kLeaveRoom,
   };
-  /// How many of the farthest that one is chosen from.
+  /// Among how many more than go those are looked for.
   static constexpr u32 kLeavable = 8;
   template <class Source>
   u32 select(const Source& source, const Near* candidates, u32 count, u32 most, Fill fill, u32* chosen) const;
