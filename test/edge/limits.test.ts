@@ -120,6 +120,33 @@ test('a stored password that costs more than an isolate may spend is refused, no
     );
 });
 
+test('an alarm sweeps a slice of what has expired, and there is another one for the rest', async () => {
+  const engine = await openEngine(
+    sqliteStorage(),
+    { wasm: nodeCore('simd128').module },
+    { backgroundTimers: false },
+  );
+  const db = new DatabaseClient(new DirectTransport(new Session(engine, () => engine.close())));
+  await db.createSpace('kv', 'key-value');
+  const entries = Array.from({ length: 2500 }, (_, i) => ({ key: `${i}`, value: 'x', ttlMs: 1 }));
+  await db.putMany(entries, { space: 'kv' });
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  let swept = 0;
+  db.addEventListener('expired', ({ detail }) => {
+    swept += detail.count;
+  });
+  let alarms = 0;
+  while (engine.tendAtMs() !== undefined && alarms < 20) {
+    await engine.tend();
+    alarms++;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.ok(swept <= 1000 * alarms, `${swept} were swept in ${alarms} alarms`);
+  }
+  assert.ok(alarms >= 3 && alarms < 20, `${alarms} alarms`);
+  assert.equal(swept, 2500);
+  await db.close();
+});
+
 test('a damaged catalog and damaged manifests are read from their copies', async () => {
   const storage = sqliteStorage();
   const options = { wasm: nodeCore('simd128').module };

@@ -11,8 +11,17 @@ export type ProbeCall =
   /** Opens the snapshot and searches once. */
   | { readonly do: 'open'; readonly from: string }
   | { readonly do: 'close' }
-  /** Searches `count` queries from the first on, round and round; answers with the ids of each, or with how many. */
-  | { readonly do: 'search'; readonly efSearch: number; readonly count: number; readonly ids: boolean };
+  /**
+   * Searches `count` queries from the first on, round and round, by so many callers, each of whom awaits every answer; answers
+   * with the ids of each query, or with how many.
+   */
+  | {
+      readonly do: 'search';
+      readonly efSearch: number;
+      readonly count: number;
+      readonly callers: number;
+      readonly ids: boolean;
+    };
 
 export const spaceName = 'vectors';
 const k = 10;
@@ -46,11 +55,16 @@ export class Probe {
       case 'search': {
         const found: number[][] = [];
         let hits = 0;
-        for (let i = 0; i < call.count; i++) {
-          const ids = await this.#search(i % this.#queries.length, call.efSearch);
-          hits += ids.length;
-          if (call.ids) found.push(ids);
-        }
+        let next = 0;
+        const caller = async (): Promise<void> => {
+          while (next < call.count) {
+            const i = next++;
+            const ids = await this.#search(i % this.#queries.length, call.efSearch);
+            hits += ids.length;
+            if (call.ids) found[i] = ids;
+          }
+        };
+        await Promise.all(Array.from({ length: call.callers }, caller));
         return call.ids ? found : hits;
       }
     }
