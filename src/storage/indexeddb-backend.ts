@@ -18,9 +18,10 @@
  *
  * The price: a record waits for the blocks a checkpoint writes at that moment, so a checkpoint writes few at a time.
  *
- * Power loss. A strict transaction flushes Chromium's log, and with it all earlier transactions, but not the files that earlier
- * relaxed ones put large values into: after a power loss those would be referred to and not be there
- * (`test/browser/power-loss.test.ts`). So whatever writes a large value is strict itself.
+ * Power loss. A strict transaction does not flush all earlier ones in Chromium (`test/browser/power-loss.test.ts`): neither the
+ * files that relaxed ones put large values into, nor what they wrote to a log of LevelDB's that has been changed for a new one since. So
+ * whatever writes a large value, or blocks, is strict itself, and a strict transaction writes small relaxed records again
+ * (unflushed-records.ts).
  *
  * What store-session.ts keeps in `state` says whether this is still the store that was left.
  *
@@ -43,9 +44,10 @@ import type {
   StoredState,
 } from './backend.ts';
 import { decodeEpoch, type Epoch, encodeEpoch, firstEpoch } from './epoch.ts';
-import { browserLoss, DatabaseMark } from './indexeddb-loss.ts';
+import { browserLoss, DatabaseMark, isChromiumStore } from './indexeddb-loss.ts';
 import { QuotaReserve, type ReserveState, reserveBytes } from './quota-reserve.ts';
 import { StoreSession } from './store-session.ts';
+import { UnflushedRecords } from './unflushed-records.ts';
 
 interface Schema extends DBSchema {
   state: { key: string | [string, number]; value: Uint8Array };
@@ -114,6 +116,7 @@ export class IndexedDbBackend implements StorageBackend {
   /** Called once, when the connection ends by itself. */
   onEnd: ((end: ConnectionEnd) => void) | undefined;
   #session: StoreSession | undefined;
+  readonly #unflushed: UnflushedRecords = new UnflushedRecords(isChromiumStore());
   #reserve: QuotaReserve = this.#newReserve('never');
 
   private constructor(db: IDBPDatabase<Schema>) {
@@ -309,23 +312,23 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   async append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void> {
-    const flushed = flush || entries.some(({ bytes }) => isKeptInFile(bytes));
+    const flushed = flush || entries.some(({ bytes }) => isKeptInFile(bytes)) || this.#unflushed.isMuch;
     await this.#within(freeing, 'append', ['log'], flushed, (tx) => {
       const log = tx.objectStore('log');
       // `add`, not `put`: no record is ever written over, whatever goes wrong above.
       return entries.map((entry) => log.add(exact(entry.bytes), [entry.space, entry.sequence]));
     });
+    if (!flushed) this.#unflushed.add(entries);
     this.#reserve.note(entries.reduce((sum, { bytes }) => sum + bytes.length, 0));
   }
 
   flush(): Promise<void> {
-    // A strict transaction flushes all earlier ones of the database; one that writes nothing might flush nothing.
+    // One that writes nothing might flush nothing.
     return this.#write('flush', [], true, (tx) => [tx.objectStore('state').put(new Uint8Array(1), 'flush')]);
   }
 
   async writeBlocks(space: number, blocks: readonly StoredBlock[], freeing?: number): Promise<void> {
-    const flushed = blocks.some(({ bytes }) => isKeptInFile(bytes));
-    await this.#within(freeing, 'writeBlocks', ['blocks'], flushed, (tx) => {
+    await this.#within(freeing, 'writeBlocks', ['blocks'], true, (tx) => {
       const store = tx.objectStore('blocks');
       return blocks.map(({ block, generation, bytes }) =>
         store.put(exact(bytes), [space, block, generation]),
@@ -344,6 +347,7 @@ export class IndexedDbBackend implements StorageBackend {
   }
 
   async drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void> {
+    this.#unflushed.drop(space, sequence);
     await this.#write('drop', ['blocks', 'log'], false, (tx) => [
       ...blocks.map((name) => tx.objectStore('blocks').delete([space, name.block, name.generation])),
       tx.objectStore('log').delete(IDBKeyRange.bound([space], [space, sequence], false, true)),
@@ -369,6 +373,7 @@ export class IndexedDbBackend implements StorageBackend {
       }
       return requests;
     });
+    for (const space of removed) this.#unflushed.drop(space, Number.POSITIVE_INFINITY);
     if (removed.length > 0) this.#reserve.remake();
   }
 
@@ -441,7 +446,12 @@ export class IndexedDbBackend implements StorageBackend {
   #write(...[action, stores, flush, requests]: Write): Promise<void> {
     return this.#run(action, async () => {
       const atMs = performance.now();
-      const tx = this.begin(stores, flush);
+      const again = flush ? this.#unflushed.records : [];
+      const tx = this.begin(again.length > 0 && !stores.includes('log') ? [...stores, 'log'] : stores, flush);
+      for (const { space, sequence, bytes } of again)
+        tx.objectStore('log')
+          .put(bytes, [space, sequence])
+          .catch(() => {});
       let fenced: unknown;
       // The requests do not wait for it, so it costs no round trip; the commit does.
       const fence = tx
@@ -467,6 +477,7 @@ export class IndexedDbBackend implements StorageBackend {
         if (end?.kind === 'closed') throw outcomeUnknown(action, end, error);
         throw error;
       }
+      this.#unflushed.remove(again);
       this.#confirmedAtMs = Math.max(this.#confirmedAtMs, atMs);
     });
   }

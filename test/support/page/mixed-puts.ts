@@ -9,8 +9,10 @@ import { Random } from '../random.ts';
 const name = 'power-loss';
 const keyOf = (i: number): string => String(i).padStart(8, '0');
 
+/** Some time small ones, then some of tens of KiB, then some that are kept in files. */
 function relaxedValue(i: number): Uint8Array {
-  return new Random(i).bytes(i % 4 === 3 ? 70_000 + (i % 7) * 10_000 : 500 + (i % 7) * 3_000);
+  const bytes = [500, 20_000, 70_000][(i >> 6) % 3] as number;
+  return new Random(i).bytes(bytes + (i % 7) * (bytes >> 2));
 }
 
 function strictValue(i: number): string {
