@@ -40,7 +40,8 @@ export class EventCalls implements HandlersOf<'events'> {
     // Whoever asks again does not wait for the former answer any more.
     listener.answer?.([]);
     listener.answer = undefined;
-    if (listener.waiting.length > 0) return take(listener);
+    const waiting = this.#take(listener);
+    if (waiting.length > 0) return waiting;
     return new Promise((resolve) => {
       listener.answer = resolve;
     });
@@ -65,19 +66,24 @@ export class EventCalls implements HandlersOf<'events'> {
 
   #note(listener: Listener, event: EngineEvent): void {
     if (event.type === 'log' && levels.indexOf(event.detail.level) < listener.logFrom) return;
-    if (!this.#maySee('space' in event.detail ? event.detail.space : undefined)) return;
+    if (!this.#isFor(event)) return;
     listener.waiting.push(event);
     if (listener.waiting.length > waitingMax) listener.waiting.shift();
     const { answer } = listener;
     if (answer === undefined) return;
     listener.answer = undefined;
     // What else happens in this turn goes along.
-    queueMicrotask(() => answer(take(listener)));
+    queueMicrotask(() => answer(this.#take(listener)));
   }
-}
 
-function take(listener: Listener): EngineEvent[] {
-  const events = listener.waiting;
-  listener.waiting = [];
-  return events;
+  /** Not what happened for somebody else who was signed in before: rights are looked at when events leave, too. */
+  #take(listener: Listener): EngineEvent[] {
+    const events = listener.waiting.filter((event) => this.#isFor(event));
+    listener.waiting = [];
+    return events;
+  }
+
+  #isFor({ detail }: EngineEvent): boolean {
+    return this.#maySee('space' in detail ? detail.space : undefined);
+  }
 }

@@ -183,5 +183,7 @@ export class BridgeServer {
 const countedMethods: ReadonlySet<string> = new Set(Object.keys(partOf));
 
 function refuse(socket: Duplex, status: string): void {
+  // The HTTP server has handed the socket over and does not close it any more; nobody reads it, so its end would not be seen.
+  socket.once('finish', () => socket.destroy());
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
 }

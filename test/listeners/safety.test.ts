@@ -9,6 +9,7 @@ import { connect as connectTls } from 'node:tls';
 import { Redis } from 'ioredis';
 import { connect } from '../../src/bridge.ts';
 import { folderFor } from '../cli/command.ts';
+import { upgradeRequest } from './malformed.ts';
 import { admin, RawClient, served } from './served.ts';
 
 const timeout = 110_000;
@@ -38,6 +39,22 @@ test('connections of all ports are counted together, and by address', { timeout 
     again.send('PING\r\n');
     if ((await again.until((text) => text.endsWith('\n'))) !== '') break;
   }
+});
+
+test('a WebSocket that is refused leaves no socket behind: the server can be closed', {
+  timeout,
+}, async (t) => {
+  const { server } = await served(t, {});
+  const elsewhere = upgradeRequest
+    .toString()
+    .replace('Host: a', 'Host: a\r\nOrigin: https://elsewhere.example');
+  for (let i = 0; i < 10; i++) {
+    using client = await RawClient.open(Number(new URL(server.url).port));
+    // More than was asked for: who reads none of it does not see the client's end either.
+    client.send(elsewhere + 'x'.repeat(100_000));
+    assert.match(await client.until((text) => text.includes('\r\n\r\n')), /^(HTTP\/1\.1 403 |$)/);
+  }
+  await server.close();
 });
 
 test('a client of Redis that does not read is cut off, others go on', { timeout }, async (t) => {
