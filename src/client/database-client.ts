@@ -534,7 +534,7 @@ export class DatabaseClient extends SpaceClient implements Database {
   }
 }
 
-/** Pulls a scan step by step; the session keeps the snapshot until it is done, lost or closed. */
+/** Pulls a scan step by step, one ahead of what is taken; the session keeps the snapshot until it is done, lost or closed. */
 class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements Scan<Item> {
   cursor: string | undefined;
   readonly #caller: Caller;
@@ -550,13 +550,17 @@ class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements Scan<I
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
     const scan = await this.#open();
+    const next = (): Promise<ScanStep<Item>> =>
+      this.#caller.call('scanNext', { scan }, this.#options) as Promise<ScanStep<Item>>;
     let done = false;
+    let ahead: Promise<ScanStep<Item>> | undefined;
     try {
-      while (!done) {
-        const step = (await this.#caller
-          .call('scanNext', { scan }, this.#options)
-          .catch((error: unknown) => this.#lost(error))) as ScanStep<Item>;
+      for (let taken = 0; !done; taken++) {
+        const step = await (ahead ?? next()).catch((error: unknown) => this.#lost(error));
         done = step.done;
+        // Not behind the first: many want no more than that. If it fails, that is told where it is taken.
+        ahead = done || taken === 0 ? undefined : next();
+        ahead?.catch(() => {});
         for (const item of step.items) {
           this.cursor = cursorAt(item);
           yield item;

@@ -72,6 +72,10 @@ export class Checkpoints {
       // The log record that is half applied would be dropped as a whole.
       while (resident.settling !== undefined) await resident.settling;
       if (!resident.broken && resident.readOnly === undefined && !resident.stored) await this.now(resident);
+    }).catch((error: unknown) => {
+      // Where storage is full no write comes before this has made room: it must not wait for one.
+      if (resident.isNewImage) this.whenIdle(resident);
+      throw error;
     });
   }
 

@@ -32,8 +32,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
 
   /** Keeps a scan until it is done, lost or closed, and gives its number. @throws INVALID_ARGUMENT when too many are open */
   keep(scan: AnyScan, resident: ResidentSpace): number {
-    if (this.#open.size >= scansMax)
-      throw invalid(`${scansMax} scans are open already; finish or close some first`);
+    if (this.#open.size >= scansMax) throw invalid(`${scansMax} scans are open; close some first`);
     const id = this.#next++;
     this.#open.set(id, { scan, resident });
     resident.scans.add(scan as SnapshotScan<unknown>);
@@ -48,10 +47,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
   scanNext({ scan: id }: { scan: number }): Step | Promise<Step> {
     const open = this.#open.get(id);
     if (open === undefined)
-      throw shibuDbError(
-        'SNAPSHOT_LOST',
-        'The scan is not open any more; go on with a new one from the cursor',
-      );
+      throw shibuDbError('SNAPSHOT_LOST', 'The scan is not open; go on with a new one from the cursor');
     if (open.resident.settling !== undefined) return this.#nextAfter(open.resident.settling, id);
     try {
       const { cursor } = open.scan;
@@ -99,7 +95,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
       if (!Array.isArray(values))
         throw shibuDbError(
           'SNAPSHOT_LOST',
-          'A large value was dropped during the scan; go on with a new one from the cursor',
+          'A large value was dropped; go on with a new one from the cursor',
           {
             details: { cursor },
           },

@@ -37,7 +37,7 @@ export function openEntryScan(
 
 function parseRange({ prefix, start, end, reverse, cursor }: ScanArguments): KeyRange {
   if (prefix !== undefined && (start !== undefined || end !== undefined)) {
-    throw invalid('Got prefix together with start or end, expected one or the other');
+    throw invalid('Got prefix with start or end, expected one or the other');
   }
   if (reverse !== undefined && typeof reverse !== 'boolean')
     throw invalid(`Got ${shown(reverse)} for reverse, expected a boolean`);

@@ -17,7 +17,8 @@ export interface ScanSource<Item> {
   farBytesOf?(item: Item): number;
 }
 
-const chunkItems = 512;
+/** A page takes about as long to ask for a step as to take a few hundred items from it. */
+const chunkItems = 2048;
 /** A step ends behind the item with which it has this much to load. */
 const chunkFarBytes = 8 * 1024 * 1024;
 
@@ -53,7 +54,7 @@ export class SnapshotScan<Item> {
       if (this.#lost) {
         throw shibuDbError(
           'SNAPSHOT_LOST',
-          'The space changed too much during the scan; go on with a new scan from the cursor',
+          'The space changed too much during the scan; go on with a new one from the cursor',
           {
             details: { cursor: this.#cursor },
           },
