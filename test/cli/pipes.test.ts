@@ -1,13 +1,13 @@
-// Named pipes with clients that open and close them per command, and the prompt at a real terminal.
+// Named pipes with clients that open and close them per command.
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { entry, folderFor, shibumi, start } from './command.ts';
+import { folderFor, shibumi, start } from './command.ts';
 
 const unix = process.platform !== 'win32';
 
@@ -63,51 +63,4 @@ test('a file in the place of a pipe is refused', { skip: !unix }, async (t) => {
   assert.equal(status, 2);
   assert.match(stderr, /file, expected a named pipe/);
   assert.equal(readFileSync(file, 'utf8'), 'precious');
-});
-
-test('a terminal gets a prompt, completion, and a history that lasts', async (t) => {
-  if (spawnSync('script', ['--version']).status !== 0) {
-    t.skip('no `script` (util-linux) here to make a terminal with');
-    return;
-  }
-  const folder = folderFor(t);
-  const history = path.join(folder, 'history');
-  const command = [process.execPath, entry, path.join(folder, 'db')].map((part) => `'${part}'`).join(' ');
-  const env = { ...process.env, SHIBUMI_HISTORY: history, TERM: 'xterm', NODE_OPTIONS: '' };
-  // What to wait for on the screen, then what to type. Text that comes together with a Tab counts as pasted.
-  const steps: [seen: string, typed: string][] = [
-    ['shibumi> ', 'create-space animals\r'],
-    ['OK', 'USE ani'],
-    ['USE ani', '\t'],
-    ['mals', '\r'],
-    ['shibumi:animals> ', 'PUT cat "meow"\r'],
-    ['OK', 'GET cat\r'],
-    ['"meow"', 'QUI'],
-    ['QUI', '\t'],
-    ['T', '\r'],
-  ];
-  const running = promisify(execFile)('script', ['-qec', command, '/dev/null'], { env, timeout: 20_000 });
-  let unseen = '';
-  running.child.stdout?.on('data', (text: string) => {
-    unseen += text;
-    const [seen, typed] = steps[0] ?? ['Goodbye', ''];
-    const at = unseen.indexOf(seen);
-    if (at < 0 || typed === '') return;
-    unseen = unseen.slice(at + seen.length);
-    steps.shift();
-    running.child.stdin?.write(typed);
-  });
-  const { stdout } = await running;
-  assert.equal(steps.length, 0, `waited for ${steps[0]?.[0]}`);
-  assert.match(stdout, /shibumi:animals> /);
-  assert.match(stdout, /"meow"\r\n/);
-  assert.match(stdout, /Goodbye/);
-  assert.deepEqual(
-    readFileSync(history, 'utf8')
-      .trim()
-      .split('\n')
-      .map((line) => line.trim()),
-    ['create-space animals', 'USE animals', 'PUT cat "meow"', 'GET cat', 'QUIT'],
-  );
-  assert.equal(statSync(history).mode & 0o777, 0o600);
 });

@@ -41,6 +41,8 @@ function run(source: string): string[] {
       cwd: folder,
       encoding: 'utf8',
       timeout: timeoutMs,
+      // What it prints is compared, colours are not.
+      env: { ...process.env, FORCE_COLOR: '0' },
     });
     assert.equal(status, 0, `the program ended with ${signal ?? status}:\n${stdout}\n${stderr}`);
     return stdout.split('\n').slice(0, -1);
