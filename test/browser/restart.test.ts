@@ -26,7 +26,7 @@ for (const end of ['an uncaught error', 'close()', 'terminate()'] as const)
         const db = await window.tests.open(name, terminates ? { worker } : {});
         await db.createSpace('kv', 'key-value');
         await db.useSpace('kv');
-        await db.putMany(Array.from({ length: 2000 }, (_, i) => ({ key: `k${1000 + i}`, value: `v${i}` })));
+        await db.putMany(Array.from({ length: 6000 }, (_, i) => ({ key: `k${1000 + i}`, value: `v${i}` })));
         await db.createSpace('vec', 'vector', { dimension: 64, indexType: 'HNSW16', efConstruction: 400 });
         const vectors = Float32Array.from({ length: 3000 * 64 }, (_, i) => Math.sin(i * i));
         await db.insertVectors(
@@ -103,8 +103,8 @@ for (const end of ['an uncaught error', 'close()', 'terminate()'] as const)
         .catch(() => {});
       const { linked, first, after } = (await calls) as Record<string, unknown>;
       assert.deepEqual([linked, first], ['linked', 'k1000']);
-      // 512 entries came with the first step; a scan that stood behind them has the others left.
-      assert.deepEqual(after, ['v0', 2000, 3000, ['SNAPSHOT_LOST', 2000 - 512]]);
+      // 2048 entries came with the first step; a scan that stood behind them has the others left.
+      assert.deepEqual(after, ['v0', 6000, 3000, ['SNAPSHOT_LOST', 6000 - 2048]]);
     }
     await page.close();
   });

@@ -123,13 +123,25 @@ test('pgvector: k hits come back however few vectors meet the filter', options, 
     await db.insertVectors(ids, vectors, { space, metadata });
     const asked = new Float32Array(dimension);
     const where = "kind = 'rare'";
-    const expected = idsOf(await db.searchTopK(asked, 10, { space: 'local', where }));
-    assert.equal(expected.length, 10);
+    // Which of them, an index that was made at random does not say for sure.
+    const areTen = (hits: readonly SearchHit[], what: string): void => {
+      assert.equal(new Set(idsOf(hits)).size, 10, what);
+      assert.ok(
+        hits.every(({ id }) => Number(id) % (rows / rare) === 0),
+        what,
+      );
+      assert.deepEqual(
+        hits.map(({ distance }) => distance),
+        hits.map(({ distance }) => distance).sort((a, b) => a - b),
+        what,
+      );
+    };
+    areTen(await db.searchTopK(asked, 10, { space: 'local', where }), 'the engine');
     // Also when the server would read the table: of a larger one it would not.
     for (const scans of ['on', 'off']) {
       await query(`SET enable_seqscan = ${scans}`);
       const hits = await db.searchTopK(asked, 10, { space, where, efSearch: 10, includeMetadata: true });
-      assert.deepEqual(idsOf(hits), expected, `${indexType}, reading tables ${scans}`);
+      areTen(hits, `${indexType}, reading tables ${scans}`);
       assert.equal(hits[0]?.metadata?.kind, 'rare');
       assert.equal(
         (await db.searchTopK(asked, 100, { space, where })).length,
@@ -140,7 +152,8 @@ test('pgvector: k hits come back however few vectors meet the filter', options, 
         space,
         where,
       });
-      assert.deepEqual([idsOf(first), idsOf(second)], [expected, expected]);
+      areTen(first, `${indexType}, in a batch`);
+      areTen(second, `${indexType}, in a batch`);
     }
   }
   // What the index gives of itself, without going on: that is what the settings are for.
