@@ -21,6 +21,8 @@ interface Call {
   readonly space: string;
   readonly query?: readonly number[];
   readonly key?: string;
+  /** Closes the database of the isolate, which another request has opened. */
+  readonly closes?: boolean;
 }
 
 function openBucket(env: Env): Promise<Database> {
@@ -39,7 +41,13 @@ function openBucket(env: Env): Promise<Database> {
   );
 }
 
-async function answer({ by = 'host', from, space, query, key }: Call, env: Env): Promise<unknown> {
+async function answer(call: Call, env: Env): Promise<unknown> {
+  const { by = 'host', from, space, query, key } = call;
+  if (call.closes) {
+    await (await db)?.close();
+    db = undefined;
+    return 'closed';
+  }
   if (by === 'host') db ??= open({ from }, { wasm: relaxed });
   const fresh =
     by === 'bucket' ? openBucket(env) : by === 'host again' ? open({ from }, { wasm: relaxed }) : db;

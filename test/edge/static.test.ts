@@ -53,6 +53,8 @@ test('a Worker searches a snapshot on a static host, request after request', {
   assert.equal(await ask({ space: 'texts', key: '7' }), 'the seventh');
   assert.deepEqual(await ask({ space: 'texts' }), { code: 'READ_ONLY' });
   assert.equal(((await ask({ space: 'docs', query })) as { id: number }[])[0]?.id, 7);
+  assert.equal(await ask({ closes: true }), 'closed');
+  assert.equal(((await ask({ space: 'docs', query })) as { id: number }[])[0]?.id, 7);
   // From a bucket of R2, by ranges.
   const bucket = await workerd.getR2Bucket('INDEX');
   for (const name of readdirSync(folder)) await bucket.put(name, readFileSync(path.join(folder, name)));

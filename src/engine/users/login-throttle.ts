@@ -34,8 +34,10 @@ const namesMax = 10_000;
 export class LoginThrottle {
   readonly #clock: ThrottleClock;
   readonly #names: Map<string, Attempts> = new Map();
-  readonly #closing: AbortController = new AbortController();
+  /** One for each that waits: in Workers what belongs to one event cannot be used in another. */
+  readonly #waits: Set<AbortController> = new Set();
   #waitingInAll = 0;
+  #closed: Error | undefined;
 
   constructor(clock: ThrottleClock) {
     this.#clock = clock;
@@ -46,7 +48,7 @@ export class LoginThrottle {
    * @throws TOO_MANY_ATTEMPTS when too many wait already; CLOSED; what `check` throws counts as a failure
    */
   async attempt(username: string, check: () => Promise<boolean>): Promise<boolean> {
-    this.#closing.signal.throwIfAborted();
+    if (this.#closed !== undefined) throw this.#closed;
     const attempts = this.#attemptsOf(username);
     if (attempts.waiting >= waitingMax || this.#waitingInAll >= waitingInAllMax) {
       throw shibuDbError('TOO_MANY_ATTEMPTS', 'Too many attempts to sign in are waiting; try again later');
@@ -65,16 +67,16 @@ export class LoginThrottle {
 
   /** Whoever waits fails with CLOSED: a database that is closed keeps nobody, and no process, for a turn that is a minute away. */
   close(): void {
-    this.#closing.abort(shibuDbError('CLOSED', 'The database was closed while this attempt waited its turn'));
+    this.#closed ??= shibuDbError('CLOSED', 'The database was closed while this attempt waited its turn');
+    for (const wait of this.#waits) wait.abort(this.#closed);
   }
 
   async #run(attempts: Attempts, check: () => Promise<boolean>): Promise<boolean> {
-    const { signal } = this.#closing;
-    signal.throwIfAborted();
+    if (this.#closed !== undefined) throw this.#closed;
     const now = this.#clock.now();
     if (now - attempts.lastFailureMs > forgottenAfterMs) attempts.failures = 0;
     const waitMs = attempts.lastFailureMs + delayOf(attempts.failures) - now;
-    if (waitMs > 0) await this.#clock.wait(waitMs, signal);
+    if (waitMs > 0) await this.#wait(waitMs);
     let right = false;
     try {
       right = await check();
@@ -82,6 +84,16 @@ export class LoginThrottle {
     } finally {
       attempts.failures = right ? 0 : attempts.failures + 1;
       if (!right) attempts.lastFailureMs = this.#clock.now();
+    }
+  }
+
+  async #wait(ms: number): Promise<void> {
+    const wait = new AbortController();
+    this.#waits.add(wait);
+    try {
+      await this.#clock.wait(ms, wait.signal);
+    } finally {
+      this.#waits.delete(wait);
     }
   }
 

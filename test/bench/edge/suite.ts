@@ -66,7 +66,7 @@ async function acrossRuntimes(
   const runtimes = await startRuntimes(log);
   const rows: Row[] = [];
   try {
-    const opens = quick ? 1 : 5;
+    const opens = quick ? 2 : 5;
     for (const runtime of runtimes) {
       log(`edge: ${runtime.name}`);
       await load(runtime, data, host);
