@@ -15,6 +15,7 @@
 
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { joined } from '../base/bytes.ts';
 import type {
   BlockName,
   LogEntry,
@@ -98,11 +99,11 @@ export class SqliteBackend implements StorageBackend {
         new Map(
           [...records]
             .filter(([name]) => name.startsWith(prefix))
-            .map(([name, parts]) => [Number(name.slice(prefix.length)), joined(parts)]),
+            .map(([name, parts]) => [Number(name.slice(prefix.length)), inOne(parts)]),
         );
       const catalogOf = (name: string): Uint8Array | undefined => {
         const parts = records.get(name);
-        return parts && joined(parts);
+        return parts && inOne(parts);
       };
       return {
         catalog: catalogOf('catalog'),
@@ -135,7 +136,7 @@ export class SqliteBackend implements StorageBackend {
       return records.map(({ sequence: number, parts }) => ({
         space,
         sequence: number,
-        bytes: joined(parts),
+        bytes: inOne(parts),
       }));
     });
   }
@@ -253,16 +254,10 @@ function bytesIn(row: Record<string, unknown>): Uint8Array {
   return new Uint8Array(row.bytes as ArrayBuffer);
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
+/** Most are of one part, and are not copied. */
+function inOne(parts: readonly Uint8Array[]): Uint8Array {
   const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return only;
-  const whole = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
+  return parts.length === 1 && only !== undefined ? only : joined(parts);
 }
 
 function storageError(error: unknown, what: string): Error {

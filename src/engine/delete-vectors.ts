@@ -2,6 +2,7 @@
 
 import type { VectorIds } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { joined } from '../base/bytes.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { encodeDeleteInt, encodeDeleteString } from '../space/operation.ts';
 import type { Need } from '../space/space.ts';
@@ -74,12 +75,6 @@ class Deletes {
   }
 
   joined(): Uint8Array {
-    const joined = new Uint8Array(this.bytes);
-    let at = 0;
-    for (const operation of this.#operations) {
-      joined.set(operation, at);
-      at += operation.length;
-    }
-    return joined;
+    return joined(this.#operations);
   }
 }

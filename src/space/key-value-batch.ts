@@ -3,6 +3,7 @@
 import type { PackedEntries, PackedValues } from '../api/calls.ts';
 import type { PutEntry } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { joined } from '../base/bytes.ts';
 import { packedLengthMask } from '../base/packed-values.ts';
 import {
   checkKey,
@@ -11,7 +12,6 @@ import {
   type KeyValueSpace,
   putOperation,
 } from './key-value-space.ts';
-import { joined } from './large-bytes.ts';
 import { encodePackedPuts, type StoredForm } from './operation.ts';
 
 /** What one atomic call may carry, keys and values together. */

@@ -1,6 +1,7 @@
 /** Cutting values that are too large for memory into what storage takes, by themselves and out of encoded puts. */
 
 import type { Value } from '../api/database.ts';
+import { joined } from '../base/bytes.ts';
 import { encodeUtf8, readUtf8 } from '../base/text.ts';
 import { readDeadline } from './key-value-space.ts';
 import { type LargeValue, largePieceBytes, largeValueBytes } from './large-value.ts';
@@ -99,14 +100,4 @@ function cut(bytes: Uint8Array, isText: boolean): LargeBytes {
   for (let from = 0; from < bytes.length; from += largePieceBytes)
     pieces.push(bytes.slice(from, from + largePieceBytes));
   return { pieces, piecesMax: pieces.length, isText };
-}
-
-export function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

@@ -4,6 +4,7 @@
  */
 
 import type { IdKind, Metric, VectorData } from '../api/database.ts';
+import { joined } from '../base/bytes.ts';
 import { readUtf8 } from '../base/text.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
 import type { MetadataRows } from './metadata/packed.ts';
@@ -98,16 +99,6 @@ function nextEntry(remains: CoreInstance): { key: Uint8Array; value: Uint8Array<
 function partOfKey(key: Uint8Array): { slot: number; part: number } {
   const view = new DataView(key.buffer, key.byteOffset);
   return { slot: view.getUint32(0, false), part: view.getUint16(4, false) };
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((bytes, part) => bytes + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }
 
 function rowOf(bytes: Uint8Array | undefined): MetadataRows | undefined {

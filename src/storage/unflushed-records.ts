@@ -34,7 +34,7 @@ export class UnflushedRecords {
   add(entries: readonly LogEntry[]): void {
     if (!this.#wanted) return;
     for (const entry of entries) {
-      this.#records.add({ ...entry, bytes: entry.bytes.slice() });
+      this.#records.add(entry);
       this.#bytes += entry.bytes.length;
     }
   }
