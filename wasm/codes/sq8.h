@@ -15,6 +15,7 @@
 
 #include "../index/measure.h"
 #include "../kernels/code_dot.h"
+#include "../kernels/lanes.h"
 
 namespace shibumi {
 
@@ -61,32 +62,47 @@ struct Sq8Measure {
   Metric metric;
 
   const u8* at(u32 slot) const { return view.get(slot); }
-  f32 distance(const u8* record) const { return finish(record, left.dot(record, code_bytes)); }
+  f32 distance(const u8* record) const {
+    const Sq8Side& other = side_of(record);
+    return finish<f32>(other.scale, other.offset, other.sum, other.square, static_cast<f32>(left.dot(record, code_bytes)));
+  }
   void distance_x4(const u8* const* four, f32* out) const {
-    i32 dots[4];
-    left.dot_x4(four, code_bytes, dots);
-    for (u32 i = 0; i < 4; i++) out[i] = finish(four[i], dots[i]);
+    IntLanes dots;
+    left.dot_x4(four, code_bytes, reinterpret_cast<i32*>(&dots));
+    Lanes sides[4];
+    for (u32 i = 0; i < 4; i++) sides[i] = load_lanes(&side_of(four[i]).scale);
+    transpose(sides);
+    const Lanes distances = finish(sides[0], sides[1], sides[2], sides[3], __builtin_convertvector(dots, Lanes));
+    __builtin_memcpy(out, &distances, sizeof distances);
   }
   void scan(u32 first, u32 count, f32* out) const {
     const u8* record = at(first);
-    for (u32 i = 0; i < count; i++, record += view.stride) out[i] = distance(record);
+    u32 i = 0;
+    for (; i + 4 <= count; i += 4, record += 4 * view.stride) {
+      const u8* const four[4] = {record, record + view.stride, record + 2 * view.stride, record + 3 * view.stride};
+      distance_x4(four, out + i);
+    }
+    for (; i < count; i++, record += view.stride) out[i] = distance(record);
   }
   u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
 
  private:
-  SHIBUMI_HOT f32 finish(const u8* record, i32 dot) const {
-    const Sq8Side& other = *reinterpret_cast<const Sq8Side*>(record + code_bytes);
-    const f32 product = side.scale * (other.scale * static_cast<f32>(dot));
-    f32 distance;
+  SHIBUMI_HOT const Sq8Side& side_of(const u8* record) const {
+    return *reinterpret_cast<const Sq8Side*>(record + code_bytes);
+  }
+
+  /// Of one record, or of four in lanes: each of the four is what it is by itself, bit for bit.
+  template <class F>
+  SHIBUMI_HOT F finish(F scale, F offset, F sum, F square, F dot) const {
+    const F product = side.scale * (scale * dot);
     if (metric == kL2sq) {
-      const f32 apart = side.offset - other.offset;
-      distance = apart * (dimension * apart + 2 * (side.sum - other.sum)) + ((side.square + other.square) - 2 * product);
-      distance = distance > 0 ? distance : distance == distance ? 0 : __builtin_inff();
-      return distance;
+      const F apart = side.offset - offset;
+      const F distance = apart * (dimension * apart + 2 * (side.sum - sum)) + ((side.square + square) - 2 * product);
+      return distance > 0 ? distance : distance == distance ? F{} : F{} + __builtin_inff();
     }
-    distance = other.offset * (dimension * side.offset + side.sum) + (side.offset * other.sum + product);
-    distance = metric == kIp ? -distance : 1 - distance;
-    return distance == distance ? distance : __builtin_inff();
+    const F inner = offset * (dimension * side.offset + side.sum) + (side.offset * sum + product);
+    const F distance = metric == kIp ? -inner : 1 - inner;
+    return distance == distance ? distance : F{} + __builtin_inff();
   }
 };
 

@@ -296,37 +296,48 @@ void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, co
   const auto visit = [marks, epoch](u32 slot) {
     const u32 mark = marks[slot];
     marks[slot] = static_cast<u8>((epoch << kEpochShift) | (mark & ((1u << kEpochShift) - 1)));
-    return (mark >> kEpochShift) != epoch;
+    return mark;
   };
 
   pool_.start(pool_storage_.as<u64>(), pool_.capacity, ef, narrow);
   visit(from.slot);
   pool_.insert(from.distance, from.slot, is_hit(from.slot));
-  u32 some[2 * kMMax], copied[2 * kMMax];
-  const u8* records[2 * kMMax];
-  for (u32 slot; pool_.next(slot);) {
-    const u32* links = read_list(slot, level, copied);
-    u32 count = 0;
-    for (u32 i = 0; i < links_max && links[i] != 0; i++) {
-      const u32 neighbour = links[i] - 1;
-      if (!visit(neighbour) || is_copy(neighbour)) continue;
-      some[count] = neighbour;
-      records[count++] = query.at(neighbour);
+  u32 some[2 * kMMax + 3], copied[2 * kMMax], count = 0;
+  const u8* records[2 * kMMax + 3];
+  // Four are measured at a time; up to three wait for those that come next, as a pass with less than four costs as much.
+  for (u32 slot;;) {
+    const bool more = pool_.next(slot);
+    if (!more && count == 0) break;
+    if (more) {
+      const u32* links = read_list(slot, level, copied);
+      const u32 waiting = count;
+      for (u32 i = 0; i < links_max && links[i] != 0; i++) {
+        // Without a branch, which half of the time would be guessed wrong.
+        const u32 neighbour = links[i] - 1, mark = visit(neighbour);
+        some[count] = neighbour;
+        count += (mark >> kEpochShift) != epoch && !((mark & kChainedMark) && is_copy(neighbour));
+      }
+      // Ahead of their use: the records, and the list that comes next if none of them is nearer.
+      u32 seen = 0;
+      if (pool_.cursor < pool_.size && shared_ == nullptr) seen = list(slot_of(pool_.entries[pool_.cursor]), level)[0];
+      for (u32 i = waiting; i < count; i++) {
+        records[i] = query.at(some[i]);
+        seen ^= query.touch(records[i]);
+      }
+      fetched = seen;
+    } else {
+      for (u32 i = count; i < 4; i++) records[i] = records[count - 1];
     }
-    if (count == 0) continue;
-    // Ahead of their use: the records, and the list that comes next if none of them is nearer.
-    u32 seen = 0;
-    if (pool_.cursor < pool_.size && shared_ == nullptr) seen = list(slot_of(pool_.entries[pool_.cursor]), level)[0];
-    for (u32 i = 0; i < count; i++) seen ^= query.touch(records[i]);
-    fetched = seen;
-    for (u32 i = count; i % 4 != 0; i++) records[i] = records[count - 1];
-    for (u32 i = 0; i < count; i += 4) {
+    const u32 measured = more ? count & ~3u : count;
+    for (u32 i = 0; i < measured; i += 4) {
       f32 distances[4];
       query.distance_x4(records + i, distances);
-      for (u32 j = 0; j < min_of(4u, count - i); j++) {
+      for (u32 j = 0; j < min_of(4u, measured - i); j++) {
         if (distances[j] < pool_.bound) pool_.insert(distances[j], some[i + j], is_hit(some[i + j]));
       }
     }
+    count -= measured;
+    for (u32 i = 0; i < count; i++) some[i] = some[measured + i], records[i] = records[measured + i];
   }
 }
 

@@ -28,7 +28,7 @@ inline void dot_four(Load load, const u8* c0, const u8* c1, const u8* c2, const 
     sum2 = add_products(step, c2 + i, sum2);
     sum3 = add_products(step, c3 + i, sum3);
   }
-  out[0] = sum_of_lanes(sum0), out[1] = sum_of_lanes(sum1), out[2] = sum_of_lanes(sum2), out[3] = sum_of_lanes(sum3);
+  store_sums(sum0, sum1, sum2, sum3, out);
 }
 
 }  // namespace

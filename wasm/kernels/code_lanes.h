@@ -21,6 +21,14 @@ inline i32 sum_of_lanes(Sums sums) {
   return wasm_i32x4_extract_lane(half, 0) + wasm_i32x4_extract_lane(half, 1);
 }
 
+/// The sums of four at once: half the shuffles of one after another.
+inline void store_sums(Sums s0, Sums s1, Sums s2, Sums s3, i32* out) {
+  const v128_t low01 = wasm_i32x4_shuffle(s0, s1, 0, 4, 1, 5), high01 = wasm_i32x4_shuffle(s0, s1, 2, 6, 3, 7);
+  const v128_t low23 = wasm_i32x4_shuffle(s2, s3, 0, 4, 1, 5), high23 = wasm_i32x4_shuffle(s2, s3, 2, 6, 3, 7);
+  const v128_t half01 = wasm_i32x4_add(low01, high01), half23 = wasm_i32x4_add(low23, high23);
+  wasm_v128_store(out, wasm_i32x4_add(wasm_i64x2_shuffle(half01, half23, 0, 2), wasm_i64x2_shuffle(half01, half23, 1, 3)));
+}
+
 #if defined(SHIBUMI_RELAXED)
 struct QueryStep {
   v128_t lanes;
@@ -48,6 +56,9 @@ inline Sums add_products(QueryStep query, const u8* code, Sums sums) {
 using Sums = i32;
 inline Sums no_sums() { return 0; }
 inline i32 sum_of_lanes(Sums sums) { return sums; }
+inline void store_sums(Sums s0, Sums s1, Sums s2, Sums s3, i32* out) {
+  out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3;
+}
 struct QueryStep {
   int16_t lanes[16];
 };

@@ -10,6 +10,7 @@
 namespace shibumi {
 
 typedef f32 Lanes __attribute__((vector_size(16)));
+typedef i32 IntLanes __attribute__((vector_size(16)));
 typedef u32 MaskLanes __attribute__((vector_size(16)));
 
 inline Lanes load_lanes(const f32* source) {
@@ -31,6 +32,19 @@ inline Lanes multiply_add(Lanes a, Lanes b, Lanes sum) {
 #else
   return a * b + sum;
 #endif
+}
+
+/// Four rows of four become four columns.
+template <class Four>
+inline void transpose(Four* rows) {
+  const Four low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
+  const Four high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
+  const Four low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+  const Four high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+  rows[0] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
+  rows[1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
+  rows[2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);
+  rows[3] = __builtin_shufflevector(high01, high23, 2, 3, 6, 7);
 }
 
 inline f32 sum_of(Lanes lanes) { return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]); }
