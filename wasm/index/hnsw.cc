@@ -280,46 +280,50 @@ Hnsw::Near Hnsw::descend(const Measure& query, Entry from, u32 level, u32 skip) 
   return at_entry;
 }
 
+/// Appends to `some` the neighbours of `slot` that this search has not come by, and marks them.
+u32 Hnsw::gather(u32 slot, u32 level, u32* some, u32 count) const {
+  u8* const marks = slots_->marks();
+  u32 copied[2 * kMMax];
+  const u32* links = read_list(slot, level, copied);
+  for (u32 i = 0, most = width(level); i < most && links[i] != 0; i++) {
+    // Whether it is new decides without a branch, which would be guessed wrong half of the time.
+    const u32 neighbour = links[i] - 1, mark = marks[neighbour];
+    marks[neighbour] = visited(mark);
+    some[count] = neighbour;
+    count += mark >> kEpochShift != epoch_ && !((mark & kChainedMark) && node(neighbour).previous_copy != 0);
+  }
+  // Ahead of its use: the list that comes next if none of these is nearer.
+  if (pool_.cursor < pool_.size && shared_ == nullptr) fetched = list(slot_of(pool_.entries[pool_.cursor]), level)[0];
+  return count;
+}
+
+/// Into the pool, as a hit or as one that only leads the way.
+void Hnsw::take(u32 slot, f32 distance, const Allowed& allowed) {
+  // In a graph of nothing but tombstones, those are what a new node can be linked to.
+  const u8 hit_mark = live_linked_ > 0 ? kLiveMark | kLinkedMark : 0;
+  const bool hit = (slots_->marks()[slot] & hit_mark) == hit_mark && (allowed(slot) || copy_allowed(slot, allowed));
+  pool_.insert(distance, slot, hit);
+}
+
 /// Algorithm 2: leaves what it found in pool_. Requires: ensure_pool(ef), a new epoch (a slot already marked with it is
 /// left out).
 template <class Measure>
 void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, const Allowed& allowed, Narrow narrow) {
   const Measure query = measure;
-  u8* const marks = slots_->marks();
-  const u32 epoch = epoch_;
-  const u32 links_max = width(level);
-  // In a graph of nothing but tombstones, those are what a new node can be linked to.
-  const u8 hit_mark = live_linked_ > 0 ? kLiveMark | kLinkedMark : 0;
-  const auto is_hit = [this, marks, hit_mark, allowed](u32 slot) {
-    return (marks[slot] & hit_mark) == hit_mark && (allowed(slot) || copy_allowed(slot, allowed));
-  };
-  const auto visit = [marks, epoch](u32 slot) {
-    const u32 mark = marks[slot];
-    marks[slot] = static_cast<u8>((epoch << kEpochShift) | (mark & ((1u << kEpochShift) - 1)));
-    return mark;
-  };
-
+  u8& mark = slots_->marks()[from.slot];
+  mark = visited(mark);
   pool_.start(pool_storage_.as<u64>(), pool_.capacity, ef, narrow);
-  visit(from.slot);
-  pool_.insert(from.distance, from.slot, is_hit(from.slot));
-  u32 some[2 * kMMax + 3], copied[2 * kMMax], count = 0;
+  take(from.slot, from.distance, allowed);
+  u32 some[2 * kMMax + 3], count = 0;
   const u8* records[2 * kMMax + 3];
   // Four are measured at a time; up to three wait for those that come next, as a pass with less than four costs as much.
   for (u32 slot;;) {
     const bool more = pool_.next(slot);
     if (!more && count == 0) break;
     if (more) {
-      const u32* links = read_list(slot, level, copied);
       const u32 waiting = count;
-      for (u32 i = 0; i < links_max && links[i] != 0; i++) {
-        // Without a branch, which half of the time would be guessed wrong.
-        const u32 neighbour = links[i] - 1, mark = visit(neighbour);
-        some[count] = neighbour;
-        count += (mark >> kEpochShift) != epoch && !((mark & kChainedMark) && is_copy(neighbour));
-      }
-      // Ahead of their use: the records, and the list that comes next if none of them is nearer.
+      count = gather(slot, level, some, count);
       u32 seen = 0;
-      if (pool_.cursor < pool_.size && shared_ == nullptr) seen = list(slot_of(pool_.entries[pool_.cursor]), level)[0];
       for (u32 i = waiting; i < count; i++) {
         records[i] = query.at(some[i]);
         seen ^= query.touch(records[i]);
@@ -333,7 +337,7 @@ void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, co
       f32 distances[4];
       query.distance_x4(records + i, distances);
       for (u32 j = 0; j < min_of(4u, measured - i); j++) {
-        if (distances[j] < pool_.bound) pool_.insert(distances[j], some[i + j], is_hit(some[i + j]));
+        if (distances[j] < pool_.bound) take(some[i + j], distances[j], allowed);
       }
     }
     count -= measured;
@@ -537,7 +541,7 @@ void Hnsw::connect(const Source& source, u32 slot, bool may_join) {
     for (u32 l = shared + 1; l-- > 0;) {
       next_epoch();
       u8& mark = slots_->marks()[slot];
-      mark = static_cast<u8>((mark & ((1u << kEpochShift) - 1)) | epoch_ << kEpochShift);
+      mark = visited(mark);
       search_level(probe, from, ef_construction_, l, {});
       const u32 copy = may_join ? copy_in_pool(source, slot) : kNoSlot;
       if (copy != kNoSlot) {

@@ -143,6 +143,11 @@ class Hnsw {
 
   bool ensure_pool(u32 ef, const Allowed& allowed);
   void next_epoch();
+  /// A slot's mark once this search has come by it.
+  u8 visited(u32 mark) const { return static_cast<u8>(epoch_ << kEpochShift | (mark & ((1u << kEpochShift) - 1))); }
+  // What of a search is the same for all measures: compiled once, not into each of them.
+  __attribute__((noinline)) u32 gather(u32 slot, u32 level, u32* some, u32 count) const;
+  __attribute__((noinline)) void take(u32 slot, f32 distance, const Allowed& allowed);
   template <class Measure>
   Near greedy(const Measure& query, Near from, u32 level, u32 skip) const;
   template <class Measure>
