@@ -71,6 +71,9 @@ export class CommitQueue {
   readonly #hooks: CommitHooks;
   readonly #unflushed: Map<ResidentSpace, FlushState> = new Map();
   readonly #between: (() => void)[] = [];
+  /** Flushes so far, and which was the last that succeeded: with `ResidentSpace.loggedIn` this tells what is on the disk. */
+  #period = 1;
+  #flushedPeriod = 0;
   #waiting: Waiting[] = [];
   #committing: ReadonlySet<ResidentSpace> = new Set();
   #wake: () => void = () => {};
@@ -226,18 +229,20 @@ export class CommitQueue {
       if (ready.length === 0) bySpace.delete(resident);
       else bySpace.set(resident, ready);
     }
-    const entries: LogEntry[] = [];
+    const logged = new Map<ResidentSpace, LogEntry>();
     let flush = false;
     try {
+      const written = new Map<ResidentSpace, Uint8Array[]>();
       for (const [resident, waiting] of bySpace) {
         if (resident.durability === 'none') continue;
         const operations = waiting.map((each) => each.operations).filter(({ length }) => length > 0);
         if (operations.length === 0) continue;
-        const sequence = resident.nextSequence;
-        const bytes = encodeLogRecord(resident.entry.id, sequence, operations, this.#checksum);
-        entries.push({ space: resident.entry.id, sequence, bytes });
+        written.set(resident, operations);
         flush = this.#wantsFlush(resident, operations.length) || flush;
       }
+      for (const [resident, operations] of written)
+        logged.set(resident, this.#record(resident, operations, flush));
+      const entries = [...logged.values()];
       const freeing = [...bySpace.values()].every((waiting) => waiting.every(isRemoval)) ? 0 : undefined;
       if (entries.length > 0) await this.#environment.backend.append(entries, flush, freeing);
     } catch (error) {
@@ -251,10 +256,14 @@ export class CommitQueue {
       return;
     }
     // A flush covers every earlier record, of all spaces.
-    if (flush) this.#flushed();
+    const period = flush ? this.#nextPeriod() : this.#period;
+    if (flush) this.#flushed(period);
     for (const [resident, waiting] of bySpace) {
-      const bytes = entries.find(({ space }) => space === resident.entry.id)?.bytes.length ?? 0;
-      if (bytes > 0) resident.nextSequence++;
+      const bytes = logged.get(resident)?.bytes.length ?? 0;
+      if (bytes > 0) {
+        resident.nextSequence++;
+        resident.loggedIn = period;
+      }
       resident.logBytes += bytes;
       resident.release();
       const applications = waiting.map((each) => new Application(each));
@@ -336,22 +345,55 @@ export class CommitQueue {
     return now - state.since >= policy.everyMs;
   }
 
-  #flush(): void {
-    // A failing flush is no news: what was promised for a crash of the browser holds, and the next one is tried again.
-    this.#environment.backend.flush().then(
-      () => this.#flushed(),
-      () => {},
-    );
+  /** A record of the space's log that is written next. */
+  #record(resident: ResidentSpace, operations: readonly Uint8Array[], flush: boolean): LogEntry {
+    const { nextSequence: sequence } = resident;
+    const space = resident.entry.id;
+    if (resident.loggedIn <= this.#flushedPeriod) resident.flushedBefore = sequence;
+    const unflushed = flush ? 0 : sequence + 1 - resident.flushedBefore;
+    return {
+      space,
+      sequence,
+      bytes: encodeLogRecord(space, sequence, operations, this.#checksum, unflushed),
+    };
   }
 
-  #flushed(): void {
+  #flush(): void {
+    this.between(() => {
+      const flushing = new Map(this.#unflushed);
+      this.#forgetUnflushed();
+      const period = this.#nextPeriod();
+      // A failing flush is no news: what was promised for a crash of the browser holds, and the next write tries again.
+      this.#environment.backend.flush().then(
+        () => {
+          this.#flushedPeriod = Math.max(this.#flushedPeriod, period);
+        },
+        () => {
+          for (const [resident, state] of flushing)
+            if (!this.#unflushed.has(resident)) this.#unflushed.set(resident, state);
+        },
+      );
+    });
+  }
+
+  /** Ends a period: what is logged from now on is not covered by the flush that begins. */
+  #nextPeriod(): number {
+    return this.#period++;
+  }
+
+  #flushed(period: number): void {
+    this.#flushedPeriod = Math.max(this.#flushedPeriod, period);
+    this.#forgetUnflushed();
+  }
+
+  #forgetUnflushed(): void {
     for (const { timer } of this.#unflushed.values()) clearTimeout(timer);
     this.#unflushed.clear();
   }
 
   /** Stops the timers. */
   close(): void {
-    this.#flushed();
+    this.#forgetUnflushed();
   }
 }
 

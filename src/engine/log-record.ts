@@ -1,9 +1,11 @@
 /**
  * A record of a space's write-ahead log: the operations of one group commit.
  *
- *   log := space u32, reserved u32, sequence f64, operations (space/operation.ts)
+ *   log := space u32, unflushed u32, sequence f64, operations (space/operation.ts)
  *
- * inside an envelope. Space and sequence are in the record too, so that one in the wrong place is noticed.
+ * inside an envelope. Space and sequence are in the record too, so that one in the wrong place is noticed. `unflushed`: so many
+ * records, this one the last of them, were not known to be on the disk when it was written; 0 where it was flushed itself. Where
+ * a gap takes only such ones, nobody was promised them, nor what comes behind.
  */
 
 import { shibuDbError } from '../api/errors.ts';
@@ -16,12 +18,14 @@ export function encodeLogRecord(
   sequence: number,
   operations: readonly Uint8Array[],
   checksum: Checksum,
+  unflushed: number = 0,
 ): Uint8Array {
   let length = envelopeHeaderBytes + fixedBytes;
   for (const operation of operations) length += operation.length;
   const record = new Uint8Array(length);
   const view = new DataView(record.buffer, envelopeHeaderBytes);
   view.setUint32(0, space, true);
+  view.setUint32(4, unflushed, true);
   view.setFloat64(8, sequence, true);
   let at = envelopeHeaderBytes + fixedBytes;
   for (const operation of operations) {
@@ -31,14 +35,20 @@ export function encodeLogRecord(
   return seal(record, EnvelopeKind.Log, checksum);
 }
 
-/** The operations' bytes. @throws CORRUPTION */
+export interface LogRecord {
+  readonly operations: Uint8Array;
+  /** All before this sequence were on the disk when the record was. */
+  readonly flushedBefore: number;
+}
+
+/** @throws CORRUPTION */
 export function decodeLogRecord(
   bytes: Uint8Array,
   space: number,
   sequence: number,
   checksum: Checksum,
   what: string,
-): Uint8Array {
+): LogRecord {
   const payload = unseal(bytes, EnvelopeKind.Log, checksum, what);
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   if (
@@ -48,5 +58,5 @@ export function decodeLogRecord(
   ) {
     throw shibuDbError('CORRUPTION', `${what} is damaged: it belongs to another place in the log`);
   }
-  return payload.subarray(fixedBytes);
+  return { operations: payload.subarray(fixedBytes), flushedBefore: sequence + 1 - view.getUint32(4, true) };
 }

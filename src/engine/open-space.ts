@@ -6,6 +6,7 @@
  * reading them is dear. What may go wrong, and what becomes of it:
  *
  *  * A derived block is damaged: derived data is left out and made again in the background.
+ *  * The log has a gap, and nobody was promised what is missing: the log ends there, and the rest of it is dropped.
  *  * A sound record cannot be applied: it is set aside and named, and the space is read-only. Memory may be half-changed
  *    then, so the space is opened again without it.
  *  * Anything else is damaged: CORRUPTION, or, where the caller asked for it, what is intact (salvage.ts), read-only.
@@ -65,6 +66,8 @@ async function openWhole(
     const resident = await openImage(environment, entry, stored);
     try {
       await replay(resident, stored, aside);
+      // Nothing may be appended before a gap.
+      if (stored.tornAt !== undefined) await environment.backend.cutLog?.(entry.id, stored.tornAt);
     } catch (error) {
       resident.space.instance.release();
       if (!(error instanceof PoisonedRecord)) throw error;
@@ -231,6 +234,7 @@ async function replay(
     }
     resident.nextSequence = record + 1;
     resident.logBytes += operations.length;
+    resident.flushedBefore = Math.max(resident.flushedBefore, read.flushedBefore);
   }
 }
 

@@ -51,6 +51,10 @@ export class ResidentSpace {
   manifests: StoredManifests | undefined;
   /** Sequence of the next log record. */
   nextSequence: number;
+  /** All records before this one are known to be on the disk; of others it is not known. */
+  flushedBefore: number;
+  /** When the last record was written, in the commit queue's count of flushes; nobody knows when a former owner's was. */
+  loggedIn: number = Number.POSITIVE_INFINITY;
   /** Bytes in the log that the last checkpoint does not contain. */
   logBytes = 0;
   /** Operations applied since the last checkpoint, logged or not. */
@@ -90,6 +94,7 @@ export class ResidentSpace {
     this.space = space;
     this.manifest = manifest;
     this.nextSequence = manifest?.logFrom ?? 0;
+    this.flushedBefore = this.nextSequence;
     this.large?.adopt(manifest?.blocks.values() ?? []);
   }
 

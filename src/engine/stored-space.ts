@@ -10,7 +10,7 @@ import type { LogEntry } from '../storage/backend.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import { decodeManifest, type Manifest, type ManifestBlock } from '../storage/manifest.ts';
-import { decodeLogRecord } from './log-record.ts';
+import { decodeLogRecord, type LogRecord } from './log-record.ts';
 import { blockBytes, type StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 
@@ -19,7 +19,7 @@ const blocksPerRead = 16;
 
 /** A block or record with its bytes, or what is wrong with it. */
 export type ReadBlock = { block: ManifestBlock } & ({ bytes: Uint8Array } | { fault: StorageFault });
-export type ReadRecord = { record: number } & ({ operations: Uint8Array } | { fault: StorageFault });
+export type ReadRecord = { record: number } & (LogRecord | { fault: StorageFault });
 
 export function isDamage(error: unknown): error is ShibuDbError {
   return isShibuDbError(error) && error.code === 'CORRUPTION';
@@ -53,6 +53,8 @@ export class StoredSpace {
   readonly #entry: CatalogEntry;
   readonly #manifests: StoredManifests;
   readonly #checksum: Checksum;
+  /** The record where reading the log found its end, although there are later ones. */
+  tornAt: number | undefined;
 
   constructor(environment: Environment, entry: CatalogEntry, manifests: StoredManifests, checksum: Checksum) {
     this.#environment = environment;
@@ -110,7 +112,7 @@ export class StoredSpace {
     await ahead;
   }
 
-  /** Every record from `sequence` on, in order; a gap is one fault. */
+  /** Every record from `sequence` on, in order; a gap is one fault, or the end where nobody was promised what is missing. */
   async *records(sequence: number): AsyncGenerator<ReadRecord, void, undefined> {
     let expected = sequence;
     let entries: LogEntry[];
@@ -123,20 +125,36 @@ export class StoredSpace {
     }
     for (const { sequence: record, bytes } of entries) {
       if (record !== expected) {
+        if (this.#isTorn(entries, expected)) {
+          this.tornAt = expected;
+          return;
+        }
         const message = `log record ${expected} is missing`;
         yield { record: expected, fault: { kind: 'record', record: expected, message } };
       }
       expected = record + 1;
       const what = `Log record ${record} of space "${this.#entry.name}"`;
       try {
-        yield {
-          record,
-          operations: decodeLogRecord(bytes, this.#entry.id, record, this.#checksum, what),
-        };
+        yield { record, ...decodeLogRecord(bytes, this.#entry.id, record, this.#checksum, what) };
       } catch (error) {
         if (!isDamage(error)) throw error;
         yield { record, fault: { kind: 'record', record, message: error.message } };
       }
+    }
+  }
+
+  /** Whether all records behind the gap at `missing` are sound, and none was written when that one was known to be on the disk. */
+  #isTorn(entries: readonly LogEntry[], missing: number): boolean {
+    if (this.#environment.backend.cutLog === undefined) return false;
+    const behind = entries.filter(({ sequence }) => sequence > missing);
+    try {
+      return behind.every(({ sequence, bytes }) => {
+        const record = decodeLogRecord(bytes, this.#entry.id, sequence, this.#checksum, 'it');
+        return record.flushedBefore <= missing;
+      });
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      return false;
     }
   }
 }

@@ -67,6 +67,11 @@ export interface StorageBackend {
    * kept for that (quota-reserve.ts).
    */
   append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void>;
+  /**
+   * Drops all records of the space from `sequence` on, flushed. Where it is there, a power loss may take an unflushed record and
+   * leave a later one.
+   */
+  readonly cutLog?: ((space: number, sequence: number) => Promise<void>) | undefined;
   /** Asks the platform to bring to the disk whatever was appended without `flush`. */
   flush(): Promise<void>;
   /** Writes blocks under names that no manifest holds yet. Needs no flush: `publish` covers it. */

@@ -300,7 +300,12 @@ export class IndexedDbBackend implements StorageBackend {
       const tx = this.#db.transaction('log', 'readonly');
       const range = IDBKeyRange.bound([space, sequence], [space, last]);
       const [keys, values] = await Promise.all([tx.store.getAllKeys(range), tx.store.getAll(range), tx.done]);
-      return keys.map((key, i) => ({ space, sequence: key[1] as number, bytes: values[i] as Uint8Array }));
+      const entries = keys.map((key, i) => {
+        return { space, sequence: key[1] as number, bytes: values[i] as Uint8Array };
+      });
+      // A session that was cut off left them in the log that was the newest then.
+      if (this.#session?.isTorn) this.#unflushed.add(entries);
+      return entries;
     });
   }
 
@@ -320,6 +325,13 @@ export class IndexedDbBackend implements StorageBackend {
     });
     if (!flushed) this.#unflushed.add(entries);
     this.#reserve.note(entries.reduce((sum, { bytes }) => sum + bytes.length, 0));
+  }
+
+  cutLog(space: number, sequence: number): Promise<void> {
+    this.#unflushed.cut(space, sequence);
+    return this.#write('cutLog', ['log'], true, (tx) => [
+      tx.objectStore('log').delete(IDBKeyRange.bound([space, sequence], [space, last])),
+    ]);
   }
 
   flush(): Promise<void> {

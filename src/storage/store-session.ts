@@ -77,6 +77,10 @@ export class StoreSession {
     );
   }
 
+  get isTorn(): boolean {
+    return this.#torn;
+  }
+
   /** Says outside IndexedDB that there is something to lose. Before the first of it is written. */
   async holdsData(): Promise<void> {
     if (!this.#marked) await this.#mark.set();

@@ -3,8 +3,8 @@
  * one alone: after a power loss the end of the old log may be missing although what came later is there. So whoever flushes
  * writes these records once more, into the log that is flushed. They are few: when they are many, the next append is flushed.
  *
- * What is left: another database of the same origin may flush the new log before this one does. Then relaxed records that no
- * strict one came after may have a hole.
+ * Another database of the same origin may flush the new log before this one does. Then relaxed records that no strict one came
+ * after may have a hole, and the log ends there (engine/stored-space.ts).
  */
 
 import type { LogEntry } from './backend.ts';
@@ -47,5 +47,10 @@ export class UnflushedRecords {
   /** Those before `sequence` are not needed any more. */
   drop(space: number, sequence: number): void {
     this.remove(this.records.filter((record) => record.space === space && record.sequence < sequence));
+  }
+
+  /** Those from `sequence` on are not there any more. */
+  cut(space: number, sequence: number): void {
+    this.remove(this.records.filter((record) => record.space === space && record.sequence >= sequence));
   }
 }

@@ -21,7 +21,7 @@ test('a seed tells the same story every time', { timeout: 60_000 }, async () => 
   assert.equal(first, second);
 });
 
-for (const kind of ['transactions', 'files'])
+for (const kind of ['transactions', 'leveldb', 'files'])
   test(`a life over ${kind}, stopped at each of its storage steps, done or not done`, {
     timeout: 300_000,
   }, async (t) => {

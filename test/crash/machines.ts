@@ -40,7 +40,7 @@ export interface ProcessOptions {
 }
 
 export interface Machine {
-  readonly kind: 'transactions' | 'files';
+  readonly kind: 'transactions' | 'leveldb' | 'files';
   /** Opens the database as another process does, which takes it over. */
   open(faults: Faults, options: ProcessOptions): Promise<Process>;
   losePower(random: Random): void;
@@ -63,10 +63,15 @@ async function startEngine(
   return engine;
 }
 
-/** Transactions, an epoch, and an owner that others may take the database from. */
+/** Transactions, over one log or several (faulty-backend.ts), an epoch, and an owner that others may take the database from. */
 export class TransactionsMachine implements Machine {
-  readonly kind = 'transactions';
-  #disk: CrashDisk = new CrashDisk();
+  readonly kind: 'transactions' | 'leveldb';
+  #disk: CrashDisk;
+
+  constructor(kind: 'transactions' | 'leveldb') {
+    this.kind = kind;
+    this.#disk = new CrashDisk(kind === 'leveldb');
+  }
 
   async open(faults: Faults, options: ProcessOptions): Promise<Process> {
     const backend = await FaultyBackend.open(this.#disk, faults);
@@ -142,5 +147,5 @@ export class FilesMachine implements Machine {
 }
 
 export function makeMachine(kind: Machine['kind']): Machine {
-  return kind === 'files' ? new FilesMachine() : new TransactionsMachine();
+  return kind === 'files' ? new FilesMachine() : new TransactionsMachine(kind);
 }

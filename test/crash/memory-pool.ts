@@ -8,7 +8,7 @@ const RealMemory = WebAssembly.Memory;
 /** What is kept at most; with more, clearing would cost more than making anew. */
 const keptMax = 24;
 /** One that has grown beyond is left to the collector. */
-const keptBytesMax = 8 * 1024 * 1024;
+const keptBytesMax = 16 * 1024 * 1024;
 
 export class MemoryPool {
   #free: WebAssembly.Memory[] = [];
@@ -17,7 +17,7 @@ export class MemoryPool {
   /** `new WebAssembly.Memory` takes from here until the returned function is called. */
   install(): () => void {
     const take = (descriptor: WebAssembly.MemoryDescriptor): WebAssembly.Memory => {
-      const memory = this.#free.pop() ?? new RealMemory(descriptor);
+      const memory = this.#free.shift() ?? new RealMemory(descriptor);
       this.#taken.push(memory);
       return memory;
     };
@@ -36,6 +36,8 @@ export class MemoryPool {
       clear(memory);
       this.#free.push(memory);
     }
+    // The smallest is taken first: less to clear.
+    this.#free.sort((a, b) => a.buffer.byteLength - b.buffer.byteLength);
     this.#taken = [];
   }
 }

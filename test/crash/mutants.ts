@@ -113,6 +113,52 @@ export const mutants: readonly Mutant[] = [
     caughtBy: 'test/fuzz/storage.test.ts',
   },
   {
+    name: 'a flush does not write again what only a former log of the browser has',
+    file: 'storage/unflushed-records.ts',
+    changes: [{ find: 'if (!this.#wanted) return;', replace: 'return;' }],
+    caughtBy: 'simulation',
+  },
+  {
+    name: 'a gap in what nobody was promised counts as damage',
+    file: 'engine/stored-space.ts',
+    changes: [{ find: 'if (this.#isTorn(entries, expected)) {', replace: 'if (entries.length < 0) {' }],
+    caughtBy: 'simulation',
+  },
+  {
+    name: 'what is behind a gap stays in the log',
+    file: 'engine/open-space.ts',
+    changes: [
+      {
+        find: 'if (stored.tornAt !== undefined) await environment.backend.cutLog?.(entry.id, stored.tornAt);',
+        replace: '',
+      },
+    ],
+    caughtBy: 'test/unit/log-gap.test.ts',
+  },
+  {
+    name: 'a gap in what was promised counts as the end of the log',
+    file: 'engine/stored-space.ts',
+    changes: [{ find: 'return record.flushedBefore <= missing;', replace: 'return true;' }],
+    caughtBy: 'test/unit/log-gap.test.ts',
+  },
+  {
+    name: 'a strict record does not say that all before it are on the disk',
+    file: 'engine/commit-queue.ts',
+    changes: [{ find: 'const unflushed = flush ? 0 :', replace: 'const unflushed =' }],
+    caughtBy: 'test/unit/log-gap.test.ts',
+  },
+  {
+    name: 'a flush is not remembered by the records after it',
+    file: 'engine/commit-queue.ts',
+    changes: [
+      {
+        find: 'if (resident.loggedIn <= this.#flushedPeriod) resident.flushedBefore = sequence;',
+        replace: '',
+      },
+    ],
+    caughtBy: 'test/unit/log-gap.test.ts',
+  },
+  {
     name: 'a transaction does not look at the epoch',
     file: 'storage/indexeddb-backend.ts',
     changes: [

@@ -12,7 +12,7 @@ import type { EngineEvent } from '../../src/engine/event-hub.ts';
 import type { Settings } from '../../src/engine/settings.ts';
 import { Random } from '../support/random.ts';
 import { type FaultPlan, Faults, type Trace } from './faults.ts';
-import { FilesMachine, type Machine, type Process, TransactionsMachine } from './machines.ts';
+import { type Machine, makeMachine, type Process } from './machines.ts';
 import { MemoryPool } from './memory-pool.ts';
 import type { Crash } from './model.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -89,8 +89,7 @@ class Story {
     this.#time = time;
     this.#trace = trace;
     this.#lives = lives;
-    const drawn: Kind = random.unit() < 0.5 ? 'files' : 'transactions';
-    this.#machine = (kind ?? drawn) === 'files' ? new FilesMachine() : new TransactionsMachine();
+    this.#machine = makeMachine(kind ?? random.pick(['files', 'files', 'transactions', 'leveldb']));
     this.#workload = new Workload(random, time, trace);
     // Small, so that checkpoints, compactions and letting spaces go happen all the time.
     this.#settings = {
@@ -164,7 +163,7 @@ class Story {
     this.#count(faults);
     if (over() || ending !== undefined) return this.#crash(faults, ending);
     if (this.#random.unit() < (this.#tally.ownerChanges === 0 ? 0.2 : 0.7)) return this.#crash(faults);
-    return this.#machine.kind === 'transactions' && this.#random.unit() < 0.6
+    return this.#machine.kind !== 'files' && this.#random.unit() < 0.6
       ? this.#takeOver(process)
       : this.#close(process);
   }

@@ -23,8 +23,8 @@ import { checksum, filesPlace, memoryPlace } from './places.ts';
 
 const noFaults = (): Faults => new Faults({}, realTime, new Random(1));
 
-async function faultyPlace(): Promise<Place> {
-  const disk = new CrashDisk();
+async function faultyPlace(hasLogs: boolean): Promise<Place> {
+  const disk = new CrashDisk(hasLogs);
   return {
     open: () => FaultyBackend.open(disk, noFaults()),
     settled: async () => {},
@@ -96,7 +96,8 @@ const places = {
   'encrypted memory': async () => encrypted(await memoryPlace()),
   'encrypted files': async () => encrypted(await filesPlace(plainBlockBytes + sealedExtraBytes)),
   'SQLite of the edge': sqlitePlace,
-  'faulty transactions': faultyPlace,
+  'faulty transactions': () => faultyPlace(false),
+  'faulty transactions in several logs': () => faultyPlace(true),
   'simulated files': simulatedFilesPlace,
 };
 

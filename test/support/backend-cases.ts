@@ -109,6 +109,21 @@ export function backendCases(checksum: Checksum): readonly BackendCase[] {
     },
   );
 
+  scenario(
+    'where a log can be cut, what is behind the cut is gone and writing goes on there',
+    async (backend, reopen) => {
+      if (backend.cutLog === undefined) return;
+      await backend.writeCatalog(catalogOf([1, 2], checksum), []);
+      for (const sequence of [0, 1, 3])
+        await backend.append([recordOf(1, sequence, checksum), recordOf(2, sequence, checksum)], false);
+      await backend.cutLog(1, 1);
+      await backend.append([recordOf(1, 1, checksum)], true);
+      const current = await reopen(backend);
+      same(sequences(await current.readLog(1, 0)), [0, 1]);
+      same(sequences(await current.readLog(2, 0)), [0, 1, 3]);
+    },
+  );
+
   scenario('records after a reopening follow those before it', async (backend, reopen) => {
     await backend.writeCatalog(catalogOf([1], checksum), []);
     let current = backend;

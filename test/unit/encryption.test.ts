@@ -321,7 +321,7 @@ test('another password: the old one is refused, whoever is there goes on, no dat
 
 test('stopped in the middle of a change of password, exactly one of the two is good', async () => {
   for (const done of [false, true]) {
-    const disk = new CrashDisk();
+    const disk = new CrashDisk(false);
     const first = await FaultyBackend.open(disk, new Faults({}, realTime, new Random(seed)));
     const db = await openNodeDatabase('x', { backend: first, encryption: secret });
     await db.createSpace('kv', 'key-value');

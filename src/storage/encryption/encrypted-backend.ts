@@ -121,6 +121,10 @@ export class EncryptedBackend implements StorageBackend {
     return this.#inner.epoch ?? 1;
   }
 
+  get cutLog(): StorageBackend['cutLog'] {
+    return this.#inner.cutLog?.bind(this.#inner);
+  }
+
   async readState(): Promise<StoredState> {
     const { catalog, catalogCopy, manifests, manifestCopies } = await this.#inner.readState();
     const [first, copy, all, copies] = await Promise.all([
