@@ -7,10 +7,10 @@
 // that includes every .cc file outside test/: eight small files took 5.8 s this way and 16.6 s compiled apart, and
 // it inlines across files. So names must be unique across files even in anonymous namespaces.
 //
-// A page downloads the module, so most of it is compiled for size: the files of `hotFiles` are not. Against -O3 for all, a
-// module is 41% smaller gzipped (63 KB instead of 106), and in a run of both side by side graph builds and searches, exact
-// scans and key-value calls were within the noise or up to 7% slower. -Oz for all saves 10 KB more and costs searches
-// through codes 5 to 15%; so does leaving the kernels' loops to it.
+// A page downloads the module, so most of it is compiled for size: the files of `hotFiles` are not, and in them only what says so
+// itself is inlined. Against -O3 for all, a module is 43% smaller gzipped (60 KB instead of 106), and in runs of both side by side
+// graph builds and searches, exact scans and key-value calls were within the noise or up to 7% slower. -Oz for all costs
+// searches through codes 5 to 15%; so does leaving the kernels' loops to it.
 //
 // A variant is built again only when its sources, flags or compiler changed: a hash of those is kept beside it.
 // A module may import its memory and nothing else: the core must not come to depend on WASI or on JavaScript.
@@ -57,8 +57,12 @@ const flags = [
   '-O2',
   // Engines unroll by themselves; in the core it is a sixth of the module.
   '-fno-unroll-loops',
+  // What has to be inlined says so itself (`SHIBUMI_HOT`); more than that is a seventh of the gzipped module, for nothing measurable.
   '-mllvm',
-  '-inline-threshold=60',
+  '-inline-threshold=10',
+  // Instantiations that come out alike are kept once.
+  '-Xclang',
+  '-fmerge-functions',
   '-fno-exceptions',
   '-fno-rtti',
   '-mbulk-memory',
@@ -74,6 +78,8 @@ const linkFlags = [
   '-nostartfiles',
   '-Wl,--no-entry',
   '-Wl,--strip-all',
+  // Addresses and indexes in as few bytes as they need, not the five that a linker can patch.
+  '-Wl,--compress-relocations',
   // The stack below the data: an overflow traps instead of writing over it.
   '-Wl,--stack-first',
   `-Wl,-z,stack-size=${1024 * 1024}`,

@@ -21,7 +21,7 @@ struct BitMeasure {
   PagedView view;
   const u8* bits;
 
-  const u8* at(u32 slot) const { return view.get(slot); }
+  SHIBUMI_HOT const u8* at(u32 slot) const { return view.get(slot); }
   SHIBUMI_HOT u32 difference(const u8* record) const { return bit_difference(bits, record, view.stride); }
   SHIBUMI_HOT f32 distance(const u8* record) const { return static_cast<f32>(difference(record)); }
   void distance_x4(const u8* const* four, f32* out) const {
@@ -31,7 +31,7 @@ struct BitMeasure {
     const u8* record = at(first);
     for (u32 i = 0; i < count; i++, record += view.stride) out[i] = distance(record);
   }
-  u32 touch(const u8* record) const { return static_cast<u32>(load_word(record)); }
+  SHIBUMI_HOT u32 touch(const u8* record) const { return static_cast<u32>(load_word(record)); }
 };
 
 /// What a scan of bits works in (index/bit_scan.h).

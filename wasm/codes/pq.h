@@ -23,7 +23,7 @@ struct PqMeasure {
   /// The same measure for the codes of another list.
   PqMeasure of_list(f32 list_base) const { return {view, tables, subspaces, list_base}; }
 
-  const u8* at(u32 slot) const { return view.get(slot); }
+  SHIBUMI_HOT const u8* at(u32 slot) const { return view.get(slot); }
   f32 distance(const u8* record) const {
     const u8* four[4] = {record, record, record, record};
     f32 out[4];
@@ -48,7 +48,7 @@ struct PqMeasure {
   void scan(u32 first, u32 count, f32* out) const {
     for (u32 i = 0; i < count; i++) out[i] = distance(at(first + i));
   }
-  u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
+  SHIBUMI_HOT u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
 
  private:
   f32 term(const u8* record) const { return base + *reinterpret_cast<const f32*>(record); }

@@ -61,7 +61,7 @@ struct Sq8Measure {
   f32 dimension;
   Metric metric;
 
-  const u8* at(u32 slot) const { return view.get(slot); }
+  SHIBUMI_HOT const u8* at(u32 slot) const { return view.get(slot); }
   f32 distance(const u8* record) const {
     const Sq8Side& other = side_of(record);
     return finish<f32>(other.scale, other.offset, other.sum, other.square, static_cast<f32>(left.dot(record, code_bytes)));
@@ -84,7 +84,7 @@ struct Sq8Measure {
     }
     for (; i < count; i++, record += view.stride) out[i] = distance(record);
   }
-  u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
+  SHIBUMI_HOT u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
 
  private:
   SHIBUMI_HOT const Sq8Side& side_of(const u8* record) const {

@@ -119,7 +119,7 @@ struct PagedArray {
 
   void define(SegmentId segment_id, u32 stride_bytes, u32 header_blocks = 0);
 
-  u32 block_of(u32 record) const { return static_cast<u32>((record * reciprocal) >> kReciprocalShift); }
+  SHIBUMI_HOT u32 block_of(u32 record) const { return static_cast<u32>((record * reciprocal) >> kReciprocalShift); }
 
   /// Blocks that must exist for `count` records.
   u32 blocks_for(u32 count) const {
@@ -136,7 +136,7 @@ struct PagedArray {
   }
 
   /// Read access. Requires: the block is present (always so in segments that are not droppable).
-  const u8* get(u32 record) const {
+  SHIBUMI_HOT const u8* get(u32 record) const {
     const u32 block = block_of(record);
     const Addr frame = at<const Addr>(segments[segment].frames)[first_block + block];
     return at<const u8>(frame) + (record - block * per_block) * stride;

@@ -14,7 +14,7 @@ struct Allowed {
 
   bool all() const { return words == nullptr; }
   /// Whether a live slot may be answered.
-  bool operator()(u32 slot) const { return words == nullptr || (words[slot / 64] >> (slot % 64) & 1) != 0; }
+  SHIBUMI_HOT bool operator()(u32 slot) const { return words == nullptr || (words[slot / 64] >> (slot % 64) & 1) != 0; }
 };
 
 }  // namespace shibumi

@@ -55,7 +55,7 @@ u32* Hnsw::list_mut(u32 slot, u32 level) const {
 }
 
 /// The list to read a neighbour's neighbours from: of a graph that others link into, a copy that no one is just changing.
-const u32* Hnsw::read_list(u32 slot, u32 level, u32* copy) const {
+SHIBUMI_HOT const u32* Hnsw::read_list(u32 slot, u32 level, u32* copy) const {
   if (shared_ == nullptr) return list(slot, level);
   const Holding node(shared_->of(slot));
   __builtin_memcpy(copy, list(slot, level), width(level) * sizeof(u32));

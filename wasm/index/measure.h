@@ -45,14 +45,14 @@ struct RowMeasure {
   Probe probe;
   PagedView view;
 
-  const u8* at(u32 slot) const { return view.get(slot); }
-  f32 distance(const u8* record) const { return rows->distance(probe, row(record)); }
-  void distance_x4(const u8* const* four, f32* out) const {
+  SHIBUMI_HOT const u8* at(u32 slot) const { return view.get(slot); }
+  SHIBUMI_HOT f32 distance(const u8* record) const { return rows->distance(probe, row(record)); }
+  SHIBUMI_HOT void distance_x4(const u8* const* four, f32* out) const {
     const f32* some[4] = {row(four[0]), row(four[1]), row(four[2]), row(four[3])};
     rows->distance_x4(probe, some, out);
   }
   void scan(u32 first, u32 count, f32* out) const { rows->distance_scan(probe, first, count, out); }
-  u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
+  SHIBUMI_HOT u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
 
  private:
   static const f32* row(const u8* record) { return reinterpret_cast<const f32*>(record); }

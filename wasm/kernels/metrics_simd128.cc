@@ -72,7 +72,7 @@ struct CanberraTerm {
 struct BrayCurtisTerm {
   Lanes apart = {}, size = {};
   explicit BrayCurtisTerm(f32) {}
-  void add(Lanes x, Lanes y) {
+  SHIBUMI_HOT void add(Lanes x, Lanes y) {
     apart += abs_of(x - y);
     size += abs_of(x + y);
   }

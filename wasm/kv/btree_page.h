@@ -147,10 +147,10 @@ inline PageHeader& page_header(u8* page) { return *reinterpret_cast<PageHeader*>
 inline u32 slots_at(u32 level, u32 count) { return kPageHeaderBytes + (level == 0 ? (count + 15) & ~15u : 0); }
 inline const u8* leaf_tags(const u8* page) { return page + kPageHeaderBytes; }
 inline u8* leaf_tags(u8* page) { return page + kPageHeaderBytes; }
-inline const Slot* page_slots(const u8* page) {
+SHIBUMI_HOT const Slot* page_slots(const u8* page) {
   return reinterpret_cast<const Slot*>(page + slots_at(page_header(page).level, page_header(page).count));
 }
-inline Slot* page_slots(u8* page) {
+SHIBUMI_HOT Slot* page_slots(u8* page) {
   return reinterpret_cast<Slot*>(page + slots_at(page_header(page).level, page_header(page).count));
 }
 /// A hash of a key, for leaf tags. Part of the format.
