@@ -28,9 +28,18 @@ export class BlockBudget {
 
   /** Whether all instances together have all of it. */
   get used(): boolean {
+    return this.#usedBytes() >= this.bytesMax;
+  }
+
+  /** Whether they have half of it: what is changed and not stored yet, its copies for a checkpoint and a commit need room too. */
+  get scarce(): boolean {
+    return this.#usedBytes() >= this.bytesMax / 2;
+  }
+
+  #usedBytes(): number {
     let bytes = 0;
     for (const { memoryBytes } of this.#instances()) bytes += memoryBytes;
-    return bytes >= this.bytesMax;
+    return bytes;
   }
 
   /** How many frames too many the instance would have with so many more. */
@@ -39,9 +48,7 @@ export class BlockBudget {
     const grown = frames - exports.arena_frames_free();
     if (grown <= 0) return 0;
     const used = exports.arena_frames_in_use() + frames;
-    let bytes = grown * blockBytes;
-    for (const each of this.#instances()) bytes += each.memoryBytes;
-    const over = Math.ceil((bytes - this.bytesMax) / blockBytes);
+    const over = Math.ceil((grown * blockBytes + this.#usedBytes() - this.bytesMax) / blockBytes);
     return Math.max(0, Math.min(over, used - this.#framesLeast, frames));
   }
 }

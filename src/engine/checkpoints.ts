@@ -102,9 +102,16 @@ export class Checkpoints {
 
   /** After a write: soon when the log is long, else when nothing more comes for a while. */
   consider(resident: ResidentSpace): void {
-    const long = resident.droppableBytes >= this.#environment.settings.checkpointLogBytes;
-    if (long || resident.blocks?.tooDirty) this.quietly(resident);
+    if (this.#isLong(resident) || resident.blocks?.tooDirty) this.quietly(resident);
     else this.whenIdle(resident);
+  }
+
+  #isLong({ droppableBytes, entry, space }: ResidentSpace): boolean {
+    const { checkpointLogBytes, checkpointLogShare } = this.#environment.settings;
+    if (droppableBytes < checkpointLogBytes) return false;
+    if (entry.engine !== 'key-value' || droppableBytes >= 4 * checkpointLogBytes) return true;
+    const imageBytes = space.instance.exports.arena_frames_in_use() * blockBytes;
+    return droppableBytes >= imageBytes * checkpointLogShare;
   }
 
   /** Before a write: a promise while too much has changed again since the checkpoint under way began. */
@@ -114,12 +121,22 @@ export class Checkpoints {
   }
 
   whenIdle(resident: ResidentSpace): void {
+    const { checkpointIdleMs, backgroundTimers } = this.#environment.settings;
+    resident.idleFromMs = this.#environment.now();
+    if (this.#idleTimers.has(resident.entry.id) || this.#hooks.closing() || !backgroundTimers) return;
+    this.#wait(resident, checkpointIdleMs);
+  }
+
+  /** One timer however many writes: it goes on waiting if there were some meanwhile. */
+  #wait(resident: ResidentSpace, waitMs: number): void {
     const { id } = resident.entry;
-    clearTimeout(this.#idleTimers.get(id));
-    if (this.#hooks.closing() || !this.#environment.settings.backgroundTimers) return;
     const timer = setTimeout(() => {
+      const { checkpointIdleMs } = this.#environment.settings;
+      const leftMs = resident.idleFromMs + checkpointIdleMs - this.#environment.now();
+      if (leftMs > 0) return this.#wait(resident, leftMs);
+      this.#idleTimers.delete(id);
       if (isWorthStoring(resident) && resident.space.pending() === 0) this.quietly(resident);
-    }, this.#environment.settings.checkpointIdleMs);
+    }, waitMs);
     this.#idleTimers.set(id, timer);
   }
 

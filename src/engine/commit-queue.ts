@@ -8,7 +8,7 @@ import type { Durability } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { Decide } from '../space/conditional.ts';
-import { largestOperation, OperationKind, type OperationView, operationsIn } from '../space/operation.ts';
+import { behind, largestOperation, OperationKind, operationAt, operationsIn } from '../space/operation.ts';
 import { PendingKeys } from '../space/pending-keys.ts';
 import type { Need } from '../space/space.ts';
 import type { LogEntry } from '../storage/backend.ts';
@@ -24,17 +24,25 @@ export type Compose = () => { operations: Uint8Array; need: Need };
 interface Waiting {
   readonly resident: ResidentSpace;
   /** Such a write begins a group of its own making. */
-  compose?: Compose;
+  compose: Compose | undefined;
   /** One or more operations; of a conditional write, none until it is decided. */
   operations: Uint8Array;
   decide: Decide<unknown> | undefined;
   need: Need;
   /** Its operations are not known yet. What is behind it in its space waits for it: writes keep their order. */
   preparing: boolean;
-  /** What the caller gets instead of the number of keys and ids that were there. */
+  /** What the caller gets; `countThere`: the number of keys and ids that were there. */
   answer: unknown;
   readonly resolve: (answer: never) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** The writes of one commit to one space. */
+interface SpaceGroup {
+  readonly resident: ResidentSpace;
+  waiting: Waiting[];
+  /** Of their record in the log. */
+  bytes: number;
 }
 
 /** A write that took its place before it was known. */
@@ -63,6 +71,10 @@ const removalKinds: ReadonlySet<number> = new Set([
   OperationKind.DeleteString,
 ]);
 const noOperations = new Uint8Array(0);
+const noWaiting: readonly Waiting[] = [];
+const countThere: unique symbol = Symbol('how many there were');
+/** Scratch memory for so much is there anyhow. */
+const smallBytes = 64 * 1024;
 const nothingNeeded: Need = { count: 0, bytes: 0 };
 
 export class CommitQueue {
@@ -75,7 +87,7 @@ export class CommitQueue {
   #period = 1;
   #flushedPeriod = 0;
   #waiting: Waiting[] = [];
-  #committing: ReadonlySet<ResidentSpace> = new Set();
+  #committing: readonly Waiting[] = noWaiting;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
 
@@ -87,12 +99,23 @@ export class CommitQueue {
 
   /** Resolves with how many keys or ids there were when the operations are as durable as its space promises, and applied. */
   submit(resident: ResidentSpace, operations: Uint8Array, need: Need): Promise<number> {
-    return this.#push(resident, operations, undefined, need);
+    return new Promise((resolve, reject) => {
+      this.#enqueue(resident, operations, undefined, need, resolve, reject);
+    });
+  }
+
+  /** The same where nobody asks what was there. */
+  put(resident: ResidentSpace, operations: Uint8Array, need: Need): Promise<undefined> {
+    return new Promise((resolve, reject) => {
+      this.#enqueue(resident, operations, undefined, need, resolve, reject).answer = undefined;
+    });
   }
 
   /** The same for a write that depends on what is there; resolves with its answer. Key-value spaces only. */
   submitConditional<Answer>(resident: ResidentSpace, decide: Decide<Answer>, need: Need): Promise<Answer> {
-    return this.#push(resident, noOperations, decide, need);
+    return new Promise((resolve, reject) => {
+      this.#enqueue(resident, noOperations, decide, need, resolve, reject);
+    });
   }
 
   /** The same for operations that are made of what is there when their turn comes, with everything before them applied. */
@@ -121,17 +144,6 @@ export class CommitQueue {
     });
   }
 
-  #push<Answer>(
-    resident: ResidentSpace,
-    operations: Uint8Array,
-    decide: Decide<unknown> | undefined,
-    need: Need,
-  ): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      this.#enqueue(resident, operations, decide, need, resolve, reject);
-    });
-  }
-
   #enqueue(
     resident: ResidentSpace,
     operations: Uint8Array,
@@ -141,9 +153,15 @@ export class CommitQueue {
     reject: (error: unknown) => void,
   ): Waiting {
     const waiting: Waiting = {
-      ...{ resident, operations, decide, need, resolve, reject },
+      resident,
+      compose: undefined,
+      operations,
+      decide,
+      need,
       preparing: false,
-      answer: undefined,
+      answer: countThere,
+      resolve,
+      reject,
     };
     this.#waiting.push(waiting);
     this.#running ??= this.#run();
@@ -162,7 +180,8 @@ export class CommitQueue {
 
   /** Whether something of the space is waiting or under way. */
   isUsing(resident: ResidentSpace): boolean {
-    return this.#committing.has(resident) || this.#waiting.some((each) => each.resident === resident);
+    const isOf = (each: Waiting): boolean => each.resident === resident;
+    return this.#committing.some(isOf) || this.#waiting.some(isOf);
   }
 
   /** Resolves when everything submitted so far is settled. */
@@ -175,11 +194,11 @@ export class CommitQueue {
     await undefined;
     while (this.#waiting.length > 0) {
       const group = this.#takeGroup();
-      this.#committing = new Set(group.map(({ resident }) => resident));
+      this.#committing = group;
       if (group.length > 0) await this.#commit(group);
       else await this.#nextChange();
-      this.#committing = new Set();
-      for (const between of this.#between.splice(0)) between();
+      this.#committing = noWaiting;
+      if (this.#between.length > 0) for (const between of this.#between.splice(0)) between();
     }
     this.#running = undefined;
   }
@@ -192,6 +211,11 @@ export class CommitQueue {
   }
 
   #takeGroup(): Waiting[] {
+    const [only] = this.#waiting;
+    if (this.#waiting.length === 1 && only?.preparing === false) {
+      this.#waiting = [];
+      return [only];
+    }
     const ready = this.#waiting.some(({ preparing }) => preparing) ? this.#ready() : this.#waiting;
     let bytes = 0;
     let count = 0;
@@ -218,37 +242,42 @@ export class CommitQueue {
   }
 
   async #commit(taken: Waiting[]): Promise<void> {
-    const bySpace = Map.groupBy(composed(taken), ({ resident }) => resident);
+    let groups = bySpace(composed(taken));
     const pins = new Pins();
-    for (const [resident, waiting] of bySpace) {
+    for (const group of groups) {
+      const { resident } = group;
       while (resident.writesHeld !== undefined) await resident.writesHeld;
       const pressure = this.#hooks.pressure(resident);
       if (pressure !== undefined) await pressure;
-      const held = this.#hold(resident, this.#fitting(resident, waiting));
-      const ready = readyNow(resident, held) ?? (await this.#makeReady(resident, held, pins));
-      if (ready.length === 0) bySpace.delete(resident);
-      else bySpace.set(resident, ready);
+      const held = this.#hold(resident, this.#fitting(resident, group.waiting));
+      group.waiting = readyNow(resident, held) ?? (await this.#makeReady(resident, held, pins));
     }
-    const logged = new Map<ResidentSpace, LogEntry>();
+    groups = groups.filter(({ waiting }) => waiting.length > 0);
+    const entries: LogEntry[] = [];
     let flush = false;
     try {
-      const written = new Map<ResidentSpace, Uint8Array[]>();
-      for (const [resident, waiting] of bySpace) {
-        if (resident.durability === 'none') continue;
-        const operations = waiting.map((each) => each.operations).filter(({ length }) => length > 0);
+      const written: { group: SpaceGroup; operations: Uint8Array[] }[] = [];
+      for (const group of groups) {
+        if (group.resident.durability === 'none') continue;
+        const operations = group.waiting.map((each) => each.operations).filter(({ length }) => length > 0);
         if (operations.length === 0) continue;
-        written.set(resident, operations);
-        flush = this.#wantsFlush(resident, operations.length) || flush;
+        written.push({ group, operations });
+        flush = this.#wantsFlush(group.resident, operations.length) || flush;
       }
-      for (const [resident, operations] of written)
-        logged.set(resident, this.#record(resident, operations, flush));
-      const entries = [...logged.values()];
-      const freeing = [...bySpace.values()].every((waiting) => waiting.every(isRemoval)) ? 0 : undefined;
+      for (const { group, operations } of written) {
+        const entry = this.#record(group.resident, operations, flush);
+        entries.push(entry);
+        group.bytes = entry.bytes.length;
+      }
+      const freeing = groups.every(({ waiting }) => waiting.every(isRemoval)) ? 0 : undefined;
       if (entries.length > 0) await this.#environment.backend.append(entries, flush, freeing);
     } catch (error) {
       pins.release();
-      const again = removalsAmong([...bySpace.values()].flat(), error);
-      for (const [resident, waiting] of bySpace) {
+      const again = removalsAmong(
+        groups.flatMap(({ waiting }) => waiting),
+        error,
+      );
+      for (const { resident, waiting } of groups) {
         resident.release();
         for (const each of waiting) if (!again.has(each)) each.reject(error);
       }
@@ -258,8 +287,7 @@ export class CommitQueue {
     // A flush covers every earlier record, of all spaces.
     const period = flush ? this.#nextPeriod() : this.#period;
     if (flush) this.#flushed(period);
-    for (const [resident, waiting] of bySpace) {
-      const bytes = logged.get(resident)?.bytes.length ?? 0;
+    for (const { resident, waiting, bytes } of groups) {
       if (bytes > 0) {
         resident.nextSequence++;
         resident.loggedIn = period;
@@ -271,7 +299,7 @@ export class CommitQueue {
       if (stopped >= 0) await settle(resident, applications.slice(stopped), pins);
     }
     pins.release();
-    for (const resident of bySpace.keys()) {
+    for (const { resident } of groups) {
       resident.blocks?.trim();
       this.#hooks.applied(resident);
     }
@@ -400,26 +428,27 @@ export class CommitQueue {
 /** Applying the operations of one write, which are in the log. */
 class Application {
   readonly #write: Waiting;
-  readonly #operations: Iterator<OperationView>;
-  #next: IteratorResult<OperationView>;
+  /** Where its next operation begins. */
+  #at = 0;
   #there = 0;
   /** The blocks it came to. */
   #absent: AbsentBlocks | undefined;
 
   constructor(write: Waiting) {
     this.#write = write;
-    this.#operations = operationsIn(write.operations)[Symbol.iterator]();
-    this.#next = this.#operations.next();
   }
 
   /** Goes on where it was and acknowledges at the end; false when it came to blocks that are not in memory. */
   run(): boolean {
-    const { resident, answer, resolve } = this.#write;
+    const { resident, operations, answer, resolve } = this.#write;
     try {
       if (resident.broken) throw new Error('an earlier operation failed while it was applied');
-      for (; !this.#next.done; this.#next = this.#operations.next())
-        if (resident.apply(this.#next.value)) this.#there++;
-      resolve((answer ?? this.#there) as never);
+      while (this.#at < operations.length) {
+        const operation = operationAt(operations, this.#at);
+        if (resident.apply(operation)) this.#there++;
+        this.#at = behind(operation, this.#at);
+      }
+      resolve((answer === countThere ? this.#there : answer) as never);
     } catch (cause) {
       if (cause instanceof AbsentBlocks && resident.blocks !== undefined) {
         this.#absent = cause;
@@ -467,6 +496,16 @@ async function settle(
     resident.settling = undefined;
     resolve();
   }
+}
+
+/** In the order in which each space comes first. */
+function bySpace(waiting: Waiting[]): SpaceGroup[] {
+  const [first] = waiting;
+  if (first === undefined) return [];
+  const { resident } = first;
+  if (waiting.every((each) => each.resident === resident)) return [{ resident, waiting, bytes: 0 }];
+  const groups = Map.groupBy(waiting, (each) => each.resident);
+  return Array.from(groups, ([one, its]) => ({ resident: one, waiting: its, bytes: 0 }));
 }
 
 /** The writes that can be made, decided, if all they need is in memory. */
@@ -533,6 +572,12 @@ function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
 }
 
 function sumOf(waiting: readonly Waiting[]): Need {
+  const [only] = waiting;
+  // No operation is larger than all of them.
+  if (waiting.length === 1 && only !== undefined) {
+    const { need, operations } = only;
+    if (operations.length <= need.bytes && need.bytes <= smallBytes) return need;
+  }
   let count = 0;
   let bytes = 0;
   let largest = 0;

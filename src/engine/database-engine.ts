@@ -402,6 +402,14 @@ export class DatabaseEngine implements MemoryUser {
     });
   }
 
+  /** The same where nobody asks what was there. */
+  put(entry: CatalogEntry, operations: Uint8Array, need: Need): Promise<undefined> {
+    return this.#withResident(entry, (resident) => {
+      assertWritable(resident);
+      return this.#queue.put(resident, operations, need);
+    });
+  }
+
   /** The same for a write that depends on what is there; resolves with its answer. */
   submitConditional<Answer>(entry: CatalogEntry, decide: Decide<Answer>, need: Need): Promise<Answer> {
     return this.#withResident(entry, (resident) => {

@@ -86,15 +86,21 @@ export class EventHub {
 
 /** The backend itself as far as anybody can tell; `onFailure` learns of each of its calls that rejects. */
 export function watchBackend(backend: StorageBackend, onFailure: (error: unknown) => void): StorageBackend {
+  const watched: Map<unknown, (...args: unknown[]) => unknown> = new Map();
   return new Proxy(backend, {
     get(target, name) {
       const member: unknown = Reflect.get(target, name, target);
       if (typeof member !== 'function') return member;
-      return (...args: unknown[]): unknown => {
-        const result: unknown = Reflect.apply(member, target, args);
-        if (result instanceof Promise) result.catch(onFailure);
-        return result;
-      };
+      let call = watched.get(member);
+      if (call === undefined) {
+        call = (...args) => {
+          const result: unknown = Reflect.apply(member, target, args);
+          if (result instanceof Promise) result.catch(onFailure);
+          return result;
+        };
+        watched.set(member, call);
+      }
+      return call;
     },
   });
 }

@@ -3,6 +3,7 @@
 import type { ArgumentsOf, InSpace, PackedValues, ResultOf, ScanArguments } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { packValues } from '../base/packed-values.ts';
+import { AbsentBlocks } from '../kernel/instance.ts';
 import { type Compared, expire, increment, putIf, sameValue } from '../space/conditional.ts';
 import {
   checkKeys,
@@ -36,24 +37,38 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     this.#scans = scans;
   }
 
-  async put({ space, key, value, ttlMs }: ArgumentsOf<'put'>): Promise<undefined> {
+  /** Throws what is refused at once: a promise of its own would cost as much as all else here. */
+  put({ space, key, value, ttlMs }: ArgumentsOf<'put'>): Promise<undefined> {
+    const { engine } = this.#spaces;
     const entry = this.#spaces.entry(space, 'key-value', 'put');
-    const deadlineMs = deadlineOf(ttlMs, this.#spaces.engine.wallClock());
     const deadlines = ttlMs !== undefined;
+    const deadlineMs = deadlines ? deadlineOf(ttlMs, engine.wallClock()) : undefined;
     const large = cutIfLarge(value);
     if (large === undefined) {
       const operation = putOperation(key, value, deadlineMs);
-      await this.#spaces.engine.submit(entry, operation, { count: 1, bytes: operation.length, deadlines });
-      return;
+      return engine.put(entry, operation, { count: 1, bytes: operation.length, deadlines });
     }
     checkKey(key);
     checkValue(value);
     const encode = ([stored]: readonly LargeValue[]): Uint8Array => putOperation(key, stored, deadlineMs);
-    await this.#spaces.engine.putLarge(entry, { large: [large], encode }, { count: 1, deadlines });
+    return engine.putLarge(entry, { large: [large], encode }, { count: 1, deadlines }).then(() => undefined);
   }
 
-  get({ space, key }: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
-    checkKey(key);
+  get(args: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
+    const key = checkKey(args.key);
+    const entry = this.#spaces.entry(args.space, 'key-value', 'get');
+    const resident = this.#spaces.engine.residentNow(entry);
+    try {
+      // Nearly always it is in memory, and small.
+      const value = resident?.keyValue.get(key);
+      if (resident !== undefined && !(value instanceof LargeValue)) return value;
+    } catch (error) {
+      if (!(error instanceof AbsentBlocks)) throw error;
+    }
+    return this.#getAnywhere(args);
+  }
+
+  #getAnywhere({ space, key }: InSpace & { key: string }): Value | undefined | Promise<Value | undefined> {
     const find = (): Found | Promise<Found> => {
       const entry = this.#spaces.entry(space, 'key-value', 'get');
       return this.#spaces.read(entry, (resident) => ({ resident, values: [resident.keyValue.get(key)] }));

@@ -9,9 +9,13 @@
  */
 
 import { shibuDbError } from '../api/errors.ts';
+import { Slab } from '../base/slab.ts';
 import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from '../storage/envelope.ts';
 
 const fixedBytes = 16;
+
+/** No record is changed once it is made. */
+const slab = new Slab();
 
 export function encodeLogRecord(
   space: number,
@@ -22,8 +26,8 @@ export function encodeLogRecord(
 ): Uint8Array {
   let length = envelopeHeaderBytes + fixedBytes;
   for (const operation of operations) length += operation.length;
-  const record = new Uint8Array(length);
-  const view = new DataView(record.buffer, envelopeHeaderBytes);
+  const record = slab.take(length);
+  const view = new DataView(record.buffer, record.byteOffset + envelopeHeaderBytes);
   view.setUint32(0, space, true);
   view.setUint32(4, unflushed, true);
   view.setFloat64(8, sequence, true);

@@ -69,6 +69,8 @@ export class ResidentSpace {
   /** Why the last attempt to link stopped, if it failed: told to whoever waits for the index. */
   linkFailure: unknown;
   usedAtMs = 0;
+  /** When it last had something new to store, as `usedAtMs`. */
+  idleFromMs = 0;
   broken = false;
   /** Why nothing may be written: the space is damaged and holds only what is intact; empty where it is a static snapshot's. */
   readOnly: StorageFault[] | undefined;
@@ -125,8 +127,9 @@ export class ResidentSpace {
   }
 
   get keyValue(): KeyValueSpace {
-    assert(this.space instanceof KeyValueSpace, `${this.entry.name} is a key-value space`);
-    return this.space;
+    const { space } = this;
+    if (!(space instanceof KeyValueSpace)) assert(false, `${this.entry.name} is a key-value space`);
+    return space;
   }
 
   get vectors(): VectorSpace {

@@ -29,9 +29,13 @@ const originalsDirtyMost = 32;
 /** With fewer none is, however small the budget. */
 const dirtyLeast = 8;
 
+const treeSegments: readonly number[] = [keyValueTreeSegment, deadlinesSegment];
+const noSegments: readonly number[] = [];
+const originalSegments: readonly number[] = [originalsSegment];
+
 /** Segments whose blocks may be absent. */
 export function droppableSegments({ engine }: CatalogEntry): readonly number[] {
-  return engine === 'key-value' ? [keyValueTreeSegment, deadlinesSegment] : [originalsSegment];
+  return engine === 'key-value' ? treeSegments : originalSegments;
 }
 
 /** Blocks that a call under way needs to stay. */
@@ -99,9 +103,9 @@ export class SpaceBlocks {
 
   /** Whether any block is not in memory. */
   get someAbsent(): boolean {
-    return droppableSegments(this.#entry).some(
-      (segment) => this.#instance.exports.blocks_absent(segment) > 0,
-    );
+    for (const segment of droppableSegments(this.#entry))
+      if (this.#instance.exports.blocks_absent(segment) > 0) return true;
+    return false;
   }
 
   /** One commit takes no more writes when it needs so many blocks to stay in memory. */
@@ -179,6 +183,7 @@ export class SpaceBlocks {
   /** Sees that so many more frames need no more memory than the budget allows, as far as dropping clean blocks goes. */
   room(frames: number): void {
     const grown = frames - this.#instance.exports.arena_frames_free();
+    if (grown <= 0) return;
     const over =
       this.#entry.originals === 'storage' ? grown : this.#budget.framesOver(this.#instance, frames);
     if (over > 0) this.evict(over);
@@ -194,12 +199,14 @@ export class SpaceBlocks {
 
   /**
    * Whether so much of what may be dropped has changed since it was stored that a checkpoint is due: before that nothing of
-   * it can be dropped.
+   * it can be dropped. Keys have to be dropped only where memory is scarce: a space that fits, written all over, would
+   * otherwise be stored whole again and again.
    */
   get tooDirty(): boolean {
-    if (this.#droppable().length === 0) return false;
+    const isVector = this.#entry.engine === 'vector';
+    if (this.#droppable().length === 0 || !(isVector || this.#budget.scarce)) return false;
     const share = Math.max(dirtyLeast, this.#budget.framesMax / 8);
-    const most = this.#entry.engine === 'vector' ? Math.min(share, originalsDirtyMost) : share;
+    const most = isVector ? Math.min(share, originalsDirtyMost) : share;
     return this.#instance.exports.arena_dirty_blocks(GroupMask.Primary) > most;
   }
 
@@ -223,7 +230,7 @@ export class SpaceBlocks {
 
   #droppable(): readonly number[] {
     return this.#entry.engine === 'vector' && this.#entry.originals !== 'storage'
-      ? []
+      ? noSegments
       : droppableSegments(this.#entry);
   }
 }

@@ -33,8 +33,7 @@ export class SpaceCatalog {
 
   /** @throws SPACE_NOT_FOUND */
   entryOf(name: string): CatalogEntry {
-    const entry = this.spaces.find((space) => space.name === name);
-    if (entry !== undefined) return entry;
+    for (const space of this.spaces) if (space.name === name) return space;
     const names = this.spaces.map((space) => space.name).join(', ');
     // With users, not everybody may know what there is.
     const others =
@@ -44,8 +43,9 @@ export class SpaceCatalog {
 
   /** @throws SPACE_NOT_FOUND when the space was deleted or emptied since its entry was looked up */
   assertCurrent(entry: CatalogEntry): void {
-    if (!this.spaces.some(({ id, name }) => id === entry.id && name === entry.name))
-      throw shibuDbError('SPACE_NOT_FOUND', `The space "${entry.name}" was deleted or cleared meanwhile`);
+    for (const space of this.spaces)
+      if (space === entry || (space.id === entry.id && space.name === entry.name)) return;
+    throw shibuDbError('SPACE_NOT_FOUND', `The space "${entry.name}" was deleted or cleared meanwhile`);
   }
 
   /** @throws SPACE_EXISTS */

@@ -191,6 +191,9 @@ export class CoreInstance {
   protected readonly memory: WebAssembly.Memory;
   readonly #budget: MemoryBudget | undefined;
   #u8: Uint8Array;
+  /** Where scratch memory is, and how much of it was asked for: it only ever grows. */
+  #scratchAt = 0;
+  #scratchBytes = 0;
 
   /**
    * `budget`: what the instance shares with others; `release` gives its part back. `memory`: default, one of its own.
@@ -277,8 +280,13 @@ export class CoreInstance {
 
   #scratch(bytes: number): number {
     this.askBudget();
+    if (this.#scratchAt !== 0 && bytes <= this.#scratchBytes) return this.#scratchAt;
     let address = this.exports.scratch(bytes) >>> 0;
     while (address === 0 && this.makeRoom(bytes)) address = this.exports.scratch(bytes) >>> 0;
+    if (address !== 0) {
+      this.#scratchAt = address;
+      this.#scratchBytes = bytes;
+    }
     return address;
   }
 

@@ -17,6 +17,7 @@ import {
   encodePut,
   OperationKind,
   type OperationView,
+  readU32,
   type StoredForm,
   ValueFlags,
 } from './operation.ts';
@@ -207,13 +208,12 @@ export class KeyValueSpace implements Space {
     this.ready(operation);
     const { kind, flags, body } = operation;
     const { exports } = this.instance;
-    const view = dataView(body);
-    const keyLength = view.getUint32(0, true);
+    const keyLength = readU32(body, 0);
     if (this.large.any || (flags & ValueFlags.Large) !== 0) this.#noteLarge(operation);
     const address = this.instance.scratch(body.length + 32);
     this.instance.bytes().set(body, address);
     if (kind === OperationKind.Put) {
-      const valueLength = view.getUint32(4, true);
+      const valueLength = readU32(body, 4);
       const key = address + 8;
       const status = exports.kv_put(key, keyLength, key + keyLength, valueLength, flags);
       checkStatus(status, 'put');
@@ -242,18 +242,22 @@ export class KeyValueSpace implements Space {
 
   /** A large value comes as the reference to it. */
   get(key: string): StoredForm | undefined {
-    return this.getStored(key)?.value;
+    const found = this.#locate(key);
+    return found && this.#valueOf(key, found);
+  }
+
+  #valueOf(key: string, { address, length, flags }: Located): StoredForm {
+    if (address === 0 && length > 0) return this.#readFar(encodeUtf8(key), length, flags);
+    const front = frontOf(flags);
+    const bytes = this.instance.bytes();
+    return toValue(bytes, address + front, length - front, flags);
   }
 
   /** The value with its deadline; `undefined` when there is none or it has expired. */
   getStored(key: string): StoredValue | undefined {
     const found = this.#locate(key);
     if (found === undefined) return undefined;
-    const { address, length, flags, deadlineMs } = found;
-    if (address === 0 && length > 0)
-      return { value: this.#readFar(encodeUtf8(key), length, flags), deadlineMs };
-    const front = frontOf(flags);
-    return { value: toValue(this.instance.bytes(), address + front, length - front, flags), deadlineMs };
+    return { value: this.#valueOf(key, found), deadlineMs: found.deadlineMs };
   }
 
   /**
@@ -356,7 +360,10 @@ export class KeyValueSpace implements Space {
     const status = checkStatus(exports.kv_get(keyAddress, keyLength, meta), 'get');
     if (status === Status.NotFound) return undefined;
     assert(status === Status.Ok, `kv_get answered ${status}`);
-    const [address = 0, length = 0, flags = 0] = this.instance.u32(meta, 3);
+    const bytes = this.instance.bytes();
+    const address = readU32(bytes, meta);
+    const length = readU32(bytes, meta + 4);
+    const flags = readU32(bytes, meta + 8);
     if ((flags & ValueFlags.Deadline) === 0) return { address, length, flags, deadlineMs: undefined };
     if (address === 0) checkStatus(exports.kv_read(keyAddress, keyLength, 0, meta, deadlineBytes), 'get');
     const deadlineMs = readDeadline(this.instance.bytes(), address === 0 ? meta : address);

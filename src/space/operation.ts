@@ -22,6 +22,7 @@
 
 import type { VectorData } from '../api/database.ts';
 import { PackedKind, packedKindShift, packedLengthMask } from '../base/packed-values.ts';
+import { Slab } from '../base/slab.ts';
 import { writeUtf8 } from '../base/text.ts';
 import { LargeValue, largeReferenceBytes } from './large-value.ts';
 import type { MetadataRows } from './metadata/packed.ts';
@@ -56,23 +57,7 @@ function operation(kind: number, flags: number, bodyBytes: number): { bytes: Uin
   return { bytes, view };
 }
 
-/**
- * Small operations are cut from a slab: a buffer of its own for each would cost more to allocate and collect than
- * everything else about a write. A slab lives as long as the operations in it.
- */
-const slabBytes = 64 * 1024;
-let slab = new Uint8Array(slabBytes);
-let slabUsed = 0;
-
-/** Zeroed room for an operation of at most `bytes`, to be cut to size by `cut`. */
-function room(bytes: number): Uint8Array {
-  if (bytes > slabBytes / 4) return new Uint8Array(bytes);
-  if (slabUsed + bytes > slabBytes) {
-    slab = new Uint8Array(slabBytes);
-    slabUsed = 0;
-  }
-  return slab.subarray(slabUsed);
-}
+const slab = new Slab();
 
 /** Fills the header of an operation whose body is `bodyBytes` long and takes it off the slab. */
 function cut(bytes: Uint8Array, kind: number, flags: number, bodyBytes: number): Uint8Array {
@@ -80,8 +65,7 @@ function cut(bytes: Uint8Array, kind: number, flags: number, bodyBytes: number):
   bytes[0] = kind;
   bytes[1] = flags;
   writeU32(bytes, 4, bodyBytes);
-  if (bytes.buffer === slab.buffer) slabUsed += length;
-  return bytes.subarray(0, length);
+  return slab.cut(bytes, length);
 }
 
 function writeU32(bytes: Uint8Array, at: number, value: number): void {
@@ -98,7 +82,7 @@ export function encodePut(key: string, value: StoredForm, deadlineMs?: number): 
   let valueRoom = largeReferenceBytes;
   if (typeof value === 'string') valueRoom = value.length * 3;
   else if (value instanceof Uint8Array) valueRoom = value.length;
-  const bytes = room(operationHeaderBytes + 24 + key.length * 3 + valueRoom);
+  const bytes = slab.room(operationHeaderBytes + 24 + key.length * 3 + valueRoom);
   const keyLength = writeUtf8(key, bytes, 16);
   const valueAt = 16 + keyLength + front;
   let valueLength = front;
@@ -160,7 +144,7 @@ export function encodePackedPuts(
 
 /** Requires: a well-formed text. */
 export function encodeDelete(key: string): Uint8Array {
-  const bytes = room(operationHeaderBytes + 12 + key.length * 3);
+  const bytes = slab.room(operationHeaderBytes + 12 + key.length * 3);
   const keyLength = writeUtf8(key, bytes, 12);
   writeU32(bytes, 8, keyLength);
   return cut(bytes, OperationKind.Delete, 0, 4 + keyLength);
@@ -260,17 +244,27 @@ export interface OperationView {
 
 /** The operations of a run of bytes, in order. Requires: the bytes passed their checksum. */
 export function* operationsIn(bytes: Uint8Array): Generator<OperationView> {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at < bytes.length; ) {
-    const length = view.getUint32(at + 4, true);
-    const start = at + operationHeaderBytes;
-    yield {
-      kind: view.getUint8(at),
-      flags: view.getUint8(at + 1),
-      body: bytes.subarray(start, start + length),
-    };
-    at = start + align8(length);
+    const operation = operationAt(bytes, at);
+    yield operation;
+    at = behind(operation, at);
   }
+}
+
+export function operationAt(bytes: Uint8Array, at: number): OperationView {
+  const start = at + operationHeaderBytes;
+  const body = bytes.subarray(start, start + readU32(bytes, at + 4));
+  return { kind: bytes[at] as number, flags: bytes[at + 1] as number, body };
+}
+
+/** Where the operation after one at `at` begins. */
+export function behind({ body }: OperationView, at: number): number {
+  return at + operationHeaderBytes + align8(body.length);
+}
+
+export function readU32(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  return (low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24)) >>> 0;
 }
 
 /** A typed array's memory as bytes. */
@@ -280,10 +274,9 @@ export function bytesOf({ buffer, byteOffset, byteLength }: VectorData): Uint8Ar
 
 /** Bytes of the largest operation in a run of them. */
 export function largestOperation(bytes: Uint8Array): number {
-  const view = dataView(bytes);
   let largest = 0;
   for (let at = 0; at < bytes.length; ) {
-    const length = operationHeaderBytes + align8(view.getUint32(at + 4, true));
+    const length = operationHeaderBytes + align8(readU32(bytes, at + 4));
     largest = Math.max(largest, length);
     at += length;
   }

@@ -27,12 +27,12 @@
  *
  * Rules learnt from measurements: a write counts when the transaction is *complete*, never when a request succeeded (on a
  * quota overrun `success` fires first and only `abort` tells the truth); inside a transaction nothing but IndexedDB is
- * awaited; a value put must be a view over exactly its own buffer, because `put` clones the whole backing buffer.
+ * awaited; a value put must own its buffer (`owned`), because `put` clones the whole backing buffer.
  */
 
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB, unwrap } from 'idb';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
-import { assert } from '../base/assert.ts';
+import { owned } from '../base/slab.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { withTimeout } from '../base/with-timeout.ts';
 import type {
@@ -321,7 +321,7 @@ export class IndexedDbBackend implements StorageBackend {
     await this.#within(freeing, 'append', ['log'], flushed, (tx) => {
       const log = tx.objectStore('log');
       // `add`, not `put`: no record is ever written over, whatever goes wrong above.
-      return entries.map((entry) => log.add(exact(entry.bytes), [entry.space, entry.sequence]));
+      return entries.map((entry) => log.add(owned(entry.bytes), [entry.space, entry.sequence]));
     });
     if (!flushed) this.#unflushed.add(entries);
     this.#reserve.note(entries.reduce((sum, { bytes }) => sum + bytes.length, 0));
@@ -343,7 +343,7 @@ export class IndexedDbBackend implements StorageBackend {
     await this.#within(freeing, 'writeBlocks', ['blocks'], true, (tx) => {
       const store = tx.objectStore('blocks');
       return blocks.map(({ block, generation, bytes }) =>
-        store.put(exact(bytes), [space, block, generation]),
+        store.put(owned(bytes), [space, block, generation]),
       );
     });
     this.#reserve.note(blocks.reduce((sum, { bytes }) => sum + bytes.length, 0));
@@ -351,8 +351,8 @@ export class IndexedDbBackend implements StorageBackend {
 
   async publish(space: number, manifest: Uint8Array, freeing?: number): Promise<void> {
     await this.#within(freeing, 'publish', [], true, (tx) => [
-      tx.objectStore('state').put(exact(manifest), ['manifest', space]),
-      tx.objectStore('state').put(exact(manifest), ['manifest-copy', space]),
+      tx.objectStore('state').put(owned(manifest), ['manifest', space]),
+      tx.objectStore('state').put(owned(manifest), ['manifest-copy', space]),
     ]);
     // What many sessions wrote counts as well.
     if (manifest.length >= manifestBytesOfLarge) this.#reserve.note(reserveBytes);
@@ -371,8 +371,8 @@ export class IndexedDbBackend implements StorageBackend {
     await this.#session?.holdsData();
     await this.#within(removed.length > 0 ? 0 : undefined, 'writeCatalog', ['blocks', 'log'], true, (tx) => {
       const requests: Promise<unknown>[] = [
-        tx.objectStore('state').put(exact(catalog), 'catalog'),
-        tx.objectStore('state').put(exact(catalog), 'catalog-copy'),
+        tx.objectStore('state').put(owned(catalog), 'catalog'),
+        tx.objectStore('state').put(owned(catalog), 'catalog-copy'),
       ];
       for (const space of removed) {
         const all = IDBKeyRange.bound([space], [space, last]);
@@ -462,7 +462,7 @@ export class IndexedDbBackend implements StorageBackend {
       const tx = this.begin(again.length > 0 && !stores.includes('log') ? [...stores, 'log'] : stores, flush);
       for (const { space, sequence, bytes } of again)
         tx.objectStore('log')
-          .put(bytes, [space, sequence])
+          .put(owned(bytes), [space, sequence])
           .catch(() => {});
       let fenced: unknown;
       // The requests do not wait for it, so it costs no round trip; the commit does.
@@ -521,11 +521,6 @@ export async function deleteIndexedDb(name: string, timeoutMs: number): Promise<
 
 function isKeptInFile({ length }: Uint8Array): boolean {
   return length > inlineBytesMax;
-}
-
-function exact(bytes: Uint8Array): Uint8Array {
-  assert(bytes.byteLength === bytes.buffer.byteLength, 'a stored value owns its whole buffer');
-  return bytes;
 }
 
 function nameOf(error: unknown): string {

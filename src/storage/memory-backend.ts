@@ -1,6 +1,7 @@
 /** A backend in plain memory: for tests, for measuring the engine without a disk, and where there is no IndexedDB. */
 
 import { shibuDbError } from '../api/errors.ts';
+import { Slab } from '../base/slab.ts';
 import type {
   BlockName,
   LogEntry,
@@ -38,6 +39,7 @@ const keyOf = (name: BlockName): string => `${name.block}/${name.generation}`;
 export class MemoryBackend implements StorageBackend {
   readonly kind = 'memory';
   readonly #disk: MemoryDisk;
+  readonly #records: Slab = new Slab();
   #closed = false;
 
   constructor(disk: MemoryDisk = new MemoryDisk()) {
@@ -72,7 +74,11 @@ export class MemoryBackend implements StorageBackend {
 
   async append(entries: readonly LogEntry[]): Promise<void> {
     const disk = this.#open();
-    for (const entry of entries) disk.space(entry.space).log.push({ ...entry, bytes: entry.bytes.slice() });
+    for (const { space, sequence, bytes } of entries) {
+      const kept = this.#records.take(bytes.length);
+      kept.set(bytes);
+      disk.space(space).log.push({ space, sequence, bytes: kept });
+    }
   }
 
   async flush(): Promise<void> {

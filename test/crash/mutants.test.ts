@@ -24,10 +24,8 @@ for (const mutant of mutants) {
   });
 }
 
-async function seedThatNotices({
-  name,
-  args = ['--from', '1', '--count', seedsMax],
-}: Mutant): Promise<string> {
+async function seedThatNotices({ name }: Mutant): Promise<string> {
+  const args = ['--from', '1', '--count', seedsMax];
   const found = await runSimulation(args, preload, { SHIBUMI_TEST_MUTANT: name }).then(
     () => undefined,
     (error: Error) => error.message,

@@ -11,8 +11,6 @@ export interface Mutant {
   readonly changes: readonly { readonly find: string; readonly replace: string }[];
   /** The simulation, or the file of the tests that are there for it. */
   readonly caughtBy: 'simulation' | string;
-  /** Of the simulation. Default: its first seeds. */
-  readonly args?: readonly string[];
   /** Which of them, where all would take long. */
   readonly pattern?: string;
 }
@@ -92,7 +90,6 @@ export const mutants: readonly Mutant[] = [
     file: 'node/file-backend.ts',
     changes: [{ find: 'this.#settled ??= this.#settle();', replace: '' }],
     caughtBy: 'simulation',
-    args: ['--stops-of', '5', '--kind', 'files'],
   },
   {
     name: 'the checksum of envelopes is not looked at',

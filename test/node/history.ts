@@ -11,6 +11,7 @@ import { defaultSettings, type Settings } from '../../src/engine/settings.ts';
 export const smallSettings: Settings = {
   ...defaultSettings,
   checkpointLogBytes: 96 * 1024,
+  checkpointLogShare: 0,
   checkpointIdleMs: 15,
 };
 
