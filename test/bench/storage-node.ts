@@ -31,7 +31,7 @@ function frameOf(scenario: string, { name }: DataSet): RowFrame {
 }
 
 /** Bytes that went to storage, by what for. */
-class WrittenBytes {
+export class WrittenBytes {
   log = 0;
   checkpoints = 0;
 

@@ -14,6 +14,7 @@ import { measureMemory, memoryPlan } from './memory.ts';
 import { type PageJob, storageInPage } from './page/jobs.ts';
 import type { Row } from './row.ts';
 import { packageSizes } from './sizes.ts';
+import { measureBulk } from './storage-bulk.ts';
 import { measureCompaction, measureLoad } from './storage-node.ts';
 import { vectorsInNode } from './vectors-node.ts';
 import { otherScenarios, scenariosOf, type VectorsPlan, vectorsPlan } from './vectors-plan.ts';
@@ -78,6 +79,7 @@ async function storage(run: SuiteRun): Promise<void> {
   const data = run.quick ? await generateSet(1500, 48, 50) : await loadLatent(100_000);
   const pattern = new RegExp(run.only);
   if (pattern.test('load')) run.add(await measureLoad(data, run.log));
+  if (pattern.test('bulk')) run.add(await measureBulk(data, run.log));
   if (pattern.test('compact')) run.add(await measureCompaction(data, run.log));
   if (storageInPage.some((scenario) => pattern.test(scenario)))
     await inPage(run, [{ kind: 'storage', quick: run.quick, only: run.only }]);

@@ -12,6 +12,7 @@ const nodeFlags = [
   '--disable-warning=ExperimentalWarning',
   '--single-threaded-gc',
   '--max-semi-space-size=64',
+  '--initial-old-space-size=400',
 ];
 
 /** What simulate.ts prints, with these arguments and perhaps with something loaded before. @throws with its errors */
