@@ -292,3 +292,15 @@ export const callsThatChangeNothing: ReadonlySet<Method> = new Set<Method>([
   'stats',
   'verify',
 ]);
+
+const calledBy: ReadonlyMap<string, string> = new Map([
+  ['scanOpen', 'scan'],
+  ['scanVectorsOpen', 'scanVectors'],
+  ['getPart', 'getStream'],
+  ['uploadOpen', 'putStream'],
+]);
+
+/** The method of `Database` that makes a call, for errors that name it. */
+export function callerOf(method: string): string {
+  return calledBy.get(method) ?? method;
+}

@@ -109,6 +109,37 @@ for (const end of ['an uncaught error', 'close()', 'terminate()'] as const)
     await page.close();
   });
 
+test('a worker that sent what cannot be read is replaced; a write that was under way says so', {
+  skip,
+  timeout,
+}, async () => {
+  const page = await suite.newPage();
+  const outcomes = await page.evaluate(async () => {
+    const workers: Worker[] = [];
+    const worker = (): Worker => {
+      workers.push(window.tests.spawnWorker());
+      return workers.at(-1) as Worker;
+    };
+    const db = await window.tests.open('unreadable', { worker });
+    await db.createSpace('kv', 'key-value');
+    await db.useSpace('kv');
+    await db.put('k', 'v');
+    const write = db.put('w', '1').then(
+      () => 'done',
+      (error) => error.code as string,
+    );
+    const read = db.get('k');
+    await undefined;
+    // Nothing a page may send arrives unreadable on purpose; this is all that a browser does when it happens.
+    workers[0]?.dispatchEvent(new MessageEvent('messageerror'));
+    const outcomes = [await write, await read, workers.length, await db.get('k')];
+    await db.close();
+    return outcomes;
+  });
+  assert.deepEqual(outcomes, ['OUTCOME_UNKNOWN', 'v', 2, 'v']);
+  await page.close();
+});
+
 test('a worker that cannot be replaced fails what waits, and the next call tries again', {
   skip,
   timeout,

@@ -501,6 +501,8 @@ const scenarios = {
       await codeOf(alone.put('a', 'x', at)),
       await codeOf(db.put('a1', 'no number', at).then(() => db.increment('a1', 1, at))),
       await codeOf(db.searchTopK([1], 1, at)),
+      await codeOf(db.getStream('a1', at)),
+      await codeOf(db.putStream('a1', new Blob(['x']), at)),
     ];
     const expiring = Math.min(...lefts.filter((left) => left !== undefined));
     const { count } = await db.describeSpace(space);

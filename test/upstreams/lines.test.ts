@@ -32,6 +32,8 @@ test('ShibuDB: single calls on keys and vectors; all else is refused', async (t)
   await refused(kv.increment('k'), 'shibudb', 'increment');
   await refused(kv.putIf('k', 'v', undefined), 'shibudb', 'putIf');
   await refused(kv.size(), 'shibudb', 'size');
+  await refused(kv.getStream('k'), 'shibudb', 'getStream');
+  await refused(kv.putStream('k', new Blob(['v'])), 'shibudb', 'putStream');
   await refused(kv.scan()[Symbol.asyncIterator]().next(), 'shibudb', 'scan');
   await db.createSpace('v', 'vector', { dimension: 2, durability: 'none' });
   const v = db.space('v');

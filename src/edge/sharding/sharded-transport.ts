@@ -3,7 +3,7 @@
  * makes, tells of and deletes spaces on all their shards.
  */
 
-import type { ArgumentsOf, Method, ResultOf } from '../../api/calls.ts';
+import { type ArgumentsOf, callerOf, type Method, type ResultOf } from '../../api/calls.ts';
 import type { SpaceDescription } from '../../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { invalid } from '../../base/arguments.ts';
@@ -120,7 +120,10 @@ export class ShardedTransport implements Transport {
         return Promise.resolve(undefined);
       default:
         return Promise.reject(
-          shibuDbError('UNSUPPORTED', `${method} is not there for sharded spaces: call it on a shard`),
+          shibuDbError(
+            'UNSUPPORTED',
+            `${callerOf(method)} is not there for sharded spaces: call it on a shard`,
+          ),
         );
     }
   }

@@ -3,17 +3,19 @@
  * space that is routed to an upstream is checked against the same users, and then answered by the upstream.
  */
 
-import type {
-  CallContext,
-  InSpace,
-  Method,
-  ScanArguments,
-  ScanStep,
-  SessionState,
-  SignedIn,
-  VectorScanArguments,
+import {
+  type CallContext,
+  callerOf,
+  type InSpace,
+  type Method,
+  type ScanArguments,
+  type ScanStep,
+  type SessionState,
+  type SignedIn,
+  type VectorScanArguments,
 } from '../../api/calls.ts';
 import type { Entry, SpaceInfo, VectorData, VectorEntry } from '../../api/database.ts';
+import type { ShibuDbError } from '../../api/errors.ts';
 import { invalid, shown } from '../../base/arguments.ts';
 import { cursorAt } from '../../base/cursor.ts';
 import { Access } from '../../engine/access.ts';
@@ -159,7 +161,7 @@ export class RoutedSession implements Callee {
     const call = upstream.calls[method as DataMethod] as
       | ((args: never, space: string, context: CallContext) => Promise<unknown>)
       | undefined;
-    if (call === undefined) throw unsupported(upstream.info.name, method, 'it has no such operation');
+    if (call === undefined) throw noSuchOperation(upstream, method);
     return call(args, space, context);
   }
 
@@ -167,12 +169,7 @@ export class RoutedSession implements Callee {
     const { space: _, ...options } = args as InSpace & ScanArguments & VectorScanArguments;
     const pages =
       method === 'scanOpen' ? upstream.scan?.(space, options) : upstream.scanVectors?.(space, options);
-    if (pages === undefined)
-      throw unsupported(
-        upstream.info.name,
-        method === 'scanOpen' ? 'scan' : 'scanVectors',
-        'it has no such operation',
-      );
+    if (pages === undefined) throw noSuchOperation(upstream, method);
     if (this.#scans.size >= scansMax)
       throw invalid(`${scansMax} scans are open already; finish or close some first`);
     const number = this.#nextScan++;
@@ -204,4 +201,8 @@ export class RoutedSession implements Callee {
   #closeScans(): void {
     for (const number of [...this.#scans.keys()]) this.#scanClose(number);
   }
+}
+
+function noSuchOperation({ info }: Upstream, method: Method): ShibuDbError {
+  return unsupported(info.name, callerOf(method), 'it has no such operation');
 }
