@@ -58,7 +58,8 @@ async function load(data: DataSet, call: number, acknowledgedBy: 'log' | 'checkp
   const durability = acknowledgedBy === 'log' ? 'strict' : 'none';
   await db.createSpace(space, 'vector', { dimension, metric, durability });
   // Smaller calls take longer for as many: fewer of them say as much.
-  const count = Math.min(rowCount(data), call * 20, 50_000);
+  const most = Math.min(rowCount(data), call * 20, 50_000);
+  const count = most - (most % call);
   const started = performance.now();
   for (let from = 0; from < count; from += call) {
     const ids = BigInt64Array.from({ length: call }, (_, i) => BigInt(from + i));
