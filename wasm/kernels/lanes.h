@@ -35,12 +35,11 @@ inline Lanes multiply_add(Lanes a, Lanes b, Lanes sum) {
 }
 
 /// Four rows of four become four columns.
-template <class Four>
-inline void transpose(Four* rows) {
-  const Four low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
-  const Four high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
-  const Four low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
-  const Four high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+inline void transpose(Lanes* rows) {
+  const Lanes low01 = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
+  const Lanes high01 = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
+  const Lanes low23 = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+  const Lanes high23 = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
   rows[0] = __builtin_shufflevector(low01, low23, 0, 1, 4, 5);
   rows[1] = __builtin_shufflevector(low01, low23, 2, 3, 6, 7);
   rows[2] = __builtin_shufflevector(high01, high23, 0, 1, 4, 5);

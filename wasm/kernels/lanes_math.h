@@ -8,7 +8,6 @@
 
 namespace shibumi {
 
-typedef i32 IntLanes __attribute__((vector_size(16)));
 
 inline Lanes splat(f32 value) { return Lanes{value, value, value, value}; }
 
