@@ -27,11 +27,13 @@
  *
  * Rules learnt from measurements: a write counts when the transaction is *complete*, never when a request succeeded (on a
  * quota overrun `success` fires first and only `abort` tells the truth); inside a transaction nothing but IndexedDB is
- * awaited; a value put must own its buffer (`owned`), because `put` clones the whole backing buffer.
+ * awaited; a value put must be a view over exactly its own buffer, because `put` clones the whole backing buffer. Log records are cut
+ * from a slab, and copied for that.
  */
 
 import { type DBSchema, type IDBPDatabase, type IDBPTransaction, openDB, unwrap } from 'idb';
 import { isShibuDbError, type ShibuDbError, shibuDbError } from '../api/errors.ts';
+import { assert } from '../base/assert.ts';
 import { owned } from '../base/slab.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { withTimeout } from '../base/with-timeout.ts';
@@ -303,8 +305,8 @@ export class IndexedDbBackend implements StorageBackend {
       const entries = keys.map((key, i) => {
         return { space, sequence: key[1] as number, bytes: values[i] as Uint8Array };
       });
-      // A session that was cut off left them in the log that was the newest then.
-      if (this.#session?.isTorn) this.#unflushed.add(entries);
+      // A session that was cut off left the last of them in the log that was the newest then.
+      if (this.#session?.isTorn) this.#unflushed.addTail(entries);
       return entries;
     });
   }
@@ -343,7 +345,7 @@ export class IndexedDbBackend implements StorageBackend {
     await this.#within(freeing, 'writeBlocks', ['blocks'], true, (tx) => {
       const store = tx.objectStore('blocks');
       return blocks.map(({ block, generation, bytes }) =>
-        store.put(owned(bytes), [space, block, generation]),
+        store.put(exact(bytes), [space, block, generation]),
       );
     });
     this.#reserve.note(blocks.reduce((sum, { bytes }) => sum + bytes.length, 0));
@@ -351,8 +353,8 @@ export class IndexedDbBackend implements StorageBackend {
 
   async publish(space: number, manifest: Uint8Array, freeing?: number): Promise<void> {
     await this.#within(freeing, 'publish', [], true, (tx) => [
-      tx.objectStore('state').put(owned(manifest), ['manifest', space]),
-      tx.objectStore('state').put(owned(manifest), ['manifest-copy', space]),
+      tx.objectStore('state').put(exact(manifest), ['manifest', space]),
+      tx.objectStore('state').put(exact(manifest), ['manifest-copy', space]),
     ]);
     // What many sessions wrote counts as well.
     if (manifest.length >= manifestBytesOfLarge) this.#reserve.note(reserveBytes);
@@ -371,8 +373,8 @@ export class IndexedDbBackend implements StorageBackend {
     await this.#session?.holdsData();
     await this.#within(removed.length > 0 ? 0 : undefined, 'writeCatalog', ['blocks', 'log'], true, (tx) => {
       const requests: Promise<unknown>[] = [
-        tx.objectStore('state').put(owned(catalog), 'catalog'),
-        tx.objectStore('state').put(owned(catalog), 'catalog-copy'),
+        tx.objectStore('state').put(exact(catalog), 'catalog'),
+        tx.objectStore('state').put(exact(catalog), 'catalog-copy'),
       ];
       for (const space of removed) {
         const all = IDBKeyRange.bound([space], [space, last]);
@@ -521,6 +523,11 @@ export async function deleteIndexedDb(name: string, timeoutMs: number): Promise<
 
 function isKeptInFile({ length }: Uint8Array): boolean {
   return length > inlineBytesMax;
+}
+
+function exact(bytes: Uint8Array): Uint8Array {
+  assert(bytes.byteLength === bytes.buffer.byteLength, 'a stored value owns its whole buffer');
+  return bytes;
 }
 
 function nameOf(error: unknown): string {

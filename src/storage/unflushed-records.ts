@@ -39,6 +39,21 @@ export class UnflushedRecords {
     }
   }
 
+  /**
+   * The end of a space's log, as a session that was cut off left it: what may not have been flushed. Before it wrote its last
+   * record, no more than `bytesMost` was (`isMuch`).
+   */
+  addTail(entries: readonly LogEntry[]): void {
+    let first = entries.length - 1;
+    let bytes = 0;
+    while (first > 0) {
+      bytes += (entries[first - 1] as LogEntry).bytes.length;
+      if (bytes > bytesMost) break;
+      first--;
+    }
+    this.add(entries.slice(Math.max(first, 0)));
+  }
+
   /** They are flushed now. */
   remove(records: readonly LogEntry[]): void {
     for (const record of records) if (this.#records.delete(record)) this.#bytes -= record.bytes.length;

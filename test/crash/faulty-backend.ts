@@ -142,7 +142,7 @@ export class FaultyBackend implements StorageBackend, OwnedStorage {
 
   async readLog(space: number, sequence: number): Promise<LogEntry[]> {
     const entries = await this.#read(() => this.#reader.readLog(space, sequence));
-    if (this.#torn) this.#unflushed.add(entries);
+    if (this.#torn) this.#unflushed.addTail(entries);
     return entries;
   }
 
