@@ -47,6 +47,16 @@ async function until(done: () => boolean): Promise<void> {
   assert.ok(done());
 }
 
+/** In the middle of the flush of what was written first. */
+async function flushing(): Promise<Awaited<ReturnType<typeof opened>> & PromiseWithResolvers<void>> {
+  const { db, backend } = await opened({ everyMs: 20 });
+  const flush = Promise.withResolvers<void>();
+  backend.flushing = flush.promise;
+  await db.put('early', 'value');
+  await until(() => backend.flushes === 1);
+  return { db, backend, ...flush };
+}
+
 for (const [durability, expected] of [
   ['strict', [true, true, true, true, true]],
   ['relaxed', [false, false, false, false, false]],
@@ -80,11 +90,7 @@ test('everyMs: what is written is flushed in time although nothing comes after i
 });
 
 test('everyMs: what is written while a flush is under way is flushed by one of its own', async () => {
-  const { db, backend } = await opened({ everyMs: 20 });
-  const { promise, resolve } = Promise.withResolvers<void>();
-  backend.flushing = promise;
-  await db.put('early', 'value');
-  await until(() => backend.flushes === 1);
+  const { db, backend, resolve } = await flushing();
   const appended = backend.appends.length;
   await db.put('late', 'value');
   assert.ok(!backend.appends.slice(appended).includes(true));
@@ -94,11 +100,7 @@ test('everyMs: what is written while a flush is under way is flushed by one of i
 });
 
 test('everyMs: a flush that failed is made up for by the next write', async () => {
-  const { db, backend } = await opened({ everyMs: 20 });
-  const { promise, reject } = Promise.withResolvers<void>();
-  backend.flushing = promise;
-  await db.put('early', 'value');
-  await until(() => backend.flushes === 1);
+  const { db, backend, reject } = await flushing();
   reject(new Error('made to fail'));
   await sleep(0);
   await db.put('late', 'value');
