@@ -45,7 +45,6 @@ const isolateBytes = 128_000_000;
 const edgeSettings: Settings = {
   ...defaultSettings,
   checkpointLogBytes: 8 * 1024 * 1024,
-  checkpointLogShare: 0,
   groupBytesMax: 2 * 1024 * 1024,
   snapshotBytesMax: 4 * 1024 * 1024,
   residentSpacesMax: 4,

@@ -102,16 +102,9 @@ export class Checkpoints {
 
   /** After a write: soon when the log is long, else when nothing more comes for a while. */
   consider(resident: ResidentSpace): void {
-    if (this.#isLong(resident) || resident.blocks?.tooDirty) this.quietly(resident);
+    const long = resident.droppableBytes >= this.#environment.settings.checkpointLogBytes;
+    if (long || resident.blocks?.tooDirty) this.quietly(resident);
     else this.whenIdle(resident);
-  }
-
-  #isLong({ droppableBytes, entry, space }: ResidentSpace): boolean {
-    const { checkpointLogBytes, checkpointLogShare } = this.#environment.settings;
-    if (droppableBytes < checkpointLogBytes) return false;
-    if (entry.engine !== 'key-value' || droppableBytes >= 4 * checkpointLogBytes) return true;
-    const imageBytes = space.instance.exports.arena_frames_in_use() * blockBytes;
-    return droppableBytes >= imageBytes * checkpointLogShare;
   }
 
   /** Before a write: a promise while too much has changed again since the checkpoint under way began. */

@@ -36,11 +36,6 @@ export interface Environment {
 export interface Settings {
   /** A space is checkpointed when its log has grown by so many bytes. */
   readonly checkpointLogBytes: number;
-  /**
-   * … of keys, by such a share of its size where that is more, though by no more than four times as much: writes here and there
-   * change all of a large space, which is then stored whole.
-   */
-  readonly checkpointLogShare: number;
   /** … or when nothing was written for so long and there is something worth keeping. */
   readonly checkpointIdleMs: number;
   /** Upper bound of the operations' bytes in one group commit. */
@@ -84,7 +79,6 @@ export interface Settings {
 
 export const defaultSettings: Settings = {
   checkpointLogBytes: 32 * 1024 * 1024,
-  checkpointLogShare: 0.5,
   checkpointIdleMs: 1500,
   groupBytesMax: 16 * 1024 * 1024,
   groupOperationsMax: 4096,

@@ -98,7 +98,6 @@ class Story {
       compactSlackMin: 0.5,
       compactPauseMs: 60_000,
       checkpointLogBytes: random.pick([2000, 6000, 30_000]),
-      checkpointLogShare: 0,
       checkpointIdleMs: 2000,
       groupOperationsMax: 4,
       residentSpacesMax: random.pick([2, 16, 16, 16]),

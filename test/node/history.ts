@@ -11,7 +11,6 @@ import { defaultSettings, type Settings } from '../../src/engine/settings.ts';
 export const smallSettings: Settings = {
   ...defaultSettings,
   checkpointLogBytes: 96 * 1024,
-  checkpointLogShare: 0,
   checkpointIdleMs: 15,
 };
 

@@ -26,7 +26,6 @@ const eager: Partial<Settings> = {
   compactPauseMs: 0,
   sliceMs: 0.2,
   checkpointLogBytes: 200_000,
-  checkpointLogShare: 0,
 };
 
 async function until(condition: () => Promise<boolean>): Promise<void> {
