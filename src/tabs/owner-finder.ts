@@ -117,7 +117,9 @@ export class OwnerFinder {
 
   /** Looks for the owner until there is one, or `onFailed`. */
   seek(): void {
-    if (this.#link !== undefined || this.#isSuspended || this.#lifetime.signal.aborted) return;
+    if (this.#isSuspended || this.#lifetime.signal.aborted) return;
+    // It refuses what is asked of it, and may be gone before it can say that it lets go.
+    if (this.#link !== undefined) return this.await(true);
     this.#standInLine();
     if (!this.#watch.start()) return;
     this.#post(this.#seekMessage());

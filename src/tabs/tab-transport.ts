@@ -189,7 +189,7 @@ export class TabTransport implements Transport {
     this.#isRefused = false;
     this.#restoreSession(connection);
     for (const call of this.#takeWaiting()) connection.submit(call);
-    this.#finder.await(connection.openCalls > 0);
+    this.#awaitAnswers(connection);
     this.#opened.resolve();
     this.#listener?.('ownerchange', { epoch: link.epoch, here: link.way === 'worker' });
   }
@@ -212,8 +212,13 @@ export class TabTransport implements Transport {
     this.#finder.hear();
     // After these replies are settled.
     if (gone) setTimeout(() => this.#finder.dismiss(link));
-    else if (link.way !== 'worker') setTimeout(() => this.#finder.await(connection.openCalls > 0));
+    else if (link.way !== 'worker') setTimeout(() => this.#awaitAnswers(connection));
     return replies;
+  }
+
+  /** What an owner has refused waits for the next one, and until then for this one to go. */
+  #awaitAnswers({ openCalls }: Connection): void {
+    this.#finder.await(openCalls + this.#waiting.length > 0);
   }
 
   #drop(reason: string): void {

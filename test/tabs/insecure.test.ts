@@ -71,3 +71,28 @@ test('without Web Locks tabs share a database, and follow an owner that is gone 
   assert.equal(places.filter((place) => place.startsWith('owner')).length, 1, places.join(', '));
   await Promise.all(others.map((page) => page.close()));
 });
+
+test('an owner that dies while it lets the database go is followed, though it has refused what waits', {
+  skip,
+  timeout,
+}, async () => {
+  const url = server.url.replace('127.0.0.1', 'insecure.test');
+  const first = await openDatabaseTab(browser, url, 'letting go', { ownerTimeoutMs });
+  await first.evaluate(async () => {
+    await window.db.createSpace('kv', 'key-value');
+    await window.db.put('k', 'kept', { space: 'kv' });
+    await window.db.createSpace('much', 'vector', { dimension: 512, durability: 'none' });
+  });
+  const other = await openDatabaseTab(browser, url, 'letting go', { ownerTimeoutMs });
+  assert.equal(await other.evaluate(() => window.db.get('k', { space: 'kv' })), 'kept');
+  await first.evaluate(async () => {
+    // Storing so much takes longer than the page has left.
+    const ids = Array.from({ length: 50_000 }, (_, i) => i);
+    await window.db.insertVectors(ids, new Float32Array(ids.length * 512).fill(1), { space: 'much' });
+    window.db.close();
+  });
+  const waiting = other.evaluate(() => window.db.get('k', { space: 'kv' }));
+  await first.close();
+  assert.equal(await waiting, 'kept');
+  await other.close();
+});
