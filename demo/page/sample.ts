@@ -10,6 +10,7 @@ const texts: Record<string, () => Promise<string>> = import.meta.glob<string>(
     '../../docs/*.md',
     // A generated list of declarations: nothing to read, and it would be near every question.
     '!../../docs/api.md',
+    '!../../docs/figures.md',
     '../sample/*.md',
   ],
   { query: '?raw', import: 'default' },
