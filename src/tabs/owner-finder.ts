@@ -119,7 +119,10 @@ export class OwnerFinder {
   seek(): void {
     if (this.#isSuspended || this.#lifetime.signal.aborted) return;
     // It refuses what is asked of it, and may be gone before it can say that it lets go.
-    if (this.#link !== undefined) return this.await(true);
+    if (this.#link !== undefined) {
+      this.await(true);
+      return;
+    }
     this.#standInLine();
     if (!this.#watch.start()) return;
     this.#post(this.#seekMessage());
