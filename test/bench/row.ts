@@ -24,6 +24,7 @@ const metrics = {
   'qps@0.9': ['queries/s', 'higher'],
   'qps@0.95': ['queries/s', 'higher'],
   'qps@0.99': ['queries/s', 'higher'],
+  'qps@0.995': ['queries/s', 'higher'],
   p50Ms: ['ms', 'lower'],
   p99Ms: ['ms', 'lower'],
   mostMs: ['ms', 'lower'],

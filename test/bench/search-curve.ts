@@ -14,7 +14,7 @@ export interface SearchSubject {
   readonly frame: RowFrame;
   /** What a search is told. Default: efSearch from 10 to 2048. */
   readonly knob?: { readonly name: 'efSearch' | 'nprobe'; readonly least: number; readonly most: number };
-  /** Recalls to reach. Default 0.95 and 0.99. */
+  /** Recalls to reach. Default 0.95, 0.99 and 0.995. */
   readonly targets?: readonly (readonly [Metric, number])[];
   /** What is right for this subject, where it is not what the data set says: it searches among some of the vectors. */
   readonly truth?: Float64Array;
@@ -59,6 +59,7 @@ interface Curve {
 const defaultTargets: readonly (readonly [Metric, number])[] = [
   ['qps@0.95', 0.95],
   ['qps@0.99', 0.99],
+  ['qps@0.995', 0.995],
 ];
 const efSearch = { name: 'efSearch', least: truthK, most: 2048 } as const;
 
