@@ -90,6 +90,24 @@ export const reindexCases: Case[] = [
     },
   },
   {
+    name: 'reindex: an abort while the new index trains ends the waiting alone: searches are exact until it is made',
+    async run(t) {
+      const db = await withVectors(t, { dimension, indexType: 'Flat' });
+      const model = await fill(db, 2500, 96);
+      const queries = new Random(97).vectors(5 * dimension);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const work = db.reindex({ indexType: 'IVF48', signal, onProgress: () => controller.abort() });
+      await rejects(work, 'ABORTED', /reindex/);
+      const { index, indexType } = await db.describeSpace('vec');
+      same(indexType, 'IVF48');
+      if ((index?.pending ?? 0) > 0) same(await model.recall(db, queries), 1);
+      await db.waitForIndex();
+      check(((await db.describeSpace('vec')).index?.training?.trainedOn ?? 0) > 0, 'it was trained');
+      check((await model.recall(db, queries)) >= 0.95, 'searched by IVF48');
+    },
+  },
+  {
     name: 'Auto: Flat while a scan costs nothing, a graph over codes when it does, and Flat again; it says why',
     reopens: true,
     async run(t) {
