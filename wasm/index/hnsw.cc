@@ -33,6 +33,7 @@ void Hnsw::define(const HnswConfig& config, const Rows* rows, Slots* slots, cons
   *this = Hnsw{};
   rows_ = rows;
   slots_ = slots;
+  pending_.define(slots);
   codes_ = codes;
   M_ = config.M;
   ef_construction_ = config.ef_construction;
@@ -160,48 +161,14 @@ bool Hnsw::queue_pending(u32 slot_count) {
     if (slot < node_count && leads_copies(slot)) inserted(slot, 0);
     if (stamp != 0) inserted(slot, stamp);
   }
-  // Into the order of stamps: heapsort, because the order of slots may be its opposite.
-  Queued* queue = queue_.as<Queued>();
-  const auto sift = [queue](u32 i, u32 count) {
-    const Queued moved = queue[i];
-    for (u32 child; (child = 2 * i + 1) < count; i = child) {
-      if (child + 1 < count && queue[child].stamp < queue[child + 1].stamp) child++;
-      if (queue[child].stamp <= moved.stamp) break;
-      queue[i] = queue[child];
-    }
-    queue[i] = moved;
-  };
-  for (u32 i = waiting / 2; i-- > 0;) sift(i, waiting);
-  for (u32 count = waiting; count > 1;) {
-    const Queued last = queue[0];
-    queue[0] = queue[--count];
-    queue[count] = last;
-    sift(0, count);
-  }
+  pending_.sort();
   return true;
-}
-
-bool Hnsw::reserve_queue(u32 count) {
-  if (queue_head_ == queue_tail_) queue_head_ = queue_tail_ = 0;
-  if (queue_head_ > queue_tail_ / 2) {
-    Queued* queue = queue_.as<Queued>();
-    __builtin_memmove(queue, queue + queue_head_, (queue_tail_ - queue_head_) * sizeof(Queued));
-    queue_tail_ -= queue_head_;
-    queue_head_ = 0;
-  }
-  const u64 bytes = (static_cast<u64>(queue_tail_) + count) * sizeof(Queued);
-  return bytes < (1ull << 31) && queue_.ensure(static_cast<u32>(bytes), true);
-}
-
-void Hnsw::inserted(u32 slot, u32 stamp) {
-  queue_.as<Queued>()[queue_tail_++] = {slot, stamp};
-  pending_++;
 }
 
 void Hnsw::removed(u32 slot) {
   const u8 mark = slots_->marks()[slot];
   if ((mark & kLinkedMark) == 0) {
-    pending_--;
+    pending_.freed();
     return;
   }
   live_linked_--;
@@ -230,14 +197,8 @@ bool Hnsw::ensure_pool(u32 ef, const Allowed& allowed) {
   const u32 dead = meta_read().linked - live;
   const u32 room = ef + min_of(dead, 8 * ef + 64);
   pool_.capacity = room;
-  return pool_storage_.ensure(room * sizeof(u64), false);
-}
-
-void Hnsw::next_epoch() {
-  if (++epoch_ < (1u << (8 - kEpochShift))) return;
-  u8* marks = slots_->marks();
-  for (u32 i = 0; i < slots_->mark_bytes.bytes; i++) marks[i] &= (1u << kEpochShift) - 1;
-  epoch_ = 1;
+  // Every slot may become a node.
+  return pool_storage_.ensure(room * sizeof(u64), false) && visited_.ensure(slots_->mark_bytes.bytes / 8 + 1, false);
 }
 
 template <class Measure>
@@ -282,15 +243,18 @@ Hnsw::Near Hnsw::descend(const Measure& query, Entry from, u32 level, u32 skip) 
 
 /// Appends to `some` the neighbours of `slot` that this search has not come by, and marks them.
 u32 Hnsw::gather(u32 slot, u32 level, u32* some, u32 count) const {
-  u8* const marks = slots_->marks();
+  u8* const visited = visited_.as<u8>();
   u32 copied[2 * kMMax];
   const u32* links = read_list(slot, level, copied);
+  const bool chains = any_chained_;
   for (u32 i = 0, most = width(level); i < most && links[i] != 0; i++) {
     // Whether it is new decides without a branch, which would be guessed wrong half of the time.
-    const u32 neighbour = links[i] - 1, mark = marks[neighbour];
-    marks[neighbour] = visited(mark);
+    const u32 neighbour = links[i] - 1, bit = 1u << (neighbour & 7), eight = visited[neighbour >> 3];
+    visited[neighbour >> 3] = static_cast<u8>(eight | bit);
     some[count] = neighbour;
-    count += mark >> kEpochShift != epoch_ && !((mark & kChainedMark) && node(neighbour).previous_copy != 0);
+    u32 fresh = (eight & bit) == 0;
+    if (chains) fresh &= !is_copy(neighbour);
+    count += fresh;
   }
   // Ahead of its use: the list that comes next if none of these is nearer.
   if (pool_.cursor < pool_.size && shared_ == nullptr) fetched = list(slot_of(pool_.entries[pool_.cursor]), level)[0];
@@ -305,13 +269,15 @@ void Hnsw::take(u32 slot, f32 distance, const Allowed& allowed) {
   pool_.insert(distance, slot, hit);
 }
 
-/// Algorithm 2: leaves what it found in pool_. Requires: ensure_pool(ef), a new epoch (a slot already marked with it is
-/// left out).
+/// Algorithm 2: leaves what it found in pool_; `skip` is left out. Requires: ensure_pool(ef).
 template <class Measure>
-void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, const Allowed& allowed, Narrow narrow) {
+void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, u32 skip, const Allowed& allowed,
+                        Narrow narrow) {
   const Measure query = measure;
-  u8& mark = slots_->marks()[from.slot];
-  mark = visited(mark);
+  u8* const visited = visited_.as<u8>();
+  __builtin_memset(visited, 0, meta_read().node_count / 8 + 1);
+  visited[from.slot >> 3] |= 1u << (from.slot & 7);
+  if (skip != kNoSlot) visited[skip >> 3] |= 1u << (skip & 7);
   pool_.start(pool_storage_.as<u64>(), pool_.capacity, ef, narrow);
   take(from.slot, from.distance, allowed);
   u32 some[2 * kMMax + 3], count = 0;
@@ -360,15 +326,13 @@ Narrow Hnsw::narrow_for(u32 ef, u32 wanted, const Allowed& allowed) const {
 Status Hnsw::search(const Probe& query, u32 ef, const Allowed& allowed, TopK& best) {
   if (live_linked_ == 0) return kOk;
   if (!ensure_pool(ef, allowed)) return kOutOfMemory;
-  next_epoch();
   with_source(*codes_, *rows_, query, [&](const auto& source) {
     const auto measure = source.query();
     const Near from = descend(measure, entry(), 0, kNoSlot);
-    search_level(measure, from, ef, 0, allowed, narrow_for(ef, best.capacity(), allowed));
+    search_level(measure, from, ef, 0, kNoSlot, allowed, narrow_for(ef, best.capacity(), allowed));
     if (!pool_.failed) return;
     // Fewer are allowed around the query than elsewhere.
-    next_epoch();
-    search_level(measure, from, ef, 0, allowed);
+    search_level(measure, from, ef, 0, kNoSlot, allowed);
   });
   const u8* marks = slots_->marks();
   for (u32 i = 0; i < pool_.size; i++) {
@@ -475,19 +439,11 @@ Status Hnsw::reserve_link(u32 slot, u32 gone) {
 
 Status Hnsw::link_next() {
   u32 slot, stamp;
-  do {
-    if (queue_head_ == queue_tail_) return kNotFound;
-    const Queued& next = queue_.as<Queued>()[queue_head_];
-    slot = next.slot;
-    stamp = next.stamp;
-    if (stamp == 0 || slots_->record(slot).stamp == stamp) break;
-    queue_head_++;
-  } while (true);
+  if (!pending_.first(slot, stamp)) return kNotFound;
   if (!ensure_pool(ef_construction_, {})) return kOutOfMemory;
   const u32 heir = stamp == 0 ? heir_of(slot) : slot;
   if (heir != kNoSlot && reserve_link(heir, slot) != kOk) return kOutOfMemory;
-  queue_head_++;
-  pending_--;
+  pending_.take();
   if (stamp == 0) {
     replace_head(slot, heir);
     return kOk;
@@ -539,10 +495,7 @@ void Hnsw::connect(const Source& source, u32 slot, bool may_join) {
     const u32 shared = min_of(level, known.level);
     Near from = descend(probe, known, level, slot);
     for (u32 l = shared + 1; l-- > 0;) {
-      next_epoch();
-      u8& mark = slots_->marks()[slot];
-      mark = visited(mark);
-      search_level(probe, from, ef_construction_, l, {});
+      search_level(probe, from, ef_construction_, l, slot, {});
       const u32 copy = may_join ? copy_in_pool(source, slot) : kNoSlot;
       if (copy != kNoSlot) {
         for (u32 above = shared; above > l; above--) __builtin_memset(list_mut(slot, above), 0, width(above) * sizeof(u32));

@@ -28,6 +28,7 @@
 
 #include "../codes/codes.h"
 #include "allowed.h"
+#include "pending.h"
 #include "pool.h"
 #include "shared_links.h"
 #include "top_k.h"
@@ -50,8 +51,9 @@ class Hnsw {
 
   /// Gives the transient memory back; `define` comes next.
   void release() {
-    queue_.release();
+    pending_.release();
     pool_storage_.release();
+    visited_.release();
   }
 
   /// Makes an empty graph. Requires: no graph block exists. kOk or kOutOfMemory.
@@ -61,13 +63,13 @@ class Hnsw {
   Status open(u32 slot_count, u32 next_stamp, bool deep);
 
   /// Makes room to queue `count` more slots, each given to a vector or freed. False when memory is out.
-  bool reserve_queue(u32 count);
+  bool reserve_queue(u32 count) { return pending_.reserve(count); }
   /// A slot was given to a new vector. Requires: reserve_queue.
-  void inserted(u32 slot, u32 stamp);
+  void inserted(u32 slot, u32 stamp) { pending_.add(slot, stamp); }
   /// A live slot is about to be freed (its mark still says whether it was linked). Requires: reserve_queue.
   void removed(u32 slot);
 
-  u32 pending() const { return pending_; }
+  u32 pending() const { return pending_.count(); }
   u32 node_count() const { return meta_read().node_count; }
 
   /// Links the oldest pending slot. kOk, kNotFound when none is pending, or kOutOfMemory (then nothing changed).
@@ -79,16 +81,13 @@ class Hnsw {
   /// Calls visit(slot) for every pending slot that is allowed.
   template <class Visit>
   void each_pending(const Allowed& allowed, Visit visit) const {
-    const Queued* queue = queue_.as<Queued>();
-    for (u32 i = queue_head_; i < queue_tail_; i++) {
-      const u32 slot = queue[i].slot;
-      if (queue[i].stamp == 0) {
+    pending_.each([&](u32 slot, u32 stamp) {
+      if (stamp == 0) {
         each_copy(slot, allowed, kSlotsMax, visit);
-      } else if (slots_->record(slot).stamp == queue[i].stamp && allowed(slot)) {
-        // Freed since, or given away again, it would be further back in the queue once more.
+      } else if (allowed(slot)) {
         visit(slot);
       }
-    }
+    });
   }
   /// Offers every pending slot that is allowed.
   void scan_pending(const Probe& query, const Allowed& allowed, TopK& best) const;
@@ -118,10 +117,6 @@ class Hnsw {
   Status check_nodes(u32 next_stamp) const;
 
  private:
-  struct Queued {
-    u32 slot;
-    u32 stamp;  // 0: the slot leads a chain of copies and was freed; one of them takes its place
-  };
   struct Near {
     f32 distance;
     u32 slot;
@@ -142,9 +137,7 @@ class Hnsw {
   Entry entry() const { return {meta_read().entry, meta_read().entry_level}; }
 
   bool ensure_pool(u32 ef, const Allowed& allowed);
-  void next_epoch();
   /// A slot's mark once this search has come by it.
-  u8 visited(u32 mark) const { return static_cast<u8>(epoch_ << kEpochShift | (mark & ((1u << kEpochShift) - 1))); }
   // What of a search is the same for all measures: compiled once, not into each of them.
   __attribute__((noinline)) u32 gather(u32 slot, u32 level, u32* some, u32 count) const;
   __attribute__((noinline)) void take(u32 slot, f32 distance, const Allowed& allowed);
@@ -153,7 +146,8 @@ class Hnsw {
   template <class Measure>
   Near descend(const Measure& query, Entry from, u32 level, u32 skip) const;
   template <class Measure>
-  void search_level(const Measure& query, Near from, u32 ef, u32 level, const Allowed& allowed, Narrow narrow = {});
+  void search_level(const Measure& query, Near from, u32 ef, u32 level, u32 skip, const Allowed& allowed,
+                    Narrow narrow = {});
   Narrow narrow_for(u32 ef, u32 wanted, const Allowed& allowed) const;
   template <class Measure>
   void scan_queue(const Measure& query, const Allowed& allowed, TopK& best) const;
@@ -195,9 +189,11 @@ class Hnsw {
   void join(u32 slot, u32 head);
   void leave(u32 slot);
   u32 heir_of(u32 head) const;
-  bool is_copy(u32 slot) const { return (slots_->marks()[slot] & kChainedMark) && node(slot).previous_copy != 0; }
+  bool is_copy(u32 slot) const {
+    return any_chained_ && (slots_->marks()[slot] & kChainedMark) && node(slot).previous_copy != 0;
+  }
   void replace_head(u32 head, u32 heir);
-  void set_chained(u32 slot) const;
+  void set_chained(u32 slot);
   bool leads_copies(u32 slot) const;
   bool good_chain(u32 slot, u32 node_count) const;
   bool copy_allowed(u32 head, const Allowed& allowed) const {
@@ -224,13 +220,15 @@ class Hnsw {
   u64 seed_ = 0;
 
   // Transient.
-  TransientBuffer queue_;  // Queued, in the order of stamps
-  u32 queue_head_ = 0, queue_tail_ = 0;
-  u32 pending_ = 0;        // entries of the queue that still ask for something
+  // Stamp 0: the slot leads a chain of copies and was freed; one of them takes its place.
+  PendingSlots pending_;
   u32 live_linked_ = 0;    // live slots in the graph
   TransientBuffer pool_storage_;
   Pool pool_;
-  u32 epoch_ = 0;
+  // A bit a node: whether this search has come by it. Cleared by every search; an epoch in the slots' marks, which needs no
+  // clearing but eight times the first cache, made builds and searches an eighth slower.
+  TransientBuffer visited_;
+  bool any_chained_ = false;
   SharedLinks* shared_ = nullptr;  // of a graph that others link into at the same time
 };
 

@@ -38,10 +38,11 @@ void Hnsw::leave(u32 slot) {
   set_chained(previous - 1);
 }
 
-void Hnsw::set_chained(u32 slot) const {
+void Hnsw::set_chained(u32 slot) {
   u8& mark = slots_->marks()[slot];
   const bool chained = node(slot).next_copy != 0 || node(slot).previous_copy != 0;
   mark = static_cast<u8>(chained ? mark | kChainedMark : mark & ~kChainedMark);
+  any_chained_ = any_chained_ || chained;
 }
 
 bool Hnsw::leads_copies(u32 slot) const { return node(slot).next_copy != 0 && node(slot).previous_copy == 0; }

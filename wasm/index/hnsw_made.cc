@@ -5,29 +5,23 @@ namespace shibumi {
 
 u32 Hnsw::unmade() const {
   const u32 node_count = meta_read().node_count;
-  const Queued* queue = queue_.as<Queued>();
   u32 count = 0;
-  for (u32 i = queue_head_; i < queue_tail_; i++) {
-    const auto [slot, stamp] = queue[i];
-    if (stamp == 0 || slots_->record(slot).stamp != stamp) continue;
-    count += slot >= node_count || node(slot).stamp == 0;
-  }
+  pending_.each([&](u32 slot, u32 stamp) {
+    count += stamp != 0 && (slot >= node_count || node(slot).stamp == 0);
+  });
   return count;
 }
 
 #if defined(SHIBUMI_THREADS)
 
 Status Hnsw::make_unmade(u32* slots) {
-  const Queued* queue = queue_.as<Queued>();
   u32 count = 0, end = meta_read().node_count, upper = meta_read().upper_count;
-  for (u32 i = queue_head_; i < queue_tail_; i++) {
-    const auto [slot, stamp] = queue[i];
-    if (stamp == 0 || slots_->record(slot).stamp != stamp) continue;
-    if (slot < meta_read().node_count && node(slot).stamp != 0) continue;
+  pending_.each([&](u32 slot, u32 stamp) {
+    if (stamp == 0 || (slot < meta_read().node_count && node(slot).stamp != 0)) return;
     slots[count++] = slot;
     end = max_of(end, slot + 1);
     upper += level_of(slot);
-  }
+  });
   if (reserve(nodes_.missing_blocks(end) + base_.missing_blocks(end) + upper_.missing_blocks(upper), 1) != kOk) {
     return kOutOfMemory;
   }

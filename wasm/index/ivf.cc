@@ -168,7 +168,7 @@ Status InvertedFile::search(const Probe& query, u32 nprobe, const Allowed& allow
 
 void InvertedFile::scan_waiting(const Probe& query, const Allowed& allowed, TopK& best, bool by_codes) const {
   const auto scan = [&](const auto& measure) {
-    pending_.each([&](u32 slot) {
+    pending_.each([&](u32 slot, u32) {
       if (allowed(slot)) best.offer(slot, measure.distance(measure.at(slot)));
     });
   };

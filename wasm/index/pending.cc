@@ -29,7 +29,7 @@ bool PendingSlots::first(u32& slot, u32& stamp) {
   for (; head_ < tail_; head_++) {
     slot = queue[head_].slot;
     stamp = queue[head_].stamp;
-    if (slots_->record(slot).stamp == stamp) return true;
+    if (counts(slot, stamp)) return true;
   }
   return false;
 }

@@ -2,8 +2,7 @@
 //
 // A slot is live or free. Free ones form a list through their records, the last freed first, so that which slot an
 // insert gets depends on the stored state alone. Beside the records there is one transient byte a slot, the *mark*: bit 0
-// live, bit 1 linked into the graph as it is now, bit 2 its node is in a chain of
-// copies, bits 3..7 belong to the graph search (visited epoch).
+// live, bit 1 linked into the graph as it is now, bit 2 its node is in a chain of copies.
 #pragma once
 
 #include "../kv/btree.h"
@@ -12,7 +11,6 @@
 namespace shibumi {
 
 constexpr u8 kLiveMark = 1, kLinkedMark = 2, kChainedMark = 4;
-constexpr u32 kEpochShift = 3;
 
 struct Slots {
   PagedArray records;
