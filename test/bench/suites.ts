@@ -78,7 +78,7 @@ function dataSets(quick: boolean): (() => DataSet | Promise<DataSet>)[] {
 async function storage(run: SuiteRun): Promise<void> {
   const data = run.quick ? await generateSet(1500, 48, 50) : await loadLatent(100_000);
   const pattern = new RegExp(run.only);
-  if (pattern.test('load')) run.add(await measureLoad(data, run.log));
+  if (pattern.test('load') || pattern.test('crash')) run.add(await measureLoad(data, run.log));
   if (pattern.test('bulk')) run.add(await measureBulk(data, run.log));
   if (pattern.test('compact')) run.add(await measureCompaction(data, run.log));
   if (storageInPage.some((scenario) => pattern.test(scenario)))

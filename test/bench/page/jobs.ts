@@ -22,4 +22,4 @@ export interface PagePeers {
 }
 
 /** Scenarios of the storage suite that are measured in a page; `reopen` brings `checkpoint` with it. */
-export const storageInPage = ['strict', 'relaxed', 'reopen'] as const;
+export const storageInPage = ['strict', 'relaxed', 'reopen', 'crash'] as const;

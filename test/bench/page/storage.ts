@@ -1,14 +1,14 @@
 /** The storage suite: acknowledged writes, and opening again, beside IndexedDB used directly. */
 
-import { type IDBPDatabase, openDB } from 'idb';
+import { openDB } from 'idb';
 import type { Database } from '../../../src/api/database.ts';
 import { deleteDatabase, type OpenOptions, open } from '../../../src/index.ts';
-import { indexedDbName } from '../../../src/storage/indexeddb-backend.ts';
 import type { DataSet } from '../../data/data-set.ts';
 import { makeRow, median, percentile, type Row, type RowFrame } from '../row.ts';
 import { fillDatabase, timeOpen } from '../shibumi-subject.ts';
 import { interleaved, operationsPerSecond } from './callers.ts';
 import { type PagePeers, storageInPage } from './jobs.ts';
+import { measureCrashed, readStored } from './storage-crash.ts';
 
 const callers = 64;
 const valueBytes = 100;
@@ -25,9 +25,9 @@ export async function measureStorage(
   const rows: Row[] = [];
   for (const scenario of storageInPage) {
     if (!pattern.test(scenario)) continue;
-    rows.push(
-      ...(scenario === 'reopen' ? await measureReopen(quick) : await measurePuts(scenario, quick, peers)),
-    );
+    if (scenario === 'reopen') rows.push(...(await measureReopen(quick)));
+    else if (scenario === 'crash') rows.push(...(await crashed(quick)));
+    else rows.push(...(await measurePuts(scenario, quick, peers)));
   }
   return rows;
 }
@@ -97,10 +97,16 @@ async function measurePuts(
   );
 }
 
+const countOf = (quick: boolean): number => (quick ? 500 : 100_000);
+
+function crashed(quick: boolean): Promise<Row[]> {
+  const data = randomSet(countOf(quick));
+  return measureCrashed(data, quick ? 1 : 7, frameOf('crash', data.name));
+}
+
 /** Opening until the first answer of an HNSW search, and the raw read of the same stored blocks. */
 async function measureReopen(quick: boolean): Promise<Row[]> {
-  const count = quick ? 500 : 100_000;
-  const data = randomSet(count);
+  const data = randomSet(countOf(quick));
   const frame = frameOf('reopen', data.name);
   console.log('reopen');
   await deleteDatabase('reopen');
@@ -120,7 +126,7 @@ async function measureReopen(quick: boolean): Promise<Row[]> {
   const times = await interleaved(quick ? 1 : 7, {
     shibumi: timeOpening('reopen', {}),
     'shibumi encrypted': timeOpening('reopen-encrypted', { encryption }),
-    'indexeddb-read': readBlocks,
+    'indexeddb-read': () => readStored('reopen', ['blocks']),
   });
   await deleteDatabase('reopen');
   await deleteDatabase('reopen-encrypted');
@@ -173,16 +179,6 @@ async function checkpointStalls(db: Database, data: DataSet): Promise<Map<string
   await db.waitForIndex();
   await readWhile('everything', db.checkpoint());
   return latencies;
-}
-
-async function readBlocks(): Promise<number> {
-  const started = performance.now();
-  const idb: IDBPDatabase = await openDB(indexedDbName('reopen'));
-  const blocks: Uint8Array[] = await idb.getAll('blocks');
-  const readMs = performance.now() - started;
-  idb.close();
-  if (blocks.length === 0) throw new Error('The database that was opened again has no blocks');
-  return readMs;
 }
 
 /** Opening does not depend on what the numbers are. */
