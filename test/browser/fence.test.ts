@@ -225,6 +225,45 @@ test('data cleared by the browser ends the connection with an event, and every l
   await page.close();
 });
 
+test('a transaction that is to begin on a connection which is gone (InvalidStateError) ends it; another sees what was acknowledged', {
+  skip,
+  timeout,
+}, async () => {
+  const page = await suite.newPage();
+  const found = await page.evaluate(async () => {
+    const { IndexedDbBackend } = window.tests;
+    const made: IDBDatabase[] = [];
+    const { transaction } = IDBDatabase.prototype;
+    IDBDatabase.prototype.transaction = function (...given) {
+      if (!made.includes(this)) made.push(this);
+      return transaction.apply(this, given);
+    };
+    const owner = await IndexedDbBackend.open('gone', { timeoutMs: 10_000 });
+    const ends: string[] = [];
+    owner.onEnd = ({ kind }) => ends.push(kind);
+    await owner.append([{ space: 1, sequence: 1, bytes: new Uint8Array([7]) }], true);
+    // Behind the backend's back: the next transaction() throws, and no event tells why.
+    for (const connection of made) connection.close();
+    const code = (call: Promise<unknown>): Promise<string> =>
+      call.then(
+        () => 'done',
+        (error) => error.code,
+      );
+    const write = await code(owner.append([{ space: 1, sequence: 2, bytes: new Uint8Array([8]) }], true));
+    const read = await code(owner.readState());
+    IDBDatabase.prototype.transaction = transaction;
+    const next = await IndexedDbBackend.open('gone', {
+      timeoutMs: 10_000,
+      known: { epoch: 1, identity: owner.identity },
+    });
+    const log = await next.readLog(1, 1);
+    next.close();
+    return { ends, write, read, log: log.map(({ bytes }) => [...bytes]) };
+  });
+  assert.deepEqual(found, { ends: ['closed'], write: 'NOT_OWNER', read: 'NOT_OWNER', log: [[7]] });
+  await page.close();
+});
+
 test('a database of a later layout is refused, not misread', { skip, timeout }, async () => {
   const page = await suite.newPage();
   const code = await page.evaluate(async () => {

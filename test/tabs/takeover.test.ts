@@ -186,6 +186,35 @@ test('a page that goes into the back-forward cache hands over first, and is in l
   await Promise.all([owner.close(), other.close()]);
 });
 
+test('a page that is told of its freezing hands over first; thawed, it is a client that goes on', {
+  skip,
+  timeout,
+}, async () => {
+  const [owner, other] = await twoTabs('frozen', '', 60_000);
+  assert.equal(await outcome(owner, 'put', 'kept'), 'undefined');
+  const counting = other.evaluate(async () => {
+    const numbers: unknown[] = [];
+    while ((await window.db.stats()).tabs?.role !== 'owner' || numbers.length < 300)
+      numbers.push(await window.db.increment('n').catch((error) => error.code));
+    return numbers;
+  });
+  // Without a display Chromium freezes no page, whatever Page.setWebLifecycleState says (histories.test.ts stops processes), so
+  // what it sends a page before is sent here by hand.
+  await owner.evaluate(() => document.dispatchEvent(new Event('freeze')));
+  // Nobody waits for the minute that an owner may be silent, and no outcome is unknown.
+  const counted = await counting;
+  assert.deepEqual(
+    counted,
+    counted.map((_, i) => i + 1),
+  );
+  assert.equal(await outcome(other, 'get'), 'kept');
+  assert.equal(await placeOf(other), 'owner worker 2');
+  await owner.evaluate(() => document.dispatchEvent(new Event('resume')));
+  assert.equal(await outcome(owner, 'increment'), String(counted.length + 1));
+  assert.equal(await placeOf(owner), 'client port 2');
+  await Promise.all([owner.close(), other.close()]);
+});
+
 test('a scan does not go on as another one when the owner changes: it ends with a cursor', {
   skip,
   timeout,
