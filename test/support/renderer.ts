@@ -1,45 +1,51 @@
 /** The operating system's process behind a page, for what only it can do: stop it in its tracks, or kill it. Needs /proc. */
 
+import { randomInt } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 
-const ballastBytes = 96 * 2 ** 20;
-const pageBytes = 4096;
+const pageBytes = 64 * 1024;
 const attempts = 5;
 
 /**
- * The process that renders the page. The browser does not tell, so the page fills some memory and the process that grows by
- * so much is the one.
+ * The process that renders the page. The browser does not tell, so the page takes a WebAssembly memory of an odd size, which lies
+ * between guards: the process that has got a mapping of just that size is the one. Nothing is written to it, so it costs nothing.
  *
  * @param group the browser's process group
  */
 export async function rendererOf(page: Page, group: number): Promise<number> {
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const before = await residentBytes(group);
-    await page.evaluate((bytes) => {
-      Object.assign(window, { ballast: new Uint8Array(bytes).fill(1) });
-    }, ballastBytes);
-    const after = await residentBytes(group);
+    const pages = randomInt(2_000, 16_000);
+    const before = await renderersWith(pages * pageBytes, group);
+    await page.evaluate((initial) => {
+      Object.assign(window, { mark: new WebAssembly.Memory({ initial, maximum: initial }) });
+    }, pages);
+    const after = await renderersWith(pages * pageBytes, group);
     await page.evaluate(() => {
-      Object.assign(window, { ballast: undefined });
+      Object.assign(window, { mark: undefined });
     });
-    const grown = [...after].filter(([pid, bytes]) => bytes - (before.get(pid) ?? 0) > ballastBytes * 0.9);
-    if (grown.length === 1 && grown[0] !== undefined) return grown[0][0];
+    const [found, ...others] = after.filter((pid) => !before.includes(pid));
+    if (found !== undefined && others.length === 0) return found;
   }
   throw new Error(`Which process renders ${page.url()} could not be found out in ${attempts} attempts`);
 }
 
-async function residentBytes(group: number): Promise<Map<number, number>> {
-  const sizes = new Map<number, number>();
+/** The renderers that have a writable mapping of so many bytes. */
+async function renderersWith(bytes: number, group: number): Promise<number[]> {
+  const found: number[] = [];
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    const [command, stat, statm] = await Promise.all(
-      ['cmdline', 'stat', 'statm'].map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')),
+    const [command = '', stat = '', maps = ''] = await Promise.all(
+      ['cmdline', 'stat', 'maps'].map((file) => readFile(`/proc/${name}/${file}`, 'latin1').catch(() => '')),
     );
-    if (!command?.includes('--type=renderer') || groupOf(stat ?? '') !== group) continue;
-    sizes.set(Number(name), Number(statm?.split(' ')[1]) * pageBytes);
+    if (!command.includes('--type=renderer') || groupOf(stat) !== group) continue;
+    const sizes = maps.split('\n').map((line) => {
+      const [, from = '0', to = '0'] = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line) ?? [];
+      return Number.parseInt(to, 16) - Number.parseInt(from, 16);
+    });
+    if (sizes.includes(bytes)) found.push(Number(name));
   }
-  return sizes;
+  return found;
 }
 
 /** pid (name) state parent group: the name may hold anything, also brackets. */
