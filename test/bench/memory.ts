@@ -34,17 +34,20 @@ export function memoryPlan(quick: boolean): MemoryPlan {
 export async function measureMemory(
   data: DataSet,
   plan: MemoryPlan,
+  only: RegExp,
   log: (line: string) => void,
 ): Promise<Row[]> {
   const folder = await mkdtemp(path.join(tmpdir(), 'shibumi-bench-'));
   const rows: Row[] = [];
   try {
-    for (const originals of ['memory', 'storage'] as const) {
+    for (const originals of only.test(indexType) ? (['memory', 'storage'] as const) : []) {
       log(`memory, ${data.name}: originals in ${originals}`);
       rows.push(...(await measureOriginals(path.join(folder, originals), data, originals)));
     }
-    log(`memory: a key-value space of ${plan.keyValueBytes} bytes in ${plan.memoryBudgetBytes}`);
-    rows.push(...(await measureKeyValue(path.join(folder, 'key-value'), plan)));
+    if (only.test('key-value')) {
+      log(`memory: a key-value space of ${plan.keyValueBytes} bytes in ${plan.memoryBudgetBytes}`);
+      rows.push(...(await measureKeyValue(path.join(folder, 'key-value'), plan)));
+    }
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

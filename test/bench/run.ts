@@ -18,7 +18,7 @@ const usage = `Usage: npm run bench -- <suite> [--quick] [--only PATTERN] [--out
   <suite>   ${Object.keys(suites).join(', ')}, or all
   --quick   a run of tiny parameters that only shows that everything works: its figures mean nothing
   --only    of the vectors suite: a regular expression that '<data> <scenario> <runtime>' has to match;
-            of the storage suite: one that the scenario has to match
+            of the suites storage and memory: one that the scenario has to match
   --out     where the JSON goes; default build/bench.json`;
 
 // It ends here, whatever a suite that failed has left running.

@@ -21,7 +21,7 @@ import { otherScenarios, scenariosOf, type VectorsPlan, vectorsPlan } from './ve
 
 export interface SuiteRun {
   readonly quick: boolean;
-  /** Which scenarios, of the vectors suite (`VectorsPlan.wants`) and the storage suite. Empty: all. */
+  /** Which scenarios, of the vectors suite (`VectorsPlan.wants`) and the suites storage and memory. Empty: all. */
   readonly only: string;
   /** Takes rows as they come: a suite that fails later has not lost them. */
   readonly add: (rows: readonly Row[]) => void;
@@ -87,7 +87,7 @@ async function storage(run: SuiteRun): Promise<void> {
 
 async function memory(run: SuiteRun): Promise<void> {
   const data = run.quick ? await generateSet(1500, 48, 50) : await loadLatent(100_000);
-  run.add(await measureMemory(data, memoryPlan(run.quick), run.log));
+  run.add(await measureMemory(data, memoryPlan(run.quick), new RegExp(run.only), run.log));
 }
 
 async function growth(run: SuiteRun): Promise<void> {

@@ -203,19 +203,24 @@ test('the browser is asked to keep the data once there is some, once a page, and
       return true;
     };
     const seen: number[] = [];
+    let stats: Awaited<ReturnType<typeof window.db.stats>> | undefined;
     const run = async (name: string, options: Parameters<typeof window.tests.open>[1]): Promise<void> => {
       await using db = await window.tests.open(name, options);
       seen.push(count);
       await db.createSpace('kv', 'key-value');
       seen.push(count);
+      stats = await db.stats();
     };
     await run('persist memory', { storage: 'memory' });
     await run('persist not', { persist: false });
     await run('persist', {});
     await run('persist again', {});
-    return seen;
+    return { seen, stats };
   });
-  assert.deepEqual(asked, [0, 0, 0, 0, 0, 1, 1, 1]);
+  assert.deepEqual(asked.seen, [0, 0, 0, 0, 0, 1, 1, 1]);
+  const { usageBytes = 0, quotaBytes = 0, persisted } = asked.stats ?? {};
+  assert.ok(usageBytes > 0 && quotaBytes > usageBytes, `${usageBytes} of ${quotaBytes} bytes`);
+  assert.equal(typeof persisted, 'boolean');
   await page.close();
 });
 

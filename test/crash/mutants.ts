@@ -156,6 +156,12 @@ export const mutants: readonly Mutant[] = [
     caughtBy: 'test/unit/log-gap.test.ts',
   },
   {
+    name: 'blocks that no manifest names stay',
+    file: 'engine/open-space.ts',
+    changes: [{ find: 'orphans.push(name);', replace: '{}' }],
+    caughtBy: 'test/unit/cut-off-checkpoint.test.ts',
+  },
+  {
     name: 'a transaction does not look at the epoch',
     file: 'storage/indexeddb-backend.ts',
     changes: [

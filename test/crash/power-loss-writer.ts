@@ -1,6 +1,6 @@
 /**
  * Writes to a database until the disk goes away (power-loss.test.ts), and tells what was acknowledged: `r 7` for the relaxed put
- * number 7, `s 4 7` for the strict one number 4, made when seven relaxed ones had been acknowledged.
+ * number 7, `s 4 7` for the strict one number 4, made when seven relaxed ones had been acknowledged; `e` and why it ended.
  */
 
 import { writeSync } from 'node:fs';
@@ -38,5 +38,5 @@ async function writeStrict(): Promise<never> {
 }
 
 // Whichever the disk fails first ends the program.
-await Promise.race([writeRelaxed(), writeStrict()]).catch(() => {});
+await Promise.race([writeRelaxed(), writeStrict()]).catch((error) => tell(`e ${error}`));
 process.exit(0);

@@ -1,4 +1,4 @@
-/** When each `durability` asks storage for a flush: what stands behind an acknowledgement. */
+/** When each `durability` asks storage for a flush, and how many calls share one: what stands behind an acknowledgement. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -10,12 +10,14 @@ import { openNodeDatabase } from '../support/node-database.ts';
 /** A memory backend that tells what it was asked for, and whose flushes may take their time. */
 class WatchedBackend extends MemoryBackend {
   readonly appends: boolean[] = [];
+  records = 0;
   flushes = 0;
   published = 0;
   flushing: Promise<void> = Promise.resolve();
 
   override append(entries: Parameters<MemoryBackend['append']>[0], flush = false): Promise<void> {
     this.appends.push(flush);
+    this.records += entries.length;
     return super.append(entries);
   }
 
@@ -72,6 +74,21 @@ for (const [durability, expected] of [
     assert.equal(backend.flushes, 0);
     await db.close();
   });
+
+test('calls that wait for a commit are one record of the next one', async () => {
+  const { db, backend } = await opened('strict');
+  const calls = Array.from({ length: 500 }, (_, i) => db.put(`key ${i}`, 'value'));
+  const counted = Array.from({ length: 500 }, () => db.increment('n'));
+  await Promise.all(calls);
+  assert.deepEqual(
+    await Promise.all(counted),
+    counted.map((_, i) => i + 1),
+  );
+  // What came first goes at once, alone or with others: nothing waits for company. The rest of that moment goes together.
+  assert.ok(backend.appends.length <= 2, `${backend.appends.length} transactions`);
+  assert.ok(backend.records <= 2, `${backend.records} records`);
+  await db.close();
+});
 
 test('none: a checkpoint keeps what no log has', async () => {
   const { db, backend } = await opened('none');
