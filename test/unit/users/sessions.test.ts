@@ -212,3 +212,22 @@ test('a token is refused when it is old, altered, or of a user who is gone or ha
   refused(again.token);
   await engine.close();
 });
+
+test('guesses are slowed down whichever session they come from, and too many at once are refused', async () => {
+  const { engine } = await start();
+  const guess = (username: string): Promise<string> =>
+    Promise.resolve(new Session(engine).call('authenticate', { username, password: 'a guess' }, {})).then(
+      () => 'signed in',
+      (error) => error.code,
+    );
+  for (let i = 0; i < 3; i++) assert.equal(await guess('root'), 'INVALID_CREDENTIALS');
+  const startedMs = performance.now();
+  assert.equal(await guess('root'), 'INVALID_CREDENTIALS');
+  const tookMs = performance.now() - startedMs;
+  assert.ok(tookMs >= 245, `the fourth guess took ${tookMs} ms, expected a wait of 250`);
+  // Eight wait for their turns, for a name that nobody has as for any other.
+  const guesses = Array.from({ length: 9 }, () => guess('nobody'));
+  assert.equal(await guesses[8], 'TOO_MANY_ATTEMPTS');
+  await engine.close();
+  for (const each of guesses.slice(0, 8)) assert.match(await each, /^(INVALID_CREDENTIALS|CLOSED)$/);
+});
