@@ -141,21 +141,24 @@ export async function measureCompaction(data: DataSet, log: (line: string) => vo
   await insert(db, data, 0, count);
   await db.waitForIndex({ space: spaceName });
   await db.checkpoint();
-  const waits: number[] = [];
-  let over = false;
-  const reading = readUntil(db, () => over, waits);
-  const ids = Array.from({ length: count - kept }, (_, i) => kept + i);
-  for (let from = 0; from < ids.length; from += batch) {
-    // As calls from another thread come. Over memory all of them would else be made in one turn of the event loop.
-    await nextTask();
-    await db.deleteVectors(ids.slice(from, from + batch), { space: spaceName });
-  }
-  // While vectors are deleted there may be several; none follows the last one for long.
-  while (!(performance.now() - compactedAtMs > quietMs)) await nextTask();
-  await db.waitForIndex({ space: spaceName });
-  await db.checkpoint();
-  over = true;
-  await reading;
+  const started = performance.now();
+  const waits = await waitsDuring(db, async () => {
+    const ids = Array.from({ length: count - kept }, (_, i) => kept + i);
+    for (let from = 0; from < ids.length; from += batch) {
+      // As calls from another thread come. Over memory all of them would else be made in one turn of the event loop.
+      await nextTask();
+      await db.deleteVectors(ids.slice(from, from + batch), { space: spaceName });
+    }
+    // While vectors are deleted there may be several; none follows the last one for long.
+    while (!(performance.now() - compactedAtMs > quietMs)) await nextTask();
+    await db.waitForIndex({ space: spaceName });
+    await db.checkpoint();
+  });
+  // What the machine itself keeps a reader waiting for in as long a time.
+  const until = 2 * performance.now() - started;
+  const idle = await waitsDuring(db, async () => {
+    while (performance.now() < until) await nextTask();
+  });
 
   const fresh = await openNodeDatabase('fresh', { backend: new MemoryBackend() });
   await createVectors(fresh, data);
@@ -163,22 +166,34 @@ export async function measureCompaction(data: DataSet, log: (line: string) => vo
   await fresh.waitForIndex({ space: spaceName });
   await fresh.checkpoint();
   const frame = frameOf('compact', data);
+  const stallRows = (of: number[], compaction: 'everything' | 'none'): Row[] => [
+    makeRow(frame, 'stallP99Ms', percentile(of, 99), { compaction }),
+    makeRow(frame, 'stallMaxMs', percentile(of, 100), { compaction }),
+  ];
   return [
-    makeRow(frame, 'stallP99Ms', percentile(waits, 99)),
-    makeRow(frame, 'stallMaxMs', percentile(waits, 100)),
+    ...stallRows(waits, 'everything'),
+    ...stallRows(idle, 'none'),
     ...(await sizeAndRecall(db, data, kept, frame)),
     ...(await sizeAndRecall(fresh, data, kept, { ...frame, subject: 'fresh' })),
   ];
 }
 
-/** Reads again and again and notes what each had to wait, the turn of the event loop before it included. */
-async function readUntil(db: Database, over: () => boolean, waits: number[]): Promise<void> {
-  while (!over()) {
-    const started = performance.now();
-    await nextTask();
-    await db.getVector(0, { space: spaceName });
-    waits.push(performance.now() - started);
-  }
+/** Reads again and again beside the work; what each read had to wait, the turn of the event loop before it included. */
+async function waitsDuring(db: Database, work: () => Promise<void>): Promise<number[]> {
+  const waits: number[] = [];
+  let over = false;
+  const reading = (async () => {
+    while (!over) {
+      const started = performance.now();
+      await nextTask();
+      await db.getVector(0, { space: spaceName });
+      waits.push(performance.now() - started);
+    }
+  })();
+  await work();
+  over = true;
+  await reading;
+  return waits;
 }
 
 async function sizeAndRecall(db: Database, data: DataSet, kept: number, frame: RowFrame): Promise<Row[]> {
