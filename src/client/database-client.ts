@@ -8,7 +8,6 @@ import {
   callsThatReportPrefix,
   type Method,
   type ResultOf,
-  type ScanStep,
   type SessionState,
 } from '../api/calls.ts';
 import type {
@@ -61,12 +60,12 @@ import type {
   WhereOptions,
 } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
-import { cursorAt } from '../base/cursor.ts';
 import { packEntries, unpackValues } from '../base/packed-values.ts';
 import { deadlineOf } from './deadline.ts';
 import { EventListeners, type ListenerOptions } from './event-listeners.ts';
 import type { Logger } from './logger.ts';
 import { unpackHits } from './packed-hits.ts';
+import { ScanClient } from './scan-client.ts';
 import { exportTo, importFrom } from './transfer.ts';
 import type { Transport, TransportOptions } from './transport.ts';
 import { getStream, putStream } from './value-streams.ts';
@@ -531,55 +530,6 @@ export class DatabaseClient extends SpaceClient implements Database {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-}
-
-/** Pulls a scan step by step, one ahead of what is taken; the session keeps the snapshot until it is done, lost or closed. */
-class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements Scan<Item> {
-  cursor: string | undefined;
-  readonly #caller: Caller;
-  readonly #open: () => Promise<number>;
-  readonly #options: CallOptions;
-
-  constructor(caller: Caller, open: () => Promise<number>, options: CallOptions, cursor: string | undefined) {
-    this.#caller = caller;
-    this.#open = open;
-    this.#options = options;
-    this.cursor = cursor;
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
-    const scan = await this.#open();
-    const next = (): Promise<ScanStep<Item>> =>
-      this.#caller.call('scanNext', { scan }, this.#options) as Promise<ScanStep<Item>>;
-    let done = false;
-    let ahead: Promise<ScanStep<Item>> | undefined;
-    try {
-      for (let taken = 0; !done; taken++) {
-        const step = await (ahead ?? next()).catch((error: unknown) => this.#lost(error));
-        done = step.done;
-        // Not behind the first: many want no more than that. If it fails, that is told where it is taken.
-        ahead = done || taken === 0 ? undefined : next();
-        ahead?.catch(() => {});
-        for (const item of step.items) {
-          this.cursor = cursorAt(item);
-          yield item;
-        }
-      }
-    } finally {
-      if (!done && this.#caller.closing === undefined) {
-        await this.#caller.call('scanClose', { scan }).catch(() => {});
-      }
-    }
-  }
-
-  /** A session that never knew the scan, because the owner changed, cannot say where it stood. */
-  #lost(error: unknown): never {
-    if (isShibuDbError(error) && error.code === 'SNAPSHOT_LOST' && error.details.cursor === undefined) {
-      const { cursor } = this;
-      throw shibuDbError('SNAPSHOT_LOST', error.message, { details: { cursor }, cause: error });
-    }
-    throw error;
   }
 }
 

@@ -1,13 +1,14 @@
 /** The worker's side: runs the requests of a session and hands out replies as they become ready. */
 
 import * as Comlink from 'comlink';
-import type { ArgumentsOf, CallContext, Method, PackedValues } from '../api/calls.ts';
+import type { ArgumentsOf, CallContext, Method, PackedValues, ResultOf } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { toEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { nextTask } from '../base/next-task.ts';
 import { unpackValues } from '../base/packed-values.ts';
 import type { Message, Reply, Request } from './messages.ts';
+import { packStep } from './scan-columns.ts';
 
 /** What a host runs requests on: a session. */
 export interface Callee {
@@ -52,7 +53,7 @@ export class SessionHost {
       method,
       args,
       { signal: controller.signal, onProgress },
-      (value) => ({ id, value }),
+      (value) => ({ id, value: method === 'scanNext' ? packStep(value as ResultOf<'scanNext'>) : value }),
       (error) => ({ id, error: toEnvelope(error) }),
       () => this.#cancellations.delete(id),
     );
@@ -167,6 +168,7 @@ export function buffersIn(replies: readonly Reply[]): ArrayBuffer[] {
 }
 
 function buffersOf(value: unknown): ArrayBuffer[] {
-  const packed = value as Partial<PackedValues> | undefined;
-  return packed?.heads instanceof Uint32Array ? [packed.heads.buffer] : [];
+  const packed = value as Partial<PackedValues & Record<'keys' | 'values', PackedValues>> | undefined;
+  if (packed?.heads instanceof Uint32Array) return [packed.heads.buffer];
+  return packed?.keys === undefined ? [] : [...buffersOf(packed.keys), ...buffersOf(packed.values)];
 }

@@ -108,6 +108,9 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
     rounds,
     each(keys, (store) => perSecond(keys, () => store.entries())),
   );
+  const scannedInChunks = await interleaved(rounds, {
+    shibumi: () => perSecond(keys, () => scanChunks(db)),
+  });
   worker.terminate();
   console.log('load');
   for (const store of Object.values(stores)) await store.clear();
@@ -134,6 +137,10 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
     ...rowsOf('getMany', 'getsPerSecond', gotMany),
     ...rowsOf('putMany', 'putsPerSecond', putMany),
     ...rowsOf('scan', 'entriesPerSecond', scanned),
+    ...rowsOf('scan', 'entriesPerSecond', scannedInChunks).map((row) => ({
+      ...row,
+      params: { by: 'chunks' },
+    })),
     ...rowsOf(
       'load',
       'openMs',
@@ -219,6 +226,13 @@ interface DexieModule {
 async function scanAll(db: Database): Promise<number> {
   let entries = 0;
   for await (const { value } of db.scan()) if (value.length === valueBytes) entries++;
+  return entries;
+}
+
+async function scanChunks(db: Database): Promise<number> {
+  let entries = 0;
+  for await (const chunk of db.scan().chunks())
+    for (const { value } of chunk) if (value.length === valueBytes) entries++;
   return entries;
 }
 

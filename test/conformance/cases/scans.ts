@@ -1,6 +1,6 @@
 /** scan and scanVectors: ranges, order, limits, cursors, snapshots. */
 
-import type { ScanOptions } from '../../../src/api/database.ts';
+import type { Entry, ScanOptions, Value } from '../../../src/api/database.ts';
 import { check, rejects, same } from '../../support/check.ts';
 import { Random } from '../../support/random.ts';
 import type { Case } from '../case.ts';
@@ -56,6 +56,50 @@ export const scanCases: Case[] = [
               JSON.stringify(options),
             );
           }
+    },
+  },
+  {
+    name: 'chunks give the same items in the same order, none of them empty, and the cursor stands behind each',
+    async run(t) {
+      const db = await withKeyValue(() => t.open());
+      for await (const chunk of db.scan().chunks())
+        check(false, `a chunk of an empty space: ${chunk.length}`);
+      const count = 5000;
+      // Texts and bytes by turns, of ASCII and others; now and then one that is too long for columns.
+      const contentOf = (i: number): Value => {
+        if (i === 4000) return 'long '.repeat(2000);
+        return i % 2 === 0 ? `${i} ü`.repeat(i % 5) : new Uint8Array(i % 50).fill(i);
+      };
+      const keyOf = (i: number): string => `${i % 3 === 0 ? 'k' : 'é'}${String(i).padStart(6, '0')}`;
+      for (let i = 0; i < count; i += 1000)
+        await db.putMany(
+          Array.from({ length: 1000 }, (_, j) => ({ key: keyOf(i + j), value: contentOf(i + j) })),
+        );
+      for (const reverse of [false, true]) {
+        const items = await all(db.scan({ reverse }));
+        same(items.length, count);
+        for (const { key, value } of items) same(value, contentOf(Number(key.slice(1))), key);
+        const chunked: Entry[] = [];
+        const scan = db.scan({ reverse });
+        for await (const chunk of scan.chunks()) {
+          check(chunk.length > 0, 'an empty chunk');
+          chunked.push(...chunk);
+          same(scan.cursor, `k${chunk.at(-1)?.key}`);
+        }
+        same(chunked, items);
+      }
+      const scan = db.scan();
+      for await (const _ of scan.chunks()) break;
+      const rest = await all(db.scan(scan.cursor === undefined ? {} : { cursor: scan.cursor }));
+      check(rest.length > 0 && rest.length < count, `${rest.length} behind the first chunk`);
+      // Items asked for without waiting come in their order, and none twice.
+      const iterator = db.scan()[Symbol.asyncIterator]();
+      const taken = await Promise.all(Array.from({ length: 2100 }, () => iterator.next()));
+      const keysTaken = taken.map((one) => (one.done === true ? '' : one.value.key));
+      same([...new Set(keysTaken)].length, 2100);
+      same([...keysTaken].sort(byUtf8), keysTaken);
+      await iterator.return?.();
+      same((await iterator.next()).done, true);
     },
   },
   {
