@@ -68,6 +68,11 @@ export interface StorageBackend {
    */
   append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void>;
   /**
+   * The same for one record, unflushed, where it is kept when this returns: then a write by itself need not wait for others to
+   * share a transaction with. Not there where appending takes time.
+   */
+  readonly appendNow?: ((entry: LogEntry) => void) | undefined;
+  /**
    * Drops all records of the space from `sequence` on, flushed. Where it is there, a power loss may take an unflushed record and
    * leave a later one.
    */

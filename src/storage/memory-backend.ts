@@ -1,7 +1,6 @@
 /** A backend in plain memory: for tests, for measuring the engine without a disk, and where there is no IndexedDB. */
 
 import { shibuDbError } from '../api/errors.ts';
-import { Slab } from '../base/slab.ts';
 import type {
   BlockName,
   LogEntry,
@@ -11,11 +10,66 @@ import type {
   StoredState,
 } from './backend.ts';
 
-interface StoredSpace {
+/** Of one of the log's buffers. */
+const chunkBytes = 64 * 1024;
+
+interface LogChunk {
+  readonly bytes: Uint8Array;
+  readonly sequences: number[];
+  /** Where each record ends. */
+  readonly ends: number[];
+}
+
+/**
+ * What is stored of a space. Log records lie one behind another in a few buffers: objects for each, which outlive the
+ * collector's young generation, would cost a small write more than all else about it.
+ */
+class StoredSpace {
   manifest: Uint8Array | undefined;
   manifestCopy: Uint8Array | undefined;
-  blocks: Map<string, { name: BlockName; bytes: Uint8Array }>;
-  log: LogEntry[];
+  readonly blocks: Map<string, { name: BlockName; bytes: Uint8Array }> = new Map();
+  readonly #id: number;
+  #chunks: LogChunk[] = [];
+  /** Log records before this one are dropped. */
+  #from = 0;
+
+  constructor(id: number) {
+    this.#id = id;
+  }
+
+  append(sequence: number, bytes: Uint8Array): void {
+    let chunk = this.#chunks.at(-1);
+    let at = chunk?.ends.at(-1) ?? 0;
+    if (chunk === undefined || at + bytes.length > chunk.bytes.length) {
+      chunk = { bytes: new Uint8Array(Math.max(chunkBytes, bytes.length)), sequences: [], ends: [] };
+      this.#chunks.push(chunk);
+      at = 0;
+    }
+    chunk.bytes.set(bytes, at);
+    chunk.sequences.push(sequence);
+    chunk.ends.push(at + bytes.length);
+  }
+
+  /** Buffers go as a whole. */
+  dropLog(before: number): void {
+    this.#from = Math.max(this.#from, before);
+    this.#chunks = this.#chunks.filter(({ sequences }) => (sequences.at(-1) as number) >= this.#from);
+  }
+
+  /** Views of the records. */
+  get log(): LogEntry[] {
+    return this.#chunks.flatMap(({ bytes, sequences, ends }) =>
+      sequences
+        .map((sequence, i) => ({ space: this.#id, sequence, bytes: bytes.subarray(ends[i - 1], ends[i]) }))
+        .filter(({ sequence }) => sequence >= this.#from),
+    );
+  }
+
+  /** Replaced as a whole: what was read is not the log itself. */
+  set log(entries: readonly LogEntry[]) {
+    this.#chunks = [];
+    for (const { sequence, bytes } of entries) this.append(sequence, bytes);
+  }
 }
 
 /** What several backends opened one after another share: a "disk". */
@@ -27,7 +81,7 @@ export class MemoryDisk {
   space(id: number): StoredSpace {
     let space = this.spaces.get(id);
     if (space === undefined) {
-      space = { manifest: undefined, manifestCopy: undefined, blocks: new Map(), log: [] };
+      space = new StoredSpace(id);
       this.spaces.set(id, space);
     }
     return space;
@@ -39,7 +93,6 @@ const keyOf = (name: BlockName): string => `${name.block}/${name.generation}`;
 export class MemoryBackend implements StorageBackend {
   readonly kind = 'memory';
   readonly #disk: MemoryDisk;
-  readonly #records: Slab = new Slab();
   #closed = false;
 
   constructor(disk: MemoryDisk = new MemoryDisk()) {
@@ -74,12 +127,11 @@ export class MemoryBackend implements StorageBackend {
 
   async append(entries: readonly LogEntry[]): Promise<void> {
     const disk = this.#open();
-    for (const { space, sequence, bytes } of entries) {
-      const kept = this.#records.take(bytes.length);
-      kept.set(bytes);
-      disk.space(space).log.push({ space, sequence, bytes: kept });
-    }
+    for (const { space, sequence, bytes } of entries) disk.space(space).append(sequence, bytes);
   }
+
+  readonly appendNow: StorageBackend['appendNow'] = ({ space, sequence, bytes }) =>
+    this.#open().space(space).append(sequence, bytes);
 
   async flush(): Promise<void> {
     this.#open();
@@ -102,7 +154,7 @@ export class MemoryBackend implements StorageBackend {
   async drop(space: number, blocks: readonly BlockName[], sequence: number): Promise<void> {
     const stored = this.#open().space(space);
     for (const name of blocks) stored.blocks.delete(keyOf(name));
-    stored.log = stored.log.filter((entry) => entry.sequence >= sequence);
+    stored.dropLog(sequence);
   }
 
   async writeCatalog(catalog: Uint8Array, removed: readonly number[]): Promise<void> {

@@ -40,6 +40,10 @@ export class WrittenBytes {
       for (const { bytes } of entries) this.log += bytes.length;
       return backend.append(entries, flush);
     };
+    const appendNow: StorageBackend['appendNow'] = (entry) => {
+      this.log += entry.bytes.length;
+      backend.appendNow?.(entry);
+    };
     const writeBlocks: StorageBackend['writeBlocks'] = (space, blocks) => {
       for (const { bytes } of blocks) this.checkpoints += bytes.length;
       return backend.writeBlocks(space, blocks);
@@ -49,6 +53,7 @@ export class WrittenBytes {
       return backend.publish(space, manifest);
     };
     const watched: Partial<StorageBackend> = { append, writeBlocks, publish };
+    if (backend.appendNow !== undefined) Object.assign(watched, { appendNow });
     return new Proxy(backend, {
       get: (target, name) => {
         const member: unknown = Reflect.get(watched, name) ?? Reflect.get(target, name, target);

@@ -9,6 +9,7 @@ import { openNodeDatabase } from '../support/node-database.ts';
 
 /** A memory backend that tells what it was asked for, and whose flushes may take their time. */
 class WatchedBackend extends MemoryBackend {
+  override readonly appendNow = undefined;
   readonly appends: boolean[] = [];
   records = 0;
   flushes = 0;

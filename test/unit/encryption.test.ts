@@ -104,7 +104,7 @@ function recordsOf(disk: MemoryDisk): Stored[] {
       );
     for (const [i, entry] of space.log.entries())
       add(`log record ${id}/${entry.sequence}`, entry.bytes, (on, bytes) => {
-        on.space(id).log[i] = { ...entry, bytes };
+        on.space(id).log = on.space(id).log.with(i, { ...entry, bytes });
       });
   }
   return records;
@@ -199,7 +199,7 @@ test('a record of another database, or a plain one, is damage, whatever its plac
   const [one, other, plain] = [await filled(), await filled(), await filled(plainly)];
   for (const stranger of [other, plain]) {
     const copy = cloneDisk(one);
-    for (const { log } of [copy.space(1)]) log.splice(0, log.length, ...stranger.space(1).log);
+    copy.space(1).log = stranger.space(1).log;
     await rejects((await open(copy)).get('letter to bert', { space: 'private letters' }), 'CORRUPTION');
   }
   const copy = cloneDisk(one);

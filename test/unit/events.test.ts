@@ -13,6 +13,7 @@ import { openNodeDatabase } from '../support/node-database.ts';
 
 /** A disk that is full when it is told to be. */
 class SmallBackend extends MemoryBackend {
+  override readonly appendNow = undefined;
   full = false;
 
   override async append(entries: Parameters<MemoryBackend['append']>[0]): Promise<void> {

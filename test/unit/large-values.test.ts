@@ -61,6 +61,7 @@ test('64 MiB go in and out, by themselves and through an export', async () => {
 
 test('what a put left that was cut off before its log record is dropped by the next session', async () => {
   class Deaf extends MemoryBackend {
+    override readonly appendNow = undefined;
     deaf = false;
     reached: () => void = () => {};
 
