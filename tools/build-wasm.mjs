@@ -94,7 +94,7 @@ const hotFiles = [
   /^kernels\/.*simd128\.cc$/,
   /^kernels\/(products|centroids)\.cc$/,
   /^index\/hnsw\.cc$/,
-  /^kv\/(btree|btree_page|btree_cursor|kv_space)\.cc$/,
+  /^kv\/(btree|btree_page|kv_space)\.cc$/,
 ];
 /** The part of the border that the engine never calls. */
 const kernelsFile = 'exports_kernels.cc';
