@@ -31,7 +31,7 @@ struct BitMeasure {
     const u8* record = at(first);
     for (u32 i = 0; i < count; i++, record += view.stride) out[i] = distance(record);
   }
-  SHIBUMI_HOT u32 touch(const u8* record) const { return static_cast<u32>(load_word(record)); }
+  SHIBUMI_HOT u32 touch(const u8* record, bool) const { return static_cast<u32>(load_word(record)); }
 };
 
 /// What a scan of bits works in (index/bit_scan.h).

@@ -48,7 +48,7 @@ struct PqMeasure {
   void scan(u32 first, u32 count, f32* out) const {
     for (u32 i = 0; i < count; i++) out[i] = distance(at(first + i));
   }
-  SHIBUMI_HOT u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
+  SHIBUMI_HOT u32 touch(const u8* record, bool far) const { return touch_lines(record, view.stride, far); }
 
  private:
   f32 term(const u8* record) const { return base + *reinterpret_cast<const f32*>(record); }

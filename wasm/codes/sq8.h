@@ -84,7 +84,7 @@ struct Sq8Measure {
     }
     for (; i < count; i++, record += view.stride) out[i] = distance(record);
   }
-  SHIBUMI_HOT u32 touch(const u8* record) const { return touch_lines(record, view.stride); }
+  SHIBUMI_HOT u32 touch(const u8* record, bool far) const { return touch_lines(record, view.stride, far); }
 
  private:
   SHIBUMI_HOT const Sq8Side& side_of(const u8* record) const {

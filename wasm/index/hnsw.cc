@@ -269,6 +269,9 @@ void Hnsw::take(u32 slot, f32 distance, const Allowed& allowed) {
   pool_.insert(distance, slot, hit);
 }
 
+/// With more nodes than this most records are in no cache when a search comes by them (16 MB of codes of 384 dimensions).
+constexpr u32 kFarNodes = 40'000;
+
 /// Algorithm 2: leaves what it found in pool_; `skip` is left out. Requires: ensure_pool(ef).
 template <class Measure>
 void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, u32 skip, const Allowed& allowed,
@@ -282,6 +285,7 @@ void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, u3
   take(from.slot, from.distance, allowed);
   u32 some[2 * kMMax + 3], count = 0;
   const u8* records[2 * kMMax + 3];
+  const bool far = meta_read().node_count > kFarNodes;
   // Four are measured at a time; up to three wait for those that come next, as a pass with less than four costs as much.
   for (u32 slot;;) {
     const bool more = pool_.next(slot);
@@ -292,7 +296,7 @@ void Hnsw::search_level(const Measure& measure, Near from, u32 ef, u32 level, u3
       u32 seen = 0;
       for (u32 i = waiting; i < count; i++) {
         records[i] = query.at(some[i]);
-        seen ^= query.touch(records[i]);
+        seen ^= query.touch(records[i], far);
       }
       fetched = seen;
     } else {

@@ -148,7 +148,7 @@ Status InvertedFile::search(const Probe& query, u32 nprobe, const Allowed& allow
           some[found] = slots[i];
           records[found] = measure.at(slots[i]);
           // Slots of a list lie anywhere: all are fetched before the first is measured.
-          seen ^= measure.touch(records[found++]);
+          seen ^= measure.touch(records[found++], false);
         }
         if (found == 0) return;
         fetched = seen;
