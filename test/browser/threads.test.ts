@@ -79,7 +79,8 @@ function build(page: Page, options: { threads?: number; kill?: boolean }): Promi
       vectors,
     );
     const truth = [];
-    await db.reindex({ indexType: 'HNSW16' });
+    // A helper that is to be ended after 200 ms must not be through by then.
+    await db.reindex({ indexType: 'HNSW16', efConstruction: kill ? 1500 : 128 });
     const progress: number[] = [];
     const linked = db.waitForIndex({ onProgress: ({ done }) => progress.push(done) });
     for (let row = 0; row < deleted; row++) await db.deleteVector(row);
