@@ -16,6 +16,9 @@ export function isWorthStoring({
   return droppableBytes > 2 * blockBytes || unsavedLinks > 1000 || (durability === 'none' && changes > 0);
 }
 
+/** A log may become so many times `checkpointLogBytes` long. */
+const longestLog = 4;
+
 export interface CheckpointHooks {
   /** Whether the database is being closed: no timer is started any more. */
   readonly closing: () => boolean;
@@ -102,9 +105,20 @@ export class Checkpoints {
 
   /** After a write: soon when the log is long, else when nothing more comes for a while. */
   consider(resident: ResidentSpace): void {
-    const long = resident.droppableBytes >= this.#environment.settings.checkpointLogBytes;
+    const long = resident.droppableBytes >= this.#logBytesMost(resident);
     if (long || resident.blocks?.tooDirty) this.quietly(resident);
     else this.whenIdle(resident);
+  }
+
+  /**
+   * How long a log may be. Puts of keys from all over change every block of their space, so that the larger it is the more is
+   * written for each; there the log may have half the image's size, but no more than opening the space can well do again.
+   */
+  #logBytesMost({ entry, space }: ResidentSpace): number {
+    const { checkpointLogBytes } = this.#environment.settings;
+    if (entry.engine !== 'key-value') return checkpointLogBytes;
+    const half = (space.instance.exports.arena_frames_in_use() * blockBytes) / 2;
+    return Math.max(checkpointLogBytes, Math.min(half, checkpointLogBytes * longestLog));
   }
 
   /** Before a write: a promise while too much has changed again since the checkpoint under way began. */

@@ -4,16 +4,24 @@
  * reads what a crash could take back and a failed append changes nothing.
  */
 
-import type { Durability } from '../api/database.ts';
+import type { Durability, Value } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { Decide } from '../space/conditional.ts';
-import { behind, largestOperation, OperationKind, operationAt, operationsIn } from '../space/operation.ts';
+import {
+  behind,
+  largestOperation,
+  OperationKind,
+  operationAt,
+  operationsIn,
+  putRoom,
+  writePut,
+} from '../space/operation.ts';
 import { PendingKeys } from '../space/pending-keys.ts';
 import type { Need } from '../space/space.ts';
 import type { LogEntry, StorageBackend } from '../storage/backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
-import { encodeLogRecord } from './log-record.ts';
+import { encodeLogRecord, logHeadBytes, sealLogRecordAt } from './log-record.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { Pins, untilPresent } from './space-blocks.ts';
@@ -76,7 +84,6 @@ const countThere: unique symbol = Symbol('how many there were');
 /** Scratch memory for so much is there anyhow. */
 const smallBytes = 64 * 1024;
 const nothingNeeded: Need = { count: 0, bytes: 0 };
-const done: Promise<undefined> = Promise.resolve(undefined);
 
 export class CommitQueue {
   readonly #environment: Environment;
@@ -92,6 +99,9 @@ export class CommitQueue {
   #committing: readonly Waiting[] = noWaiting;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
+  /** After which put made at once the hook was last called. */
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #told: ResidentSpace | undefined;
 
   constructor(environment: Environment, checksum: Checksum, hooks: CommitHooks) {
     this.#environment = environment;
@@ -107,51 +117,59 @@ export class CommitQueue {
     });
   }
 
-  /** The same for one put, of `need.bytes` bytes, where nobody asks what was there. */
+  /** The same for a put, where nobody asks what was there. */
   put(resident: ResidentSpace, operation: Uint8Array, need: Need): Promise<undefined> {
-    if (this.#goesAtOnce(resident, need)) return this.#putNow(resident, operation);
     return new Promise((resolve, reject) => {
       this.#enqueue(resident, operation, undefined, need, resolve, reject).answer = undefined;
     });
   }
 
   /**
-   * Whether a write by itself can be made in this turn, its memory promised: nothing is before it, it waits for no storage, and
-   * all it touches is in memory. Its place in a group, and the turns until that is through, would cost three times the rest.
+   * Logs and applies one put in this turn, where it can be: nothing is before it, it waits for no storage, and all it touches is in
+   * memory. Its place in a group, and the turns until that is through, would cost more than all the rest. False, and nothing done,
+   * where it has to take that place. Requires: a checked key and value, none that is large.
+   *
+   * @throws what the backend throws, nothing changed
    */
-  #goesAtOnce(resident: ResidentSpace, need: Need): boolean {
-    return (
-      this.#running === undefined &&
-      this.#appendNow !== undefined &&
-      resident.durability === 'relaxed' &&
-      need.bytes <= smallBytes &&
-      !resident.broken &&
-      resident.writesHeld === undefined &&
-      !resident.blocks?.someAbsent &&
-      this.#hooks.pressure(resident) === undefined &&
-      resident.hold(need)
-    );
-  }
-
-  /** Logged, applied and acknowledged as in a group. Requires: `#goesAtOnce`. */
-  #putNow(resident: ResidentSpace, operation: Uint8Array): Promise<undefined> {
+  putNow(resident: ResidentSpace, key: string, value: Value, deadlineMs: number | undefined): boolean {
+    const appendNow = this.#appendNow;
+    if (appendNow === undefined || this.#running !== undefined || resident.durability !== 'relaxed')
+      return false;
+    if (resident.broken || resident.writesHeld !== undefined || resident.blocks?.someAbsent) return false;
+    // These look at an operation before it is applied.
+    const space = resident.keyValue;
+    if (resident.scans.size > 0 || resident.compaction !== undefined || space.large.any) return false;
+    const bytes = logHeadBytes + putRoom(key, value);
+    const deadlines = deadlineMs !== undefined;
+    if (bytes > smallBytes || this.#hooks.pressure(resident) !== undefined) return false;
+    if (!resident.hold({ count: 1, bytes, deadlines })) return false;
+    const { instance } = space;
+    // There it is summed, logged from and applied.
+    const at = instance.scratch(bytes);
     try {
-      const entry = this.#record(resident, [operation], false);
-      this.#appendNow?.(entry);
-      logged(resident, entry.bytes.length, this.#period);
-    } catch (error) {
-      return Promise.reject(error);
+      const length = logHeadBytes + writePut(instance.bytes(), at + logHeadBytes, key, value, deadlineMs);
+      const { id } = resident.entry;
+      const { nextSequence: sequence } = resident;
+      sealLogRecordAt(instance, at, length, id, sequence, this.#unflushedWith(resident));
+      appendNow({ space: id, sequence, bytes: instance.bytes().subarray(at, at + length) });
+      logged(resident, length, this.#period);
     } finally {
       resident.release();
     }
     try {
-      resident.apply(operationAt(operation, 0));
+      space.applyPutAt(at + logHeadBytes);
     } catch (cause) {
       resident.broken = true;
-      return Promise.reject(applyFailed(resident, cause));
+      throw applyFailed(resident, cause);
     }
-    this.#hooks.applied(resident);
-    return done;
+    resident.changes++;
+    // Whoever does things in the background need not be asked after each of a thousand puts in a millisecond.
+    if (deadlines || resident.usedAtMs - this.#toldAtMs >= 1 || this.#told !== resident) {
+      this.#toldAtMs = resident.usedAtMs;
+      this.#told = resident;
+      this.#hooks.applied(resident);
+    }
+    return true;
   }
 
   /** The same for a write that depends on what is there; resolves with its answer. Key-value spaces only. */
@@ -416,13 +434,19 @@ export class CommitQueue {
   #record(resident: ResidentSpace, operations: readonly Uint8Array[], flush: boolean): LogEntry {
     const { nextSequence: sequence } = resident;
     const space = resident.entry.id;
-    if (resident.loggedIn <= this.#flushedPeriod) resident.flushedBefore = sequence;
-    const unflushed = flush ? 0 : sequence + 1 - resident.flushedBefore;
+    const unflushed = this.#unflushedWith(resident);
     return {
       space,
       sequence,
-      bytes: encodeLogRecord(space, sequence, operations, this.#checksum, unflushed),
+      bytes: encodeLogRecord(space, sequence, operations, this.#checksum, flush ? 0 : unflushed),
     };
+  }
+
+  /** Records of the space, the next one counted in, that are not known to be on the disk. */
+  #unflushedWith(resident: ResidentSpace): number {
+    const { nextSequence } = resident;
+    if (resident.loggedIn <= this.#flushedPeriod) resident.flushedBefore = nextSequence;
+    return nextSequence + 1 - resident.flushedBefore;
   }
 
   #flush(): void {

@@ -9,7 +9,14 @@
  */
 
 import type { CallContext, PackedHits } from '../api/calls.ts';
-import type { SpaceDescription, SpaceInfo, SpaceReport, Stats, VerifyReport } from '../api/database.ts';
+import type {
+  SpaceDescription,
+  SpaceInfo,
+  SpaceReport,
+  Stats,
+  Value,
+  VerifyReport,
+} from '../api/database.ts';
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { checksumOf } from '../kernel/checksum.ts';
@@ -400,6 +407,15 @@ export class DatabaseEngine implements MemoryUser {
       assertWritable(resident);
       return this.#queue.submit(resident, operations, need);
     });
+  }
+
+  /** One put, made at once where it can be (CommitQueue.putNow). False: nothing was done, `put` has to make it. */
+  putNow(entry: CatalogEntry, key: string, value: Value, deadlineMs: number | undefined): boolean {
+    const resident = this.#findResident(entry);
+    if (resident === undefined) return false;
+    this.#assertOpen();
+    assertWritable(resident);
+    return this.#queue.putNow(resident, key, value, deadlineMs);
   }
 
   /** The same where nobody asks what was there. */

@@ -38,13 +38,15 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
   }
 
   /** Throws what is refused at once: a promise of its own would cost as much as all else here. */
-  put({ space, key, value, ttlMs }: ArgumentsOf<'put'>): Promise<undefined> {
+  put({ space, key, value, ttlMs }: ArgumentsOf<'put'>): Promise<undefined> | undefined {
     const { engine } = this.#spaces;
     const entry = this.#spaces.entry(space, 'key-value', 'put');
     const deadlines = ttlMs !== undefined;
     const deadlineMs = deadlines ? deadlineOf(ttlMs, engine.wallClock()) : undefined;
     const large = cutIfLarge(value);
     if (large === undefined) {
+      checkKey(key);
+      if (engine.putNow(entry, key, checkValue(value), deadlineMs)) return undefined;
       const operation = putOperation(key, value, deadlineMs);
       return engine.put(entry, operation, { count: 1, bytes: operation.length, deadlines });
     }

@@ -10,9 +10,19 @@
 
 import { shibuDbError } from '../api/errors.ts';
 import { Slab } from '../base/slab.ts';
-import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from '../storage/envelope.ts';
+import type { CoreInstance } from '../kernel/instance.ts';
+import {
+  type Checksum,
+  EnvelopeKind,
+  envelopeHeaderBytes,
+  seal,
+  sealAt,
+  unseal,
+} from '../storage/envelope.ts';
 
 const fixedBytes = 16;
+/** Of a record, before its operations. */
+export const logHeadBytes: number = envelopeHeaderBytes + fixedBytes;
 
 /** No record is changed once it is made. */
 const slab = new Slab();
@@ -24,19 +34,37 @@ export function encodeLogRecord(
   checksum: Checksum,
   unflushed: number = 0,
 ): Uint8Array {
-  let length = envelopeHeaderBytes + fixedBytes;
+  let length = logHeadBytes;
   for (const operation of operations) length += operation.length;
   const record = slab.take(length);
-  const view = new DataView(record.buffer, record.byteOffset + envelopeHeaderBytes);
-  view.setUint32(0, space, true);
-  view.setUint32(4, unflushed, true);
-  view.setFloat64(8, sequence, true);
-  let at = envelopeHeaderBytes + fixedBytes;
+  const view = new DataView(record.buffer, record.byteOffset);
+  writePlace(view, 0, space, sequence, unflushed);
+  let at = logHeadBytes;
   for (const operation of operations) {
     record.set(operation, at);
     at += operation.length;
   }
   return seal(record, EnvelopeKind.Log, checksum);
+}
+
+/** Makes a record of the operations that lie in an instance's memory from `at + logHeadBytes` to `at + bytes`. */
+export function sealLogRecordAt(
+  instance: CoreInstance,
+  at: number,
+  bytes: number,
+  space: number,
+  sequence: number,
+  unflushed: number,
+): void {
+  const view = instance.view();
+  writePlace(view, at, space, sequence, unflushed);
+  sealAt(view, at, bytes, EnvelopeKind.Log, () => BigInt.asUintN(64, instance.exports.checksum64(at, bytes)));
+}
+
+function writePlace(view: DataView, at: number, space: number, sequence: number, unflushed: number): void {
+  view.setUint32(at + envelopeHeaderBytes, space, true);
+  view.setUint32(at + envelopeHeaderBytes + 4, unflushed, true);
+  view.setFloat64(at + envelopeHeaderBytes + 8, sequence, true);
 }
 
 export interface LogRecord {

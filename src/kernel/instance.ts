@@ -191,6 +191,7 @@ export class CoreInstance {
   protected readonly memory: WebAssembly.Memory;
   readonly #budget: MemoryBudget | undefined;
   #u8: Uint8Array;
+  #view: DataView;
   /** Where scratch memory is, and how much of it was asked for: it only ever grows. */
   #scratchAt = 0;
   #scratchBytes = 0;
@@ -217,6 +218,7 @@ export class CoreInstance {
       throw shibuDbError('VERSION_MISMATCH', `Got a WASM core of ABI ${version}, expected ${abiVersion}`);
     }
     this.#u8 = new Uint8Array(this.memory.buffer);
+    this.#view = new DataView(this.memory.buffer);
     budget?.enter(this);
     this.#budget = budget;
   }
@@ -252,6 +254,12 @@ export class CoreInstance {
   bytes(): Uint8Array {
     if (this.#u8.buffer !== this.memory.buffer) this.#u8 = new Uint8Array(this.memory.buffer);
     return this.#u8;
+  }
+
+  /** The same for numbers. */
+  view(): DataView {
+    if (this.#view.buffer !== this.memory.buffer) this.#view = new DataView(this.memory.buffer);
+    return this.#view;
   }
 
   u32(address: number, count: number): Uint32Array {

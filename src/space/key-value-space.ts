@@ -225,6 +225,18 @@ export class KeyValueSpace implements Space {
     return wasThere;
   }
 
+  /** Applies a put that lies in scratch memory, as `writePut` made it. Requires: all it touches is in memory, nothing is large. */
+  applyPutAt(address: number): void {
+    const bytes = this.instance.bytes();
+    const keyLength = readU32(bytes, address + 8);
+    const key = address + 16;
+    const { kv_put } = this.instance.exports;
+    checkStatus(
+      kv_put(key, keyLength, key + keyLength, readU32(bytes, address + 12), bytes[address + 1] as number),
+      'put',
+    );
+  }
+
   /** Before an operation is applied: which large value goes, which comes. */
   #noteLarge({ kind, flags, body }: OperationView): void {
     const put = kind === OperationKind.Put;

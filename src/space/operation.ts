@@ -77,14 +77,30 @@ function writeU32(bytes: Uint8Array, at: number, value: number): void {
 
 /** `deadlineMs`: when it expires, by the wall clock; `undefined`: never. Requires: well-formed texts. */
 export function encodePut(key: string, value: StoredForm, deadlineMs?: number): Uint8Array {
-  const flags = flagsOf(value);
-  const front = deadlineMs === undefined ? 0 : deadlineBytes;
+  const room = slab.room(putRoom(key, value));
+  return slab.cut(room, writePut(room, 0, key, value, deadlineMs));
+}
+
+/** Bytes that a put takes at most. */
+export function putRoom(key: string, value: StoredForm): number {
   let valueRoom = largeReferenceBytes;
   if (typeof value === 'string') valueRoom = value.length * 3;
   else if (value instanceof Uint8Array) valueRoom = value.length;
-  const bytes = slab.room(operationHeaderBytes + 24 + key.length * 3 + valueRoom);
-  const keyLength = writeUtf8(key, bytes, 16);
-  const valueAt = 16 + keyLength + front;
+  return operationHeaderBytes + 24 + key.length * 3 + valueRoom;
+}
+
+/** Writes a put to `bytes` at `start` and returns its length. */
+export function writePut(
+  bytes: Uint8Array,
+  start: number,
+  key: string,
+  value: StoredForm,
+  deadlineMs: number | undefined,
+): number {
+  const front = deadlineMs === undefined ? 0 : deadlineBytes;
+  const keyAt = start + 16;
+  const keyLength = writeUtf8(key, bytes, keyAt);
+  const valueAt = keyAt + keyLength + front;
   let valueLength = front;
   if (typeof value === 'string') {
     valueLength += writeUtf8(value, bytes, valueAt);
@@ -96,13 +112,21 @@ export function encodePut(key: string, value: StoredForm, deadlineMs?: number): 
     valueLength += value.length;
   }
   if (deadlineMs !== undefined) {
-    writeU32(bytes, 16 + keyLength, deadlineMs % 2 ** 32);
-    writeU32(bytes, 20 + keyLength, Math.floor(deadlineMs / 2 ** 32));
+    writeU32(bytes, keyAt + keyLength, deadlineMs % 2 ** 32);
+    writeU32(bytes, keyAt + keyLength + 4, Math.floor(deadlineMs / 2 ** 32));
   }
-  writeU32(bytes, 8, keyLength);
-  writeU32(bytes, 12, valueLength);
-  const allFlags = front === 0 ? flags : flags | ValueFlags.Deadline;
-  return cut(bytes, OperationKind.Put, allFlags, 8 + keyLength + valueLength);
+  const flags = flagsOf(value);
+  const bodyBytes = 8 + keyLength + valueLength;
+  bytes[start] = OperationKind.Put;
+  bytes[start + 1] = front === 0 ? flags : flags | ValueFlags.Deadline;
+  bytes[start + 2] = 0;
+  bytes[start + 3] = 0;
+  writeU32(bytes, start + 4, bodyBytes);
+  writeU32(bytes, start + 8, keyLength);
+  writeU32(bytes, start + 12, valueLength);
+  const length = operationHeaderBytes + align8(bodyBytes);
+  for (let i = operationHeaderBytes + bodyBytes; i < length; i++) bytes[start + i] = 0;
+  return length;
 }
 
 /** A value as a space holds it. */

@@ -69,7 +69,7 @@ export interface StorageBackend {
   append(entries: readonly LogEntry[], flush: boolean, freeing?: number): Promise<void>;
   /**
    * The same for one record, unflushed, where it is kept when this returns: then a write by itself need not wait for others to
-   * share a transaction with. Not there where appending takes time.
+   * share a transaction with. The record's bytes are not there any more when it has returned. Not there where appending takes time.
    */
   readonly appendNow?: ((entry: LogEntry) => void) | undefined;
   /**

@@ -47,14 +47,26 @@ export function seal(
   flags: Flags = plainFlags,
 ): Uint8Array {
   const view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-  view.setUint32(0, magic, true);
-  view.setUint16(4, formatVersion, true);
-  view.setUint16(6, kind, true);
-  view.setUint32(8, buffer.length - envelopeHeaderBytes, true);
-  view.setUint32(12, flags, true);
-  view.setBigUint64(16, 0n, true);
-  view.setBigUint64(16, checksum(buffer), true);
+  sealAt(view, 0, buffer.length, kind, () => checksum(buffer), flags);
   return buffer;
+}
+
+/** The same for `bytes` of a larger buffer from `at` on, by whoever can sum them where they lie. */
+export function sealAt(
+  view: DataView,
+  at: number,
+  bytes: number,
+  kind: Kind,
+  checksum: () => bigint,
+  flags: Flags = plainFlags,
+): void {
+  view.setUint32(at, magic, true);
+  view.setUint16(at + 4, formatVersion, true);
+  view.setUint16(at + 6, kind, true);
+  view.setUint32(at + 8, bytes - envelopeHeaderBytes, true);
+  view.setUint32(at + 12, flags, true);
+  view.setBigUint64(at + 16, 0n, true);
+  view.setBigUint64(at + 16, checksum(), true);
 }
 
 /**

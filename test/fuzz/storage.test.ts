@@ -116,7 +116,7 @@ function storedThings(disk: MemoryDisk): Stored[] {
         bytes: block.bytes,
         replace: (bytes) => {
           if (bytes === undefined) space.blocks.delete(key);
-          else space.blocks.set(key, { name: block.name, bytes });
+          else space.blocks.set(key, { name: block.name, bytes, read: true });
         },
       });
     for (const entry of space.log)

@@ -10,7 +10,11 @@ export function cloneDisk(disk: MemoryDisk): MemoryDisk {
     const space = clone.space(id);
     space.manifest = manifest;
     space.manifestCopy = manifestCopy;
-    for (const [key, block] of blocks) space.blocks.set(key, block);
+    for (const [key, block] of blocks) {
+      // Its bytes are not written over when one of the two drops it.
+      block.read = true;
+      space.blocks.set(key, block);
+    }
     space.log = [...log];
   }
   return clone;

@@ -70,7 +70,8 @@ test('puts at once and writes that take the queue keep their order, in memory an
     model.many = `later ${round}`;
     model.count = `${round + 1}`;
   }
-  assert.ok(backend.atOnce >= 50, `${backend.atOnce} at once`);
+  // The first put of all waits for its space to be opened.
+  assert.ok(backend.atOnce >= 49, `${backend.atOnce} at once`);
   assert.ok(backend.grouped >= 50, `${backend.grouped} in groups`);
   assert.deepEqual(await contentsOf(db), model);
   // Not closed: what is stored is the log alone.

@@ -41,6 +41,14 @@ Addr* frames_of(const Segment& segment) { return at<Addr>(segment.frames); }
 u8* flags_of(const Segment& segment) { return at<u8>(segment.flags); }
 u16* uses_of(const Segment& segment) { return at<u16>(segment.uses); }
 
+/// Every change of a block's flags, so that the unsaved ones need not be counted when each write asks for their number.
+void set_flags(Segment& segment, u32 index, u8 value) {
+  u8& flags = flags_of(segment)[index];
+  const auto unsaved = [](u8 of) { return static_cast<u32>((of & (kDirty | kFrozen)) != 0); };
+  segment.unsaved_count += unsaved(value) - unsaved(flags);
+  flags = value;
+}
+
 bool grow_tables(Segment& segment, u32 blocks) {
   if (blocks <= segment.capacity) return true;
   const u32 capacity = max_of(max_of(64u, segment.capacity * 2), blocks);
@@ -151,7 +159,7 @@ u32 block_append(SegmentId id) {
   check(frame != 0);
   const u32 index = segment.block_count++;
   frames_of(segment)[index] = frame;
-  flags_of(segment)[index] = kDirty;
+  set_flags(segment, index, kDirty);
   return index;
 }
 
@@ -163,7 +171,7 @@ bool segments_clear(const SegmentId* ids, u32 count) {
       Addr& frame = frames_of(segment)[b];
       if (frame != 0) frame_give(frame);
       frame = 0;
-      flags_of(segment)[b] = 0;
+      set_flags(segment, b, 0);
       uses_of(segment)[b] = 0;
     }
     segment.block_count = segment.absent_count = segment.hand = 0;
@@ -202,14 +210,14 @@ u32 blocks_missed(u32* out) {
 }
 
 u8* block_write(SegmentId id, u32 index) {
-  const Segment& segment = segments[id];
+  Segment& segment = segments[id];
   check(index < segment.block_count);
   const Addr frame = frames_of(segment)[index];
   check(frame != 0);
-  u8& flags = flags_of(segment)[index];
+  const u8 flags = flags_of(segment)[index];
   if (flags != kDirty) {
     if (flags & kFrozen) save_shadow(id, index);
-    flags = kDirty;
+    set_flags(segment, index, kDirty);
     uses_of(segment)[index] |= kUsedBit;
   }
   return at<u8>(frame);
@@ -281,7 +289,7 @@ Addr block_adopt(SegmentId id, u32 index) {
   if (index < segment.block_count) segment.absent_count--;
   else segment.absent_count += index - segment.block_count;
   frames_of(segment)[index] = frame;
-  flags_of(segment)[index] = 0;
+  set_flags(segment, index, 0);
   uses_of(segment)[index] = kUsedBit;
   segment.block_count = max_of(segment.block_count, index + 1);
   return frame;
@@ -355,7 +363,7 @@ i32 checkpoint_begin(u32 group_mask) {
   Frozen* list = frozen_list.as<Frozen>();
   each_block(group_mask, kDirty, [&](u32 segment, u32 index) {
     list[frozen_count++] = {segment, index, 0, 0};
-    flags_of(segments[segment])[index] = kFrozen;
+    set_flags(segments[segment], index, kFrozen);
   });
   frozen_waiting = frozen_count;
   return static_cast<i32>(frozen_count);
@@ -378,7 +386,7 @@ void checkpoint_copied(u32 i) {
     frame_give(entry.shadow);
     entry.shadow = 0;
   } else {
-    flags_of(segments[entry.segment])[entry.index] = kCopied;
+    set_flags(segments[entry.segment], entry.index, kCopied);
     frozen_waiting--;
   }
 }
@@ -387,19 +395,14 @@ void checkpoint_end(bool published) {
   for (u32 i = 0; i < frozen_count; i++) {
     Frozen& entry = frozen_list.as<Frozen>()[i];
     if (!entry.copied) checkpoint_copied(i);
-    u8& flags = flags_of(segments[entry.segment])[entry.index];
-    if (!published) flags = kDirty;
-    else if (flags == kCopied) flags = 0;
+    Segment& segment = segments[entry.segment];
+    if (!published) set_flags(segment, entry.index, kDirty);
+    else if (flags_of(segment)[entry.index] == kCopied) set_flags(segment, entry.index, 0);
   }
   frozen_count = frozen_waiting = 0;
 }
 
-u32 unsaved_blocks(SegmentId id) {
-  const u8* flags = flags_of(segments[id]);
-  u32 count = 0;
-  for (u32 i = 0; i < segments[id].block_count; i++) count += (flags[i] & (kDirty | kFrozen)) != 0;
-  return count;
-}
+u32 unsaved_blocks(SegmentId id) { return segments[id].unsaved_count; }
 
 u32 dirty_blocks(u32 group_mask) {
   u32 count = 0;

@@ -40,6 +40,7 @@ struct Segment {
   u8 group;         // Group
   u8 droppable;     // blocks may be absent
   u32 absent_count; // blocks that are absent
+  u32 unsaved_count; // blocks that are dirty or frozen
   Addr uses;        // u16[capacity]: kUsedBit, below it how often the block is pinned
   u32 hand;         // where the clock of blocks_evict stands
 };
