@@ -23,7 +23,7 @@ let packed: string[] = [];
  * What a worker may load: its script and a core. 90 KiB is what it is to come down to. The core takes two thirds of that; a third of
  * the script is for users (their hash alone 5 KiB), exports and imports, filters and salvage.
  */
-const workerBytesMax = 138 * 1024;
+const workerBytesMax = 139 * 1024;
 
 before(() => {
   const report = run('npm', ['pack', '--json', '--pack-destination', project], root);
