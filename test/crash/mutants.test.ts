@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import path from 'node:path';
-import { test } from 'node:test';
+import { suite, test } from 'node:test';
 import { missingPart } from '../support/chromium.ts';
 import { type Mutant, mutants } from './mutants.ts';
 import { runSimulation } from './seeds.ts';
@@ -12,17 +12,20 @@ import { runSimulation } from './seeds.ts';
 const seedsMax = '400';
 const preload = ['--import', path.join(import.meta.dirname, 'mutate.ts')];
 
-for (const mutant of mutants) {
-  const { name, caughtBy } = mutant;
-  const skip = caughtBy.includes('/browser/') ? (missingPart() ?? false) : false;
-  test(`${caughtBy === 'simulation' ? 'the simulation' : caughtBy} notices: ${name}`, {
-    skip,
-    timeout: 240_000,
-  }, async (t) => {
-    if (caughtBy === 'simulation') t.diagnostic(await seedThatNotices(mutant));
-    else t.diagnostic(await testThatNotices(mutant));
-  });
-}
+// Each is a process of its own.
+suite('safeguards that are taken out', { concurrency: 2 }, () => {
+  for (const mutant of mutants) {
+    const { name, caughtBy } = mutant;
+    const skip = caughtBy.includes('/browser/') ? (missingPart() ?? false) : false;
+    test(`${caughtBy === 'simulation' ? 'the simulation' : caughtBy} notices: ${name}`, {
+      skip,
+      timeout: 240_000,
+    }, async (t) => {
+      if (caughtBy === 'simulation') t.diagnostic(await seedThatNotices(mutant));
+      else t.diagnostic(await testThatNotices(mutant));
+    });
+  }
+});
 
 async function seedThatNotices({ name }: Mutant): Promise<string> {
   const args = ['--from', '1', '--count', seedsMax];

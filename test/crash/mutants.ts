@@ -141,7 +141,7 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a strict record does not say that all before it are on the disk',
     file: 'engine/commit-queue.ts',
-    changes: [{ find: 'const unflushed = flush ? 0 :', replace: 'const unflushed =' }],
+    changes: [{ find: 'flush ? 0 : unflushed', replace: 'unflushed' }],
     caughtBy: 'test/unit/log-gap.test.ts',
   },
   {
@@ -149,7 +149,7 @@ export const mutants: readonly Mutant[] = [
     file: 'engine/commit-queue.ts',
     changes: [
       {
-        find: 'if (resident.loggedIn <= this.#flushedPeriod) resident.flushedBefore = sequence;',
+        find: 'if (resident.loggedIn <= this.#flushedPeriod) resident.flushedBefore = nextSequence;',
         replace: '',
       },
     ],
