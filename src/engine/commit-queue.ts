@@ -5,60 +5,32 @@
  */
 
 import type { Durability, Value } from '../api/database.ts';
-import { isShibuDbError, shibuDbError } from '../api/errors.ts';
-import { AbsentBlocks } from '../kernel/instance.ts';
+import { shibuDbError } from '../api/errors.ts';
 import type { Decide } from '../space/conditional.ts';
-import {
-  behind,
-  largestOperation,
-  OperationKind,
-  operationAt,
-  operationsIn,
-  putRoom,
-  writePut,
-} from '../space/operation.ts';
-import { PendingKeys } from '../space/pending-keys.ts';
+import { operationsIn, putRoom, writePut } from '../space/operation.ts';
 import type { Need } from '../space/space.ts';
 import type { LogEntry, StorageBackend } from '../storage/backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
+import { Application, applyFailed, settle } from './apply-writes.ts';
 import { encodeLogRecord, logHeadBytes, sealLogRecordAt } from './log-record.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { Pins, untilPresent } from './space-blocks.ts';
-
-/** A write that is made of what is there: called when everything submitted before it has been applied. */
-export type Compose = () => { operations: Uint8Array; need: Need };
-
-interface Waiting {
-  readonly resident: ResidentSpace;
-  /** Such a write begins a group of its own making. */
-  compose: Compose | undefined;
-  /** One or more operations; of a conditional write, none until it is decided. */
-  operations: Uint8Array;
-  decide: Decide<unknown> | undefined;
-  need: Need;
-  /** Its operations are not known yet. What is behind it in its space waits for it: writes keep their order. */
-  preparing: boolean;
-  /** What the caller gets; `countThere`: the number of keys and ids that were there. */
-  answer: unknown;
-  readonly resolve: (answer: never) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** The writes of one commit to one space. */
-interface SpaceGroup {
-  readonly resident: ResidentSpace;
-  waiting: Waiting[];
-  /** Of their record in the log. */
-  bytes: number;
-}
-
-/** A write that took its place before it was known. */
-export interface PreparedWrite {
-  readonly operations?: Uint8Array;
-  readonly decide?: Decide<unknown>;
-  readonly need: Need;
-}
+import {
+  bySpace,
+  type Compose,
+  composed,
+  countThere,
+  decideInOrder,
+  isRemoval,
+  type PreparedWrite,
+  readyNow,
+  removalsAmong,
+  type SpaceGroup,
+  smallBytes,
+  sumOf,
+  type Waiting,
+} from './waiting-writes.ts';
 
 export interface CommitHooks {
   readonly applied: (resident: ResidentSpace) => void;
@@ -73,16 +45,8 @@ interface FlushState {
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-const removalKinds: ReadonlySet<number> = new Set([
-  OperationKind.Delete,
-  OperationKind.DeleteInt,
-  OperationKind.DeleteString,
-]);
 const noOperations = new Uint8Array(0);
 const noWaiting: readonly Waiting[] = [];
-const countThere: unique symbol = Symbol('how many there were');
-/** Scratch memory for so much is there anyhow. */
-const smallBytes = 64 * 1024;
 const nothingNeeded: Need = { count: 0, bytes: 0 };
 
 export class CommitQueue {
@@ -488,191 +452,11 @@ export class CommitQueue {
   }
 }
 
-/** Applying the operations of one write, which are in the log. */
-class Application {
-  readonly #write: Waiting;
-  /** Where its next operation begins. */
-  #at = 0;
-  #there = 0;
-  /** The blocks it came to. */
-  #absent: AbsentBlocks | undefined;
-
-  constructor(write: Waiting) {
-    this.#write = write;
-  }
-
-  /** Goes on where it was and acknowledges at the end; false when it came to blocks that are not in memory. */
-  run(): boolean {
-    const { resident, operations, answer, resolve } = this.#write;
-    try {
-      if (resident.broken) throw new Error('an earlier operation failed while it was applied');
-      while (this.#at < operations.length) {
-        const operation = operationAt(operations, this.#at);
-        if (resident.apply(operation)) this.#there++;
-        this.#at = behind(operation, this.#at);
-      }
-      resolve((answer === countThere ? this.#there : answer) as never);
-    } catch (cause) {
-      if (cause instanceof AbsentBlocks && resident.blocks !== undefined) {
-        this.#absent = cause;
-        return false;
-      }
-      this.#fail(cause);
-    }
-    return true;
-  }
-
-  /** Runs to its end, with the blocks it comes to. */
-  async settle(pins: Pins): Promise<void> {
-    const { resident } = this.#write;
-    try {
-      while (!this.run()) await resident.blocks?.fetchFor(this.#absent, pins);
-    } catch (cause) {
-      resident.broken = true;
-      this.#fail(cause);
-    }
-  }
-
-  /** It is in the log: the space is opened again from there, where this write counts. */
-  #fail(cause: unknown): void {
-    const { resident, reject } = this.#write;
-    reject(applyFailed(resident, cause));
-  }
-}
-
-function applyFailed({ entry: { name } }: ResidentSpace, cause: unknown): Error {
-  const message = `The write to space "${name}" is stored but its memory failed; the space is reopened`;
-  return shibuDbError('INTERNAL', message, { cause });
-}
-
 /** Counts a record of so many bytes that is in the log, and not known to be flushed before the end of `period`. */
 function logged(resident: ResidentSpace, bytes: number, period: number): void {
   resident.nextSequence++;
   resident.loggedIn = period;
   resident.logBytes += bytes;
-}
-
-/**
- * Applies what is left of a commit: what was changed before it made it need other blocks than it seemed to. Until then nobody
- * reads half of it, and no checkpoint begins, for which the log record is one thing.
- */
-async function settle(
-  resident: ResidentSpace,
-  applications: readonly Application[],
-  pins: Pins,
-): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  resident.settling = promise;
-  try {
-    for (const application of applications) await application.settle(pins);
-  } finally {
-    resident.settling = undefined;
-    resolve();
-  }
-}
-
-/** In the order in which each space comes first. */
-function bySpace(waiting: Waiting[]): SpaceGroup[] {
-  const [first] = waiting;
-  if (first === undefined) return [];
-  const { resident } = first;
-  if (waiting.every((each) => each.resident === resident)) return [{ resident, waiting, bytes: 0 }];
-  const groups = Map.groupBy(waiting, (each) => each.resident);
-  return Array.from(groups, ([one, its]) => ({ resident: one, waiting: its, bytes: 0 }));
-}
-
-/** The writes that can be made, decided, if all they need is in memory. */
-function readyNow(resident: ResidentSpace, waiting: Waiting[]): Waiting[] | undefined {
-  try {
-    const decided = decideInOrder(resident, waiting);
-    if (!resident.blocks?.someAbsent) return decided;
-    for (const { operations } of decided)
-      for (const operation of operationsIn(operations)) resident.space.ready(operation);
-    return decided;
-  } catch (error) {
-    if (error instanceof AbsentBlocks) return undefined;
-    throw error;
-  }
-}
-
-/** What of a group that found no room only removes: for that alone there is room kept, so it is tried once more by itself. */
-function removalsAmong(group: readonly Waiting[], error: unknown): ReadonlySet<Waiting> {
-  if (!isShibuDbError(error) || error.code !== 'QUOTA_EXCEEDED') return new Set();
-  const removals = new Set(group.filter(isRemoval));
-  return removals.size < group.length ? removals : new Set();
-}
-
-function isRemoval({ operations }: Waiting): boolean {
-  // The first one tells of nearly all others.
-  if (operations.length === 0 || !removalKinds.has(operations[0] as number)) return false;
-  for (const { kind } of operationsIn(operations)) if (!removalKinds.has(kind)) return false;
-  return true;
-}
-
-/** Lets the first of a group be made. What cannot be is refused and left out. */
-function composed(taken: Waiting[]): Waiting[] {
-  const first = taken[0];
-  if (first?.compose === undefined) return taken;
-  try {
-    // One whose memory failed is refused later, with the others.
-    if (!first.resident.broken) Object.assign(first, first.compose());
-    return taken;
-  } catch (error) {
-    first.reject(error);
-    return taken.slice(1);
-  }
-}
-
-/** Decides what is conditional, each with all before it counted in. What cannot be is refused and left out. */
-function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
-  if (waiting.every(({ decide }) => decide === undefined)) return waiting;
-  const keys = new PendingKeys(resident.keyValue);
-  return waiting.filter((each) => {
-    try {
-      if (each.decide !== undefined) {
-        const { operations, answer } = each.decide(keys);
-        each.operations = operations;
-        each.answer = answer;
-      }
-      keys.note(each.operations);
-      return true;
-    } catch (error) {
-      if (error instanceof AbsentBlocks) throw error;
-      each.reject(error);
-      return false;
-    }
-  });
-}
-
-function sumOf(waiting: readonly Waiting[]): Need {
-  const [only] = waiting;
-  // No operation is larger than all of them.
-  if (waiting.length === 1 && only !== undefined) {
-    const { need, operations } = only;
-    if (operations.length <= need.bytes && need.bytes <= smallBytes) return need;
-  }
-  let count = 0;
-  let bytes = 0;
-  let largest = 0;
-  let deadlines = false;
-  let removals = 0;
-  let updates = 0;
-  let values = 0;
-  let metadataBytes = 0;
-  for (const { need, operations } of waiting) {
-    count += need.count;
-    bytes += need.bytes;
-    // Undecided ones have no bytes yet: what they need bounds them. Many small ones in a row are looked at one by one.
-    if (operations.length === 0) largest = Math.max(largest, need.bytes);
-    else if (operations.length > largest) largest = Math.max(largest, largestOperation(operations));
-    deadlines ||= need.deadlines === true;
-    removals += need.removals ?? 0;
-    updates += need.metadata?.updates ?? 0;
-    values += need.metadata?.values ?? 0;
-    metadataBytes += need.metadata?.bytes ?? 0;
-  }
-  const metadata = { updates, values, bytes: metadataBytes };
-  return { count, bytes, largest, deadlines, removals, metadata };
 }
 
 function outOfMemory(resident: ResidentSpace): Error {

@@ -41,7 +41,7 @@ import type { EncryptedBackend } from '../storage/encryption/encrypted-backend.t
 import type { Checksum } from '../storage/envelope.ts';
 import { BlockBudget, defaultMemoryBudgetBytes } from './block-budget.ts';
 import { Checkpoints, isWorthStoring } from './checkpoints.ts';
-import { CommitQueue, type Compose, type PreparedWrite } from './commit-queue.ts';
+import { CommitQueue } from './commit-queue.ts';
 import type { Compaction } from './compaction.ts';
 import { Compactor } from './compactor.ts';
 import { describeResident, publicInfo } from './describe.ts';
@@ -60,6 +60,7 @@ import { type Batch, searchByThreads } from './threaded-batches.ts';
 import type { Upload } from './upload.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 import { verifySpace } from './verify.ts';
+import type { Compose, PreparedWrite } from './waiting-writes.ts';
 
 export class DatabaseEngine implements MemoryUser {
   readonly users: UserDirectory;
