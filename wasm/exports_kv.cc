@@ -10,8 +10,8 @@ using namespace shibumi;
 
 namespace {
 
-/// A packed buffer must have room for the longest key, else a call could never make progress.
-constexpr u32 kPackedBytesMin = sizeof(PackedEntry) + kKeyBytesMax;
+/// A scan must have room for the longest key twice, else a call could never make progress.
+constexpr u32 kScanKeysMin = 2 * kKeyBytesMax;
 
 KvSpace kv_space;
 
@@ -146,19 +146,25 @@ SHIBUMI_EXPORT(kv_ready_delete) i32 export_kv_ready_delete(Addr key, u32 key_len
   return good_key(key, key_len) ? kv_space.ready_for_removal(bytes_at(key, key_len)) : kInvalid;
 }
 
-/// Packs entries with start <= key < end (start < key if `after`) into `out`: PackedEntry, key, value, padding to
-/// 4 bytes, one after another; upwards or, if `reverse`, downwards from the end. An empty start is the first key; without
-/// `has_end` there is no upper end. Returns the number of entries, 0 at the end of the range; fewer than `limit` only says
-/// that the buffer is full or a block absent.
+/// Reads entries with start <= key < end (start < key if `after`) that have not expired by `now` (milliseconds since 1970),
+/// at most `limit`: upwards or, if `reverse`, downwards from the end. An empty start is the first key; without `has_end`
+/// there is no upper end. `out`: ScanResult, then u32[limit] heads of keys (kColumnText | length) and u32[limit] of values
+/// (ColumnKind | length), then `keys_room` bytes of keys, one after another, and `values_room` bytes of values. Returns the
+/// number of entries; fewer than `limit` only says that a column is full, a block absent, or the range at its end.
 SHIBUMI_EXPORT(kv_scan) i32 export_kv_scan(Addr start, u32 start_len, u32 after, Addr end, u32 end_len, u32 has_end,
-                                           u32 reverse, u32 limit, Addr out, u32 out_bytes) {
+                                           u32 reverse, u32 limit, f64 now, Addr out, u32 keys_room, u32 values_room) {
+  const u64 keys = sizeof(ScanResult) + 8ull * limit;
+  const u64 bytes = keys + keys_room + values_room;
   const bool good = kv_space.ready() && (start_len == 0 || good_key(start, start_len)) &&
-                    (!has_end || end_len == 0 || good_key(end, end_len)) && out_bytes >= kPackedBytesMin &&
-                    in_memory(out, out_bytes);
+                    (!has_end || end_len == 0 || good_key(end, end_len)) && keys_room >= kScanKeysMin &&
+                    bytes <= 0xFFFFFFFF && in_memory(out, static_cast<u32>(bytes)) && out % 4 == 0 && now >= 0 &&
+                    now < 18446744073709551615.0;
   if (!good) return kInvalid;
   const KvRange range{bytes_at(start, start_len), after != 0, bytes_at(end, end_len), has_end != 0, reverse != 0};
+  const Addr keys_at = out + static_cast<u32>(keys);
+  const ScanColumns columns{at<u32>(out + sizeof(ScanResult)), limit, at<u8>(keys_at), keys_room, at<u8>(keys_at + keys_room), values_room};
   Status status = kOk;
-  const u32 count = kv_space.scan(range, limit, at<u8>(out), out_bytes, status);
+  const u32 count = kv_space.scan(range, static_cast<u64>(now), columns, *at<ScanResult>(out), status);
   return kv_count_or(count, status);
 }
 

@@ -74,9 +74,11 @@ export interface PackedHits {
   metadata?: Metadata[];
 }
 
-/** A step of a scan. `cursor` stands behind the last item of `items`. */
+/** A step of a scan. `cursor` stands behind its last item. */
 export interface ScanStep<Item> {
   items: Item[];
+  /** In the place of items, for a caller that takes them: what the step holds. */
+  columns?: EntryColumns | undefined;
   done: boolean;
   cursor: string | undefined;
 }
@@ -102,6 +104,12 @@ export interface SignedIn {
 export interface PackedValues {
   readonly heads: Uint32Array<ArrayBuffer>;
   readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Entries of a step as columns, all of them in one buffer; keys are texts. base/entry-columns.ts unpacks them. */
+export interface EntryColumns {
+  readonly keys: PackedValues;
+  readonly values: PackedValues;
 }
 
 /** Entries of one call as columns. */
@@ -165,7 +173,8 @@ export interface Calls {
   uploadClose: [{ upload: string }, undefined];
   scanOpen: [InSpace & ScanArguments, number];
   scanVectorsOpen: [InSpace & VectorScanArguments, number];
-  scanNext: [{ scan: number }, ScanStep<Entry | VectorEntry<VectorData>>];
+  /** `packed`: the caller takes columns. */
+  scanNext: [{ scan: number; packed?: boolean }, ScanStep<Entry | VectorEntry<VectorData>>];
   scanClose: [{ scan: number }, undefined];
   insertVector: [InSpace & { id: VectorId; vector: VectorInput; metadata?: Metadata }, undefined];
   insertVectors: [

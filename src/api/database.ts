@@ -346,7 +346,10 @@ export interface ScanOptions extends CallOptions {
 export interface Scan<Item> extends AsyncIterable<Item> {
   /** Stands behind the last item taken; before the first one it is the `cursor` the scan was given, if any. */
   readonly cursor: string | undefined;
-  /** The same, thousands at a time as they arrive, never none: waiting once for each item costs more than the item. */
+  /**
+   * The same, thousands at a time as they arrive, never none: waiting once for each item costs more than the item. Short
+   * values (to 4 KiB) of a chunk may be views of one buffer, of at most 384 KiB: `slice()` what you hand over or keep for long.
+   */
   chunks(): AsyncIterable<Item[]>;
 }
 
@@ -517,7 +520,10 @@ export interface SpaceCalls {
    * @throws INVALID_ARGUMENT for an empty key, a key over 4096 bytes (UTF-8) or a value over 64 MiB
    */
   put(key: string, value: Value, options?: PutOptions): Promise<void>;
-  /** The value, of the type it was put as; `undefined` if there is none. */
+  /**
+   * The value, of the type it was put as; `undefined` if there is none. Short bytes (to 4 KiB) may be a view of a buffer, of at most
+   * 384 KiB, with others that were asked for at the same time: `slice()` what you hand over or keep for long.
+   */
   get(key: string, options?: CallOptions): Promise<Value | undefined>;
   /**
    * The bytes of a value (UTF-8 of a text) as a stream, in parts of up to 1 MiB that are read as they are asked for;
@@ -564,7 +570,10 @@ export interface SpaceCalls {
   ttl(key: string, options?: CallOptions): Promise<number | undefined>;
   /** Stores all or none. @throws INVALID_ARGUMENT when keys and values have more than 16 MiB together */
   putMany(entries: readonly PutEntry[], options?: CallOptions): Promise<void>;
-  /** The values in the order of the keys, all of one moment. @throws INVALID_ARGUMENT past 16 MiB of keys or values */
+  /**
+   * The values in the order of the keys, all of one moment. Short ones (to 4 KiB) may be views of one buffer, of at most
+   * 384 KiB: `slice()` what you hand over or keep for long. @throws INVALID_ARGUMENT past 16 MiB of keys or values
+   */
   getMany(keys: readonly string[], options?: CallOptions): Promise<(Value | undefined)[]>;
   /** Deletes all or none; resolves with how many there were. */
   deleteMany(keys: readonly string[], options?: CallOptions): Promise<number>;

@@ -7,12 +7,16 @@ import type { ScanStep } from '../api/calls.ts';
 import type { CallOptions, Entry, Scan, VectorData, VectorEntry } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { cursorAt } from '../base/cursor.ts';
+import { EntryReader } from '../base/entry-columns.ts';
 import type { TransferCaller } from './transfer.ts';
 
 interface ScanCaller extends TransferCaller {
   /** There once the database is being closed. */
   readonly closing: Promise<void> | undefined;
 }
+
+/** What is unpacked at a time for those who take items one by one: little of it outlives being looked at. */
+const runItems = 256;
 
 export class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements Scan<Item> {
   readonly #caller: ScanCaller;
@@ -39,23 +43,23 @@ export class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Item, void, undefined> {
-    return new ItemIterator(this.#steps(), (item) => {
+    return new ItemIterator(this.#steps(runItems), (item) => {
       this.#taken = item;
     });
   }
 
   async *chunks(): AsyncGenerator<Item[], void, undefined> {
-    for await (const items of this.#steps()) {
+    for await (const items of this.#steps(Number.POSITIVE_INFINITY)) {
       this.#taken = items.at(-1);
       yield items;
     }
   }
 
-  /** What the steps hold; none is empty. */
-  async *#steps(): AsyncGenerator<Item[], void, undefined> {
+  /** What the steps hold, of columns at most so many items at a time; never none. */
+  async *#steps(most: number): AsyncGenerator<Item[], void, undefined> {
     const scan = await this.#open();
     const next = (): Promise<ScanStep<Item>> =>
-      this.#caller.call('scanNext', { scan }, this.#options) as Promise<ScanStep<Item>>;
+      this.#caller.call('scanNext', { scan, packed: true }, this.#options) as Promise<ScanStep<Item>>;
     let done = false;
     let ahead: Promise<ScanStep<Item>> | undefined;
     try {
@@ -66,6 +70,9 @@ export class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements
         ahead = done || taken === 0 ? undefined : next();
         ahead?.catch(() => {});
         if (step.items.length > 0) yield step.items;
+        if (step.columns === undefined) continue;
+        const entries = new EntryReader(step.columns);
+        while (entries.left > 0) yield entries.take(most) as Item[];
       }
     } finally {
       if (!done && this.#caller.closing === undefined) {

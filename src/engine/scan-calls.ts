@@ -1,9 +1,10 @@
 /** The open scans of a session, which its caller pulls step by step. */
 
-import type { ScanStep } from '../api/calls.ts';
+import type { ArgumentsOf, ScanStep } from '../api/calls.ts';
 import type { Entry, Value, VectorData, VectorEntry } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid } from '../base/arguments.ts';
+import { unpackEntries } from '../base/entry-columns.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { StoredEntry } from '../space/key-value-space.ts';
 import { LargeValue } from '../space/large-value.ts';
@@ -11,10 +12,11 @@ import type { DatabaseEngine } from './database-engine.ts';
 import type { HandlersOf } from './handlers.ts';
 import { fetchFor } from './read-space.ts';
 import type { ResidentSpace } from './resident-space.ts';
+import { type EntryChunk, isColumns, type VectorChunk } from './scans.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
 import { Pins } from './space-blocks.ts';
 
-type AnyScan = SnapshotScan<StoredEntry> | SnapshotScan<VectorEntry<VectorData>>;
+type AnyScan = SnapshotScan<EntryChunk> | SnapshotScan<VectorChunk>;
 
 type Step = ScanStep<Entry | VectorEntry<VectorData>>;
 
@@ -44,23 +46,31 @@ export class ScanCalls implements HandlersOf<'scans'> {
     return this.#open.get(id)?.resident.entry.name;
   }
 
-  scanNext({ scan: id }: { scan: number }): Step | Promise<Step> {
+  scanNext({ scan: id, packed }: ArgumentsOf<'scanNext'>): Step | Promise<Step> {
     const open = this.#open.get(id);
     if (open === undefined)
       throw shibuDbError('SNAPSHOT_LOST', 'The scan is not open; go on with a new one from the cursor');
-    if (open.resident.settling !== undefined) return this.#nextAfter(open.resident.settling, id);
+    if (open.resident.settling !== undefined) return this.#nextAfter(open.resident.settling, id, packed);
     try {
-      const { cursor } = open.scan;
-      const step = open.scan.next();
-      if (step.items.some((item) => 'value' in item && item.value instanceof LargeValue))
-        return this.#loadLarge(id, open.resident, step as ScanStep<StoredEntry>, cursor);
-      if (step.done) this.scanClose({ scan: id });
-      return step as Step;
+      const before = open.scan.cursor;
+      const { chunk = [], done, cursor } = open.scan.next();
+      if (!isColumns(chunk) && chunk.some((item) => 'value' in item && item.value instanceof LargeValue))
+        return this.#loadLarge(
+          id,
+          open.resident,
+          chunk as StoredEntry[],
+          { items: [], done, cursor },
+          before,
+        );
+      if (done) this.scanClose({ scan: id });
+      if (!isColumns(chunk)) return { items: chunk as Step['items'], done, cursor };
+      if (packed === true) return { items: [], columns: chunk, done, cursor };
+      return { items: unpackEntries(chunk), done, cursor };
     } catch (error) {
       if (error instanceof AbsentBlocks) {
         const pins = new Pins();
         const fetched = fetchFor(this.#engine, open.resident, error, pins);
-        return this.#nextAfter(fetched, id).finally(() => {
+        return this.#nextAfter(fetched, id, packed).finally(() => {
           pins.release();
           open.resident.blocks?.trim();
         });
@@ -70,27 +80,28 @@ export class ScanCalls implements HandlersOf<'scans'> {
     }
   }
 
-  async #nextAfter(before: Promise<void>, id: number): Promise<Step> {
+  async #nextAfter(before: Promise<void>, scan: number, packed: boolean | undefined): Promise<Step> {
     try {
       await before;
     } catch (error) {
-      this.scanClose({ scan: id });
+      this.scanClose({ scan });
       throw error;
     }
-    return this.scanNext({ scan: id });
+    return this.scanNext(packed === undefined ? { scan } : { scan, packed });
   }
 
   /** As long as the scan is open, nothing drops what it refers to. */
   async #loadLarge(
     id: number,
     resident: ResidentSpace,
-    step: ScanStep<StoredEntry>,
+    entries: readonly StoredEntry[],
+    step: Step,
     cursor: string | undefined,
   ): Promise<Step> {
     try {
       const values = await this.#engine.large.loadAll({
         resident,
-        values: step.items.map(({ value }) => value),
+        values: entries.map(({ value }) => value),
       });
       if (!Array.isArray(values))
         throw shibuDbError(
@@ -101,7 +112,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
           },
         );
       if (step.done) this.scanClose({ scan: id });
-      return { ...step, items: step.items.map(({ key }, i) => ({ key, value: values[i] as Value })) };
+      return { ...step, items: entries.map(({ key }, i) => ({ key, value: values[i] as Value })) };
     } catch (error) {
       this.scanClose({ scan: id });
       throw error;

@@ -1,9 +1,10 @@
 /** The two scans: what their options mean, and how they read a space chunk by chunk. */
 
-import type { ScanArguments, VectorScanArguments } from '../api/calls.ts';
+import type { EntryColumns, ScanArguments, VectorScanArguments } from '../api/calls.ts';
 import type { VectorData, VectorEntry } from '../api/database.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { cursorAt } from '../base/cursor.ts';
+import { lastKeyOf } from '../base/entry-columns.ts';
 import { encodeUtf8 } from '../base/text.ts';
 import { continueBehind, type KeyRange, type StoredEntry } from '../space/key-value-space.ts';
 import { LargeValue } from '../space/large-value.ts';
@@ -17,22 +18,57 @@ import { type ScanSource, SnapshotScan } from './snapshot-scan.ts';
 const metadataBytes = 256;
 const noLimit = Number.POSITIVE_INFINITY;
 
+/** Entries as the space reads them: columns, or one by one where some are large. */
+export type EntryChunk = EntryColumns | readonly StoredEntry[];
+
 /** @throws INVALID_ARGUMENT */
 export function openEntryScan(
   options: ScanArguments,
   budgetBytes: number,
-): (resident: ResidentSpace) => SnapshotScan<StoredEntry> {
+): (resident: ResidentSpace) => SnapshotScan<EntryChunk> {
   const limit = parseLimit(options.limit);
   const range = parseRange(options);
   return (resident) => {
-    const source: ScanSource<StoredEntry> = {
-      read: (most) => resident.keyValue.scan(range, most),
-      bytesOf: ({ key, value }) => key.length + (value instanceof LargeValue ? 0 : value.length),
-      farBytesOf: ({ value }) => (value instanceof LargeValue ? value.length : 0),
-      cursorAt,
+    const source: ScanSource<EntryChunk> = {
+      read(most) {
+        const { columns, entries, ended } = resident.keyValue.scan(range, most);
+        return { chunks: columns === undefined ? cutByFarBytes(entries) : [columns], ended };
+      },
+      countOf: (chunk) => (isColumns(chunk) ? chunk.keys.heads.length : chunk.length),
+      bytesOf: (chunk) =>
+        isColumns(chunk)
+          ? chunk.keys.bytes.length + chunk.values.bytes.length
+          : sum(chunk, ({ key, value }) => key.length + (value instanceof LargeValue ? 0 : value.length)),
+      cursorAt: (chunk) =>
+        cursorAt(isColumns(chunk) ? { key: lastKeyOf(chunk) } : (chunk.at(-1) as StoredEntry)),
     };
     return new SnapshotScan(source, limit, budgetBytes);
   };
+}
+
+export function isColumns(chunk: EntryColumns | readonly unknown[]): chunk is EntryColumns {
+  return !Array.isArray(chunk);
+}
+
+function sum<Item>(items: readonly Item[], bytesOf: (item: Item) => number): number {
+  return items.reduce((bytes, item) => bytes + bytesOf(item), 0);
+}
+
+/** A step ends behind the large value with which it has so much to load. */
+const chunkFarBytes = 8 * 1024 * 1024;
+
+function cutByFarBytes(entries: readonly StoredEntry[]): (readonly StoredEntry[])[] {
+  const chunks: (readonly StoredEntry[])[] = [];
+  let bytes = 0;
+  let from = 0;
+  for (const [i, { value }] of entries.entries()) {
+    if (value instanceof LargeValue) bytes += value.length;
+    if (bytes < chunkFarBytes && i < entries.length - 1) continue;
+    chunks.push(entries.slice(from, i + 1));
+    from = i + 1;
+    bytes = 0;
+  }
+  return chunks;
 }
 
 function parseRange({ prefix, start, end, reverse, cursor }: ScanArguments): KeyRange {
@@ -67,25 +103,32 @@ function successor(prefix: Uint8Array): Uint8Array | undefined {
   return next;
 }
 
+export type VectorChunk = readonly VectorEntry<VectorData>[];
+
 /** @throws INVALID_ARGUMENT */
 export function openVectorScan(
   options: VectorScanArguments,
   entry: CatalogEntry,
   budgetBytes: number,
-): (resident: ResidentSpace) => SnapshotScan<VectorEntry<VectorData>> {
+): (resident: ResidentSpace) => SnapshotScan<VectorChunk> {
   const limit = parseLimit(options.limit);
   let after = options.cursor === undefined ? undefined : parseIdCursor(options.cursor, entry);
   const filter = compileOptional(options.where, entry.metadataFields);
   return (resident) => {
-    const source: ScanSource<VectorEntry<VectorData>> = {
+    const source: ScanSource<VectorChunk> = {
       read(most) {
         const entries = resident.vectors.scan(after, most, filter);
         const last = entries.at(-1);
         if (last !== undefined) after = typeof last.id === 'number' ? BigInt(last.id) : last.id;
-        return entries;
+        return { chunks: last === undefined ? [] : [entries], ended: last === undefined };
       },
-      bytesOf: ({ vector, metadata }) => vector.byteLength + (metadata === undefined ? 0 : metadataBytes),
-      cursorAt,
+      countOf: (chunk) => chunk.length,
+      bytesOf: (chunk) =>
+        sum(
+          chunk,
+          ({ vector, metadata }) => vector.byteLength + (metadata === undefined ? 0 : metadataBytes),
+        ),
+      cursorAt: (chunk) => cursorAt(chunk.at(-1) as VectorEntry<VectorData>),
     };
     return new SnapshotScan(source, limit, budgetBytes);
   };

@@ -5,34 +5,45 @@
  * left (`freeze`), within a budget; past the budget it is lost, and says so when the reader gets there.
  */
 
-import type { ScanStep } from '../api/calls.ts';
 import { shibuDbError } from '../api/errors.ts';
 
-export interface ScanSource<Item> {
-  /** The next items, at most `limit`, in order; none: the end. Each call goes on where the last one stopped. */
-  read(limit: number): Item[];
-  bytesOf(item: Item): number;
-  cursorAt(item: Item): string;
-  /** Bytes still to be loaded for an item, besides what was read. */
-  farBytesOf?(item: Item): number;
+export interface ScanSource<Chunk> {
+  /** The next chunks, none of them empty, with at most `limit` items together. Each call goes on where the last one stopped. */
+  read(limit: number): ReadChunks<Chunk>;
+  countOf(chunk: Chunk): number;
+  bytesOf(chunk: Chunk): number;
+  /** Behind its last item. */
+  cursorAt(chunk: Chunk): string;
+}
+
+export interface ReadChunks<Chunk> {
+  /** None: the end. */
+  readonly chunks: readonly Chunk[];
+  /** There are no more. */
+  readonly ended: boolean;
+}
+
+/** What a step gives: a chunk as it was read; `undefined`: nothing is left. */
+export interface ChunkStep<Chunk> {
+  readonly chunk: Chunk | undefined;
+  readonly done: boolean;
+  readonly cursor: string | undefined;
 }
 
 /** A page takes about as long to ask for a step as to take a few hundred items from it. */
 const chunkItems = 2048;
-/** A step ends behind the item with which it has this much to load. */
-const chunkFarBytes = 8 * 1024 * 1024;
 
-export class SnapshotScan<Item> {
-  readonly #source: ScanSource<Item>;
+export class SnapshotScan<Chunk> {
+  readonly #source: ScanSource<Chunk>;
   readonly #budgetBytes: number;
-  readonly #ahead: Item[] = [];
+  #ahead: Chunk[] = [];
   #left: number;
   #begun = false;
   #ended = false;
   #lost = false;
   #cursor: string | undefined;
 
-  constructor(source: ScanSource<Item>, limit: number, budgetBytes: number) {
+  constructor(source: ScanSource<Chunk>, limit: number, budgetBytes: number) {
     this.#source = source;
     this.#left = limit;
     this.#budgetBytes = budgetBytes;
@@ -48,7 +59,7 @@ export class SnapshotScan<Item> {
   }
 
   /** @throws SNAPSHOT_LOST with `details.cursor` */
-  next(): ScanStep<Item> {
+  next(): ChunkStep<Chunk> {
     this.#begun = true;
     if (this.#ahead.length === 0 && !this.#ended) {
       if (this.#lost) {
@@ -62,36 +73,21 @@ export class SnapshotScan<Item> {
       }
       this.#fill();
     }
-    const items = this.#ahead.splice(0, this.#chunk());
-    const last = items.at(-1);
-    if (last !== undefined) this.#cursor = this.#source.cursorAt(last);
-    return { items, done: this.finished, cursor: this.#cursor };
-  }
-
-  /** How many of the items read ahead make up a step. */
-  #chunk(): number {
-    const { farBytesOf } = this.#source;
-    if (farBytesOf === undefined) return chunkItems;
-    let bytes = 0;
-    let items = 0;
-    for (const item of this.#ahead) {
-      bytes += farBytesOf(item);
-      if (++items === chunkItems || bytes >= chunkFarBytes) break;
-    }
-    return items;
+    const chunk = this.#ahead.shift();
+    if (chunk !== undefined) this.#cursor = this.#source.cursorAt(chunk);
+    return { chunk, done: this.finished, cursor: this.#cursor };
   }
 
   /** Called before the space changes. */
   freeze(): void {
     if (!this.#begun || this.#ended || this.#lost) return;
-    let bytes = 0;
-    for (const item of this.#ahead) bytes += this.#source.bytesOf(item);
+    let bytes = this.#bytesOf(this.#ahead);
     while (!this.#ended) {
       if (bytes > this.#budgetBytes) {
         this.#lost = true;
         return;
       }
-      for (const item of this.#fill()) bytes += this.#source.bytesOf(item);
+      bytes += this.#bytesOf(this.#fill());
     }
   }
 
@@ -100,11 +96,18 @@ export class SnapshotScan<Item> {
     this.#lost = !this.#ended;
   }
 
-  #fill(): Item[] {
-    const items = this.#left === 0 ? [] : this.#source.read(Math.min(this.#left, chunkItems));
-    this.#left -= items.length;
-    this.#ended = items.length === 0 || this.#left === 0;
-    this.#ahead.push(...items);
-    return items;
+  #bytesOf(chunks: readonly Chunk[]): number {
+    let bytes = 0;
+    for (const chunk of chunks) bytes += this.#source.bytesOf(chunk);
+    return bytes;
+  }
+
+  #fill(): readonly Chunk[] {
+    const most = Math.min(this.#left, chunkItems);
+    const { chunks, ended } = most === 0 ? { chunks: [], ended: true } : this.#source.read(most);
+    for (const chunk of chunks) this.#left -= this.#source.countOf(chunk);
+    this.#ended = ended || chunks.length === 0 || this.#left === 0;
+    this.#ahead.push(...chunks);
+    return chunks;
   }
 }

@@ -82,8 +82,10 @@ export interface CoreExports {
     hasEnd: number,
     reverse: number,
     limit: number,
+    now: number,
     out: number,
-    outBytes: number,
+    keysRoom: number,
+    valuesRoom: number,
   ): number;
 
   vec_create(config: number): number;

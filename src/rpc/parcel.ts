@@ -3,20 +3,13 @@
  * however many callers, as columns. A run of 250 costs about what two single calls cost.
  */
 
-import {
-  type ArgumentsOf,
-  type Method,
-  type PackedValues,
-  type ResultOf,
-  standingCalls,
-} from '../api/calls.ts';
+import { type ArgumentsOf, type Method, type PackedValues, standingCalls } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { fromEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { unpackValues, ValuePacker } from '../base/packed-values.ts';
 import type { Reply, Request } from './messages.ts';
 import type { OpenCall } from './open-call.ts';
-import { unpackStep } from './scan-columns.ts';
 
 /** Called for a call that its owner refused because it is none any more: nothing of it was done. */
 export type OnRefused = (call: OpenCall) => void;
@@ -224,10 +217,8 @@ export function runMethodOf({ method, args, options }: OpenCall): 'get' | 'put' 
 }
 
 function settle(call: OpenCall, reply: Exclude<Reply, { progress: unknown }>, onRefused: OnRefused): void {
-  if (!('error' in reply)) {
-    const { value } = reply;
-    call.resolve((call.method === 'scanNext' ? unpackStep(value as ResultOf<'scanNext'>) : value) as never);
-  } else if (reply.error.code === 'NOT_OWNER') onRefused(call);
+  if (!('error' in reply)) call.resolve(reply.value as never);
+  else if (reply.error.code === 'NOT_OWNER') onRefused(call);
   else call.reject(fromEnvelope(reply.error));
 }
 

@@ -1,14 +1,13 @@
 /** The worker's side: runs the requests of a session and hands out replies as they become ready. */
 
 import * as Comlink from 'comlink';
-import type { ArgumentsOf, CallContext, Method, PackedValues, ResultOf } from '../api/calls.ts';
+import type { ArgumentsOf, CallContext, Method, PackedValues, ScanStep } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { toEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { nextTask } from '../base/next-task.ts';
 import { unpackValues } from '../base/packed-values.ts';
 import type { Message, Reply, Request } from './messages.ts';
-import { packStep } from './scan-columns.ts';
 
 /** What a host runs requests on: a session. */
 export interface Callee {
@@ -53,7 +52,7 @@ export class SessionHost {
       method,
       args,
       { signal: controller.signal, onProgress },
-      (value) => ({ id, value: method === 'scanNext' ? packStep(value as ResultOf<'scanNext'>) : value }),
+      (value) => ({ id, value }),
       (error) => ({ id, error: toEnvelope(error) }),
       () => this.#cancellations.delete(id),
     );
@@ -168,7 +167,7 @@ export function buffersIn(replies: readonly Reply[]): ArrayBuffer[] {
 }
 
 function buffersOf(value: unknown): ArrayBuffer[] {
-  const packed = value as Partial<PackedValues & Record<'keys' | 'values', PackedValues>> | undefined;
-  if (packed?.heads instanceof Uint32Array) return [packed.heads.buffer];
-  return packed?.keys === undefined ? [] : [...buffersOf(packed.keys), ...buffersOf(packed.values)];
+  const { heads, columns } = (value ?? {}) as Partial<PackedValues & ScanStep<unknown>>;
+  if (heads instanceof Uint32Array) return [heads.buffer];
+  return columns === undefined ? [] : [columns.keys.heads.buffer];
 }

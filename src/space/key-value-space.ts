@@ -1,10 +1,17 @@
 /** A key-value space: keys are UTF-8 text ordered by bytes, values text or bytes. Over wasm/kv. */
 
-import type { PackedValues } from '../api/calls.ts';
+import type { EntryColumns, PackedValues } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
-import { emptyColumns, joinColumns, PackedKind, packedKindShift } from '../base/packed-values.ts';
+import { emptyEntryColumns, unpackEntries } from '../base/entry-columns.ts';
+import {
+  emptyColumns,
+  joinColumns,
+  PackedKind,
+  packedKindShift,
+  unpackValues,
+} from '../base/packed-values.ts';
 import { encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
@@ -29,11 +36,13 @@ export const deadlinesSegment = 2;
 export const keyBytesMax = 4096;
 export const valueBytesMax: number = 64 * 1024 * 1024;
 
-/** Room for packed entries of one scan step. */
-const scanBufferBytes = 128 * 1024;
-/** Set by kv_scan in an entry's flags when the value did not fit the buffer and has to be read by itself. */
-const valueLeftOut = 1 << 31;
-const entryHeaderBytes = 12;
+/** Room for the keys of one scan step, and for its values. */
+const scanKeysBytes = 64 * 1024;
+const scanValuesBytes = 256 * 1024;
+/** What kv_scan tells before its columns: ScanResult. */
+const scanResultBytes = 16;
+const scanEnded = 1;
+const scanApart = 2;
 /** Room for the values of one call for many. */
 const columnBufferBytes = 256 * 1024;
 
@@ -397,28 +406,34 @@ export class KeyValueSpace implements Space {
    * The next entries of a range, at most `limit` and as many as fit a buffer; none: the range is done. Moves the range
    * behind what it has read.
    */
-  scan(range: KeyRange, limit: number): StoredEntry[] {
+  scan(range: KeyRange, limit: number): ScannedEntries {
     for (;;) {
-      const { entries, read, lastKey } = this.#scanOnce(range, limit);
+      const { columns, apart, lastKey, ended } = this.#scanOnce(range, limit);
+      const entries = apart ? this.#withApart(columns) : [];
+      // Only now: what cannot be read is read again.
       if (lastKey !== undefined) continueBehind(range, lastKey);
+      if (entries.length > 0) return { columns: undefined, entries, ended };
+      if (!apart && columns.keys.heads.length > 0) return { columns, entries, ended };
       // A step of nothing but expired entries is not the end.
-      if (entries.length > 0 || read === 0) return entries;
+      if (ended) return { columns: undefined, entries, ended };
     }
   }
 
-  /** Only keys, some of which may have expired: no large value is read for them. Moves the range likewise. */
+  /** Only keys: no large value is read for them. Moves the range likewise. */
   scanKeys(range: KeyRange, limit: number): string[] {
     for (;;) {
-      const { entries, read, lastKey } = this.#scanOnce(range, limit, false);
+      const { columns, lastKey, ended } = this.#scanOnce(range, limit);
       if (lastKey !== undefined) continueBehind(range, lastKey);
-      if (entries.length > 0 || read === 0) return entries.map(({ key }) => key);
+      const keys = unpackValues(columns.keys) as string[];
+      if (keys.length > 0 || ended) return keys;
     }
   }
 
-  #scanOnce(range: KeyRange, limit: number, withFar = true): ScanChunk {
+  #scanOnce(range: KeyRange, limit: number): ScanChunk {
     const { start, end } = range;
     const endLength = end?.length ?? 0;
-    const address = this.instance.scratch(start.length + endLength + 16 + scanBufferBytes);
+    const columnsBytes = scanResultBytes + 8 * limit + scanKeysBytes + scanValuesBytes;
+    const address = this.instance.scratch(start.length + endLength + 16 + columnsBytes);
     const bytes = this.instance.bytes();
     bytes.set(start, address);
     if (end !== undefined) bytes.set(end, address + start.length);
@@ -433,60 +448,62 @@ export class KeyValueSpace implements Space {
         end === undefined ? 0 : 1,
         range.reverse ? 1 : 0,
         limit,
+        this.now,
         out,
-        scanBufferBytes,
+        scanKeysBytes,
+        scanValuesBytes,
       ),
       'scan',
     );
-    return this.#unpack(out, count, withFar);
+    const [keyBytes = 0, valueBytes = 0, lastKeyBytes = 0, flags = 0] = this.instance.u32(out, 4);
+    const headsAt = out + scanResultBytes;
+    const keysAt = headsAt + 8 * limit;
+    const memory = this.instance.bytes();
+    const columns = emptyEntryColumns(count, keyBytes, valueBytes);
+    columns.keys.heads.set(this.instance.u32(headsAt, count));
+    columns.keys.bytes.set(memory.subarray(keysAt, keysAt + keyBytes));
+    columns.values.heads.set(this.instance.u32(headsAt + 4 * limit, count));
+    const valuesAt = keysAt + scanKeysBytes;
+    columns.values.bytes.set(memory.subarray(valuesAt, valuesAt + valueBytes));
+    const lastAt = keysAt + keyBytes;
+    return {
+      columns,
+      apart: (flags & scanApart) !== 0,
+      lastKey: lastKeyBytes === 0 ? undefined : memory.slice(lastAt, lastAt + lastKeyBytes),
+      ended: (flags & scanEnded) !== 0,
+    };
   }
 
-  #unpack(out: number, count: number, withFar: boolean): ScanChunk {
-    const entries: StoredEntry[] = [];
-    const far: { entry: StoredEntry; length: number; flags: number }[] = [];
-    const bytes = this.instance.bytes();
-    const view = new DataView(bytes.buffer);
-    let at = out;
-    let keyAt = out;
-    let keyLength = 0;
-    for (let i = 0; i < count; i++) {
-      keyLength = view.getUint32(at, true);
-      const length = view.getUint32(at + 4, true);
-      const flags = view.getUint32(at + 8, true);
-      keyAt = at + entryHeaderBytes;
-      const valueAt = keyAt + keyLength;
-      const leftOut = (flags & valueLeftOut) !== 0;
-      at = (valueAt + (leftOut ? 0 : length) + 3) & ~3;
-      const front = frontOf(flags);
-      if (front > 0 && !leftOut && readDeadline(bytes, valueAt) <= this.now) continue;
-      const value = leftOut ? '' : toValue(bytes, valueAt + front, length - front, flags);
-      const entry = { key: readUtf8(bytes, keyAt, keyLength), value };
-      entries.push(entry);
-      if (leftOut && withFar) far.push({ entry, length, flags: flags & 0xff });
-    }
-    const lastKey = count === 0 ? undefined : bytes.slice(keyAt, keyAt + keyLength);
-    // Reading a long value moves the scratch buffer, so it waits until everything else is out of it.
-    const expired = new Set<StoredEntry>();
-    for (const { entry, length, flags } of far) {
-      if ((flags & ValueFlags.Deadline) !== 0 && !this.has(entry.key)) expired.add(entry);
-      else entry.value = this.#readFar(encodeUtf8(entry.key), length, flags);
-    }
-    const living = expired.size === 0 ? entries : entries.filter((entry) => !expired.has(entry));
-    return { entries: living, read: count, lastKey };
+  /** The entries where some values are not among the columns; without those that have expired by now. */
+  #withApart(columns: EntryColumns): StoredEntry[] {
+    return unpackEntries(columns).flatMap(({ key, value }) => {
+      const stored: StoredForm | undefined = value ?? this.get(key);
+      return stored === undefined ? [] : { key, value: stored };
+    });
   }
+}
+
+/** What a step has read: columns where all of it is among them, else entries. */
+export interface ScannedEntries {
+  readonly columns: EntryColumns | undefined;
+  readonly entries: StoredEntry[];
+  /** There is no more in the range. */
+  readonly ended: boolean;
 }
 
 /** An entry as the space holds it. */
 export interface StoredEntry {
   readonly key: string;
-  value: StoredForm;
+  readonly value: StoredForm;
 }
 
 interface ScanChunk {
-  entries: StoredEntry[];
-  /** Entries met, expired ones included. */
-  read: number;
-  lastKey: Uint8Array | undefined;
+  readonly columns: EntryColumns;
+  /** Some values are not there. */
+  readonly apart: boolean;
+  /** Met last, expired or not. */
+  readonly lastKey: Uint8Array | undefined;
+  readonly ended: boolean;
 }
 
 /** Where a value is: `address` 0 when in pages of its own. `length` counts its deadline too. */

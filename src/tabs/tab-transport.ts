@@ -97,11 +97,11 @@ export class TabTransport implements Transport {
 
   async #goOn(
     method: 'scanNext' | 'scanClose',
-    { scan }: ArgumentsOf<'scanNext'>,
+    { scan, ...rest }: ArgumentsOf<'scanNext'>,
     options: TransportOptions,
   ): Promise<ScanStep<unknown> | undefined> {
     if (method === 'scanClose' && this.#scans.isLost(scan)) return undefined;
-    const step = await this.#make(method, { scan: this.#scans.serverNumberOf(scan) }, options);
+    const step = await this.#make(method, { ...rest, scan: this.#scans.serverNumberOf(scan) }, options);
     if (step === undefined) this.#scans.closed(scan);
     else this.#scans.stepped(scan, step);
     return step;

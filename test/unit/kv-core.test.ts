@@ -8,10 +8,11 @@ import { Status } from '../../src/kernel/status.ts';
 import { makeInstance } from './core.ts';
 
 const builds: readonly BuildName[] = ['simd128', 'relaxed'];
-const missing = 1 << 30;
 const remove = 1 << 29;
-const entryHeaderBytes = 12;
-const bufferBytes = 64 * 1024;
+const keysRoom = 32 * 1024;
+const valuesRoom = 32 * 1024;
+const scanMost = 5000;
+const lengthMask = 2 ** 30 - 1;
 
 interface KvBatchExports {
   kv_apply_batch(entries: number, bytes: number, count: number, out: number): number;
@@ -69,9 +70,9 @@ class Core {
     after: boolean,
     end: string | undefined,
     reverse: boolean,
-    limit = 1e9,
+    limit = scanMost,
   ): [string, string][] {
-    const { at, out } = this.write([start, end ?? ''], bufferBytes);
+    const { at, out } = this.write([start, end ?? ''], 16 + 8 * limit + keysRoom + valuesRoom);
     const [startAt = 0, endAt = 0] = at;
     const bounds = [
       startAt,
@@ -81,24 +82,26 @@ class Core {
       end?.length ?? 0,
       Number(end !== undefined),
     ] as const;
-    const count = this.instance.exports.kv_scan(...bounds, Number(reverse), limit, out, bufferBytes);
+    const { instance } = this;
+    const count = instance.exports.kv_scan(...bounds, Number(reverse), limit, 0, out, keysRoom, valuesRoom);
     assert.ok(count >= 0);
-    return this.entries(out, count);
-  }
-
-  entries(out: number, count: number): [string, string][] {
-    const view = new DataView(this.instance.bytes().buffer);
     const entries: [string, string][] = [];
-    for (let at = out; entries.length < count; ) {
-      const keyLength = view.getUint32(at, true);
-      const valueLength = view.getUint32(at + 4, true);
-      const absent = (view.getUint32(at + 8, true) & missing) !== 0;
-      const keyAt = at + entryHeaderBytes;
+    let keyFrom = out + 16 + 8 * limit;
+    let valueFrom = keyFrom + keysRoom;
+    for (let i = 0; i < count; i++) {
+      const [keyHead = 0] = instance.u32(out + 16 + 4 * i, 1);
+      const [valueHead = 0] = instance.u32(out + 16 + 4 * (limit + i), 1);
+      const valueLength = valueHead & lengthMask;
+      const apart = valueHead >>> 30 === 3;
+      assert.equal(keyHead >>> 30, 1);
       entries.push([
-        this.text(keyAt, keyLength),
-        absent ? 'missing' : this.text(keyAt + keyLength, valueLength),
+        this.text(keyFrom, keyHead & lengthMask),
+        apart
+          ? (this.get(this.text(keyFrom, keyHead & lengthMask)) ?? '')
+          : this.text(valueFrom, valueLength),
       ]);
-      at = keyAt + ((keyLength + valueLength + 3) & ~3);
+      keyFrom += keyHead & lengthMask;
+      if (!apart) valueFrom += valueLength;
     }
     return entries;
   }
@@ -190,7 +193,7 @@ for (const build of builds) {
     assert.equal(core.batches.kv_apply_batch(applied.at[0] as number, operations.length, 4, applied.out), 4);
     assert.deepEqual([...core.instance.u32(applied.out, 2)], [0, operations.length]);
 
-    const asked = core.write(['\x02\0\0\0bb\0\0\x01\0\0\0a\0\0\0'], bufferBytes);
+    const asked = core.write(['\x02\0\0\0bb\0\0\x01\0\0\0a\0\0\0'], 1024);
     const [keys = 0] = asked.at;
     const [heads, used, values] = [asked.out, asked.out + 8, asked.out + 16];
     assert.equal(core.instance.exports.kv_get_columns(keys, 16, 2, 0, heads, values, 100, used), 2);

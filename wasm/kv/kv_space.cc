@@ -9,47 +9,6 @@ namespace {
 
 constexpr u32 padded(u32 bytes) { return (bytes + 3) & ~3u; }
 
-/// Writes entries one after another.
-struct Packer {
-  const Btree& tree;
-  u8* out;
-  u32 room;
-  u32 used = 0;
-  bool empty = true;
-
-  enum Outcome { kPacked, kNoRoom, kNotRead };
-
-  /// Packs one entry whole or not at all. What fits in no buffer of this size goes without its value, as the first only:
-  /// then the caller can tell that asking again with an empty buffer would not help.
-  Outcome add(Bytes key, const ValueView& value, u32 flags, Status& status) {
-    const u32 bare = sizeof(PackedEntry) + padded(key.length);
-    const u64 whole = sizeof(PackedEntry) + static_cast<u64>(padded(key.length + value.length));
-    const bool left_out = empty && whole > room - used;
-    if (left_out ? bare > room - used : whole > room - used) {
-      if (empty) status = kInvalid;  // not even the key fits: the buffer is smaller than the border asks for
-      return empty ? kNotRead : kNoRoom;
-    }
-    u8* to = out + used;
-    store<PackedEntry>(to, {key.length, value.length, left_out ? flags | kPackedLeftOut : flags});
-    to += sizeof(PackedEntry);
-    copy_run(to, key.data, key.length);
-    to += key.length;
-    if (!left_out) {
-      if (value.data != nullptr) {
-        copy_run(to, value.data, value.length);
-      } else if (value.length > 0) {
-        status = tree.read_value(value, 0, to, value.length);
-        if (status != kOk) return kNotRead;
-      }
-    }
-    const u32 end = used + static_cast<u32>(left_out ? bare : whole);
-    for (u8* pad = to + (left_out ? 0 : value.length); pad < out + end; pad++) *pad = 0;
-    used = end;
-    empty = false;
-    return kPacked;
-  }
-};
-
 /// Reads one packed entry; false when it does not lie within the bytes.
 bool unpack(const u8* bytes, u32 room, PackedEntry& entry, Bytes& key, Bytes& value, u32& size) {
   if (room < sizeof(PackedEntry)) return false;
@@ -311,24 +270,43 @@ Status KvSpace::next_deadline(u64& deadline) const {
   return status == kNotFound ? kOk : status;
 }
 
-u32 KvSpace::scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Status& status) {
-  Packer packer{tree_, out, out_bytes};
+u32 KvSpace::scan(const KvRange& range, u64 now, const ScanColumns& out, ScanResult& result, Status& status) {
   TreeCursor cursor(tree_);
+  Bytes last;
   u32 count = 0;
-  status = limit == 0 ? kOk : start_scan(cursor, range);
-  while (status == kOk && count < limit) {
+  bool full = out.limit == 0;
+  result = {};
+  status = full ? kOk : start_scan(cursor, range);
+  while (status == kOk && !full) {
     const Bytes key = cursor.key();
     if (!in_range(range, key)) {
       status = kNotFound;
       break;
     }
+    // Besides the keys there has to be room for the last one once more.
+    if (key.length + kKeyBytesMax > out.keys_room - result.key_bytes) break;
     const ValueView value = cursor.value();
-    if (packer.add(key, value, value.flags, status) != Packer::kPacked) break;
-    count++;
+    u32 head = 0;
+    if (!add_column(tree_, value, now, head, out.values, out.values_room, result.value_bytes, status)) break;
+    if (head != kColumnMissing) {
+      const bool apart = head >= kColumnApart;
+      const bool too_long = apart && (value.flags & kValueIsLarge) == 0;
+      if (too_long && count > 0) break;
+      if (apart) result.flags |= kScanApart;
+      out.heads[count] = kColumnText | key.length;
+      out.heads[out.limit + count] = head;
+      copy_run(out.keys + result.key_bytes, key.data, key.length);
+      result.key_bytes += key.length;
+      full = ++count == out.limit || too_long;
+    }
+    last = key;
     status = range.reverse ? cursor.previous() : cursor.next();
   }
+  copy_run(out.keys + result.key_bytes, last.data, last.length);
+  result.last_key_bytes = last.length;
+  if (status == kNotFound) result.flags |= kScanEnded;
   // What stopped it after the first entry will be met again, and told, by the next call.
-  if (status == kNotFound || count > 0) status = kOk;
+  if (status == kNotFound || last.data != nullptr) status = kOk;
   return count;
 }
 

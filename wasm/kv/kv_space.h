@@ -55,9 +55,32 @@ enum ColumnKind : u32 {
 };
 
 enum PackedFlag : u32 {
-  kPackedLeftOut = 1u << 31,  // results: the value is larger than the whole buffer and not there
-  kPackedRemove = 1u << 29,   // arguments: remove the key
+  kPackedRemove = 1u << 29,  // remove the key
 };
+
+/// Where a scan puts entries: `heads` has the lengths of the keys, then those of the values (ColumnKind | length), `limit`
+/// each; keys and values lie one after another.
+struct ScanColumns {
+  u32* heads;
+  u32 limit;
+  u8* keys;
+  u32 keys_room;
+  u8* values;
+  u32 values_room;
+};
+
+/// What a scan did.
+struct ScanResult {
+  u32 key_bytes;
+  u32 value_bytes;
+  u32 last_key_bytes;  // of the last key that it came to, expired or not, which is behind the other keys; 0: to none
+  u32 flags;           // ScanFlag
+};
+enum ScanFlag : u32 {
+  kScanEnded = 1,  // there is no more in the range
+  kScanApart = 2,  // some values are kColumnApart
+};
+static_assert(sizeof(ScanResult) == 16);
 
 struct KvRange {
   Bytes start;          // empty: from the first key
@@ -94,10 +117,10 @@ class KvSpace {
   Status ready_for(Bytes key, Bytes value, u8 flags) const;
   Status ready_for_removal(Bytes key) const;
 
-  /// Packs entries of a range, in its direction, until `limit` or the buffer's end. Returns how many: 0 at the range's end,
-  /// or with `status` other than kOk when not even the first could be read. A value that fits in no buffer of this size is left out
-  /// (kPackedLeftOut) but counted; others that do not fit any more end the call.
-  u32 scan(const KvRange& range, u32 limit, u8* out, u32 out_bytes, Status& status);
+  /// Reads entries of a range that have not expired by `now`, in its direction, until a column is full. Returns how many; with
+  /// `status` other than kOk when it could not read what it came to first. A value that fits in no column of this size is
+  /// the last of its call and kColumnApart, as are those that the host keeps.
+  u32 scan(const KvRange& range, u64 now, const ScanColumns& out, ScanResult& result, Status& status);
 
   /// Looks up packed keys {u32 length, bytes, padding to 4}, in order, as of `now`. Writes a head each and the values one
   /// after another. Returns how many were answered: fewer than `count` when the next value does not fit or could not be

@@ -19,7 +19,7 @@ i32 export_kv_put(Addr, u32, Addr, u32, u32);
 i32 export_kv_get(Addr, u32, Addr);
 i32 export_kv_read(Addr, u32, u32, Addr, u32);
 i32 export_kv_delete(Addr, u32);
-i32 export_kv_scan(Addr, u32, u32, Addr, u32, u32, u32, u32, Addr, u32);
+i32 export_kv_scan(Addr, u32, u32, Addr, u32, u32, u32, u32, f64, Addr, u32, u32);
 i32 export_kv_get_columns(Addr, u32, u32, f64, Addr, Addr, u32, Addr);
 i32 export_kv_apply_batch(Addr, u32, u32, Addr);
 }
@@ -28,6 +28,11 @@ namespace shibumi::test {
 namespace {
 
 constexpr u32 kOutBytes = 64 * 1024;
+/// Of it: for the heads of entries, their keys, and their values.
+constexpr u32 kScanMost = 1000;
+constexpr u32 kKeysRoom = 16 * 1024;
+constexpr u32 kValuesRoom = 32 * 1024;
+static_assert(sizeof(ScanResult) + 8 * kScanMost + kKeysRoom + kValuesRoom <= kOutBytes);
 
 /// Arguments in scratch memory, one call's at a time: [key 8 KiB][second key 8 KiB][out 64 KiB][value]
 struct Host {
@@ -62,28 +67,38 @@ struct Host {
     return read(value(), bytes);
   }
   using Entries = std::vector<std::pair<std::string, std::string>>;
-  Entries entries(u32 count) const {
+  /// What the last scan gave, which had this limit.
+  Entries entries(u32 count, u32 limit) const {
     Entries result;
-    Addr from = out();
+    const u32* heads = at<const u32>(out() + sizeof(ScanResult));
+    Addr key = out() + static_cast<u32>(sizeof(ScanResult)) + 8 * limit;
+    Addr value = key + kKeysRoom;
     for (u32 i = 0; i < count; i++) {
-      const PackedEntry entry = load<PackedEntry>(at<u8>(from));
-      from += sizeof entry;
-      const bool bare = entry.flags & kPackedLeftOut;
-      result.emplace_back(read(from, entry.key_bytes),
-                          bare ? "left out"
-                               : read(from + entry.key_bytes, entry.value_bytes));
-      from += (entry.key_bytes + (bare ? 0 : entry.value_bytes) + 3) & ~3u;
+      EXPECT((heads[i] & ~0x3FFFFFFFu) == kColumnText);
+      const u32 key_bytes = heads[i] & 0x3FFFFFFF, value_bytes = heads[limit + i] & 0x3FFFFFFF;
+      const bool apart = heads[limit + i] >= kColumnApart;
+      result.emplace_back(read(key, key_bytes), apart ? "apart" : read(value, value_bytes));
+      key += key_bytes;
+      if (!apart) value += value_bytes;
     }
+    const ScanResult& told = scanned();
+    EXPECT(told.key_bytes == key - (out() + sizeof(ScanResult) + 8 * limit));
+    EXPECT(told.value_bytes == value - (out() + sizeof(ScanResult) + 8 * limit + kKeysRoom));
     return result;
   }
-  Entries scan(const std::string& start, bool after, const char* end, bool reverse, u32 limit) const {
+  const ScanResult& scanned() const { return *at<const ScanResult>(out()); }
+  /// The key that the last scan came to last.
+  std::string last_key(u32 limit) const {
+    return read(out() + static_cast<u32>(sizeof(ScanResult)) + 8 * limit + scanned().key_bytes, scanned().last_key_bytes);
+  }
+  Entries scan(const std::string& start, bool after, const char* end, bool reverse, u32 limit, f64 now = 0) const {
     write(base, start);
     if (end != nullptr) write(base + 8192, end);
     const i32 count = export_kv_scan(base, static_cast<u32>(start.size()), after, base + 8192,
                                      end == nullptr ? 0 : static_cast<u32>(std::string(end).size()), end != nullptr,
-                                     reverse, limit, out(), kOutBytes);
+                                     reverse, limit, now, out(), kKeysRoom, kValuesRoom);
     EXPECT(count >= 0);
-    return entries(static_cast<u32>(count));
+    return entries(static_cast<u32>(count), limit);
   }
 };
 
@@ -125,28 +140,56 @@ TEST(kv_scans, "scans give ranges in both directions, in chunks, and say when th
   EXPECT(host.scan("", false, nullptr, true, 1) == (Host::Entries{{"l", "other"}}));
   EXPECT(host.scan("", false, nullptr, false, 0).empty());
   // 125 kB of values do not fit in one buffer: on from the last key, until there is nothing more.
+  EXPECT(host.scan("k1000", false, "k1003", false, 3).size() == 3 && host.scanned().flags == 0);
+  EXPECT(host.scan("k1000", false, "k1003", false, 4).size() == 3 && host.scanned().flags == kScanEnded);
   std::string from;
   u32 seen = 0, chunks = 0;
-  for (Host::Entries chunk; chunk = host.scan(from, !from.empty(), nullptr, false, 1000000), !chunk.empty(); chunks++) {
+  for (Host::Entries chunk; chunk = host.scan(from, !from.empty(), nullptr, false, kScanMost), !chunk.empty(); chunks++) {
     for (const auto& [key, value] : chunk) {
       if (key != "l") EXPECT(key == "k" + std::to_string(1000 + seen) && value.size() == seen);
       seen++;
       from = key;
     }
   }
-  EXPECT(seen == 501 && chunks == 3);
+  EXPECT(seen == 501 && chunks == 4);
 }
 
-TEST(kv_scan_large, "a value larger than the scan's buffer is left out and told") {
+TEST(kv_scan_large, "a value larger than the column ends a scan that began before it, and is left out of its own") {
   const Host host;
   host.put("a", "small");
-  host.put("b", std::string(kOutBytes, 'x'));
-  host.put("c", std::string(kOutBytes - 100, 'y'));
-  EXPECT(host.scan("", false, nullptr, false, 9) == (Host::Entries{{"a", "small"}}));
-  EXPECT(host.scan("b", false, nullptr, false, 1) == (Host::Entries{{"b", "left out"}}));
-  EXPECT(at<const PackedEntry>(host.out())->value_bytes == kOutBytes);
+  host.put("b", std::string(kValuesRoom + 1, 'x'));
+  host.put("c", std::string(kValuesRoom, 'y'));
+  host.put("d", "");
+  EXPECT(host.scan("", false, nullptr, false, 9) == (Host::Entries{{"a", "small"}}) && host.scanned().flags == 0);
+  EXPECT(host.scan("b", false, nullptr, false, 9) == (Host::Entries{{"b", "apart"}}) && host.scanned().flags == kScanApart);
   EXPECT(host.scan("c", false, nullptr, false, 9) ==
-         (Host::Entries{{"c", std::string(kOutBytes - 100, 'y')}}));
+         (Host::Entries{{"c", std::string(kValuesRoom, 'y')}, {"d", ""}}));
+  EXPECT(host.scanned().flags == kScanEnded && host.last_key(9) == "d");
+  // What the host keeps is told and passed over: there may be thousands of them.
+  host.put("b", "where it is", kValueIsLarge | kValueIsBytes);
+  EXPECT(host.scan("", false, "c", false, 9) == (Host::Entries{{"a", "small"}, {"b", "apart"}}));
+  EXPECT(host.scanned().flags == (kScanApart | kScanEnded));
+}
+
+TEST(kv_scan_long_keys, "keys of the greatest length fit as long as there is room for one more") {
+  const Host host;
+  for (char c = 'a'; c < 'h'; c++) host.put(std::string(kKeyBytesMax, c), std::string(1, c));
+  const Host::Entries chunk = host.scan("", false, nullptr, false, 9);
+  EXPECT(chunk.size() == kKeysRoom / kKeyBytesMax - 1 && host.last_key(9) == std::string(kKeyBytesMax, 'c'));
+  EXPECT(chunk[2] == std::make_pair(std::string(kKeyBytesMax, 'c'), std::string("c")));
+}
+
+TEST(kv_scan_expired, "what has expired is passed over, and the last key says how far") {
+  const Host host;
+  const auto until = [](u8 deadline, const char* rest) { return std::string(1, static_cast<char>(deadline)) + std::string(7, '\0') + rest; };
+  host.put("a", until(10, "x"), kValueHasDeadline);
+  host.put("b", until(20, "yy"), kValueHasDeadline | kValueIsBytes);
+  host.put("c", until(10, ""), kValueHasDeadline);
+  EXPECT(host.scan("", false, nullptr, false, 9, 9).size() == 3);
+  EXPECT(host.scan("", false, nullptr, false, 9, 10) == (Host::Entries{{"b", "yy"}}) && host.last_key(9) == "c");
+  EXPECT(host.scan("", false, nullptr, false, 1, 10) == (Host::Entries{{"b", "yy"}}) && host.last_key(1) == "b");
+  EXPECT(host.scan("", false, nullptr, true, 9, 20).empty() && host.last_key(9) == "a" && host.scanned().flags == kScanEnded);
+  EXPECT(host.scan("d", false, nullptr, false, 9, 20).empty() && host.scanned().last_key_bytes == 0);
 }
 
 std::string packed(const std::string& key, const std::string& value, u32 flags) {
@@ -215,9 +258,18 @@ TEST(kv_bad_arguments, "arguments out of range are refused and change nothing") 
   EXPECT(export_kv_read(host.base, 1, 0, kOutside, 100) == kInvalid);
   Host::write(host.base, "a");
   EXPECT(export_kv_read(host.base, 1, 1, host.out(), 1) == kInvalid);
-  EXPECT(export_kv_scan(host.base, 1, 0, 0, 0, 0, 0, 10, host.out(), 100) == kInvalid);
-  EXPECT(export_kv_scan(kOutside, 100, 0, 0, 0, 0, 0, 10, host.out(), kOutBytes) == kInvalid);
-  EXPECT(export_kv_scan(host.base, 1, 0, kOutside, 100, 1, 0, 10, host.out(), kOutBytes) == kInvalid);
+  const auto scan = [&](Addr start, u32 start_len, Addr end, u32 end_len, u32 limit, f64 now, Addr out, u32 keys, u32 values) {
+    return export_kv_scan(start, start_len, 0, end, end_len, end != 0, 0, limit, now, out, keys, values);
+  };
+  EXPECT(scan(host.base, 1, 0, 0, 10, 0, host.out(), kKeysRoom, kValuesRoom) == 1);
+  EXPECT(scan(host.base, 1, 0, 0, 10, 0, host.out(), 2 * kKeyBytesMax - 1, kValuesRoom) == kInvalid);
+  EXPECT(scan(kOutside, 100, 0, 0, 10, 0, host.out(), kKeysRoom, kValuesRoom) == kInvalid);
+  EXPECT(scan(host.base, 1, kOutside, 100, 10, 0, host.out(), kKeysRoom, kValuesRoom) == kInvalid);
+  EXPECT(scan(host.base, 1, 0, 0, 10, 0, kOutside, kKeysRoom, kValuesRoom) == kInvalid);
+  EXPECT(scan(host.base, 1, 0, 0, 10, 0, host.out() + 1, kKeysRoom, kValuesRoom) == kInvalid);
+  EXPECT(scan(host.base, 1, 0, 0, 0xFFFFFFFF, 0, host.out(), kKeysRoom, kValuesRoom) == kInvalid);
+  EXPECT(scan(host.base, 1, 0, 0, 10, 0, host.out(), kKeysRoom, 0xFFFFFFFF) == kInvalid);
+  EXPECT(scan(host.base, 1, 0, 0, 10, -1, host.out(), kKeysRoom, kValuesRoom) == kInvalid);
   EXPECT(export_kv_apply_batch(kOutside, 100, 1, host.out()) == kInvalid);
   EXPECT(export_kv_plan(kKeyBytesMax + 1, 0) == 0);
   EXPECT(export_kv_count() == 1 && host.get("a") == "1");

@@ -115,7 +115,7 @@ export class SocketTransport implements Transport {
       const { signal, onProgress, transfer } = options;
       const id = this.#nextId++;
       const scan = scanOf(method, args);
-      const told = scan === undefined ? args : { scan: this.#scans.serverNumberOf(scan) };
+      const told = scan === undefined ? args : { ...args, scan: this.#scans.serverNumberOf(scan) };
       const flags = onProgress === undefined ? 0 : CallFlag.Progress;
       const frame = encodeFrame(FrameType.Call, id, flags, method, told);
       if (frame.length > frameBytesMax) {
