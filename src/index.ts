@@ -42,7 +42,10 @@ export interface OpenOptions extends ClientOptions {
    * `storage: 'memory'`: then every call fails with `WORKER_LOST` from there on.
    */
   worker?: Worker | (() => Worker);
-  /** The WASM core: its address, or compiled. Default: the file that ships with the package, best build for the browser. */
+  /**
+   * The whole WASM core, for all spaces: its address, or compiled. Default: the files that ship with the package, best build for the
+   * browser, of which each space loads the one it needs.
+   */
   wasm?: URL | string | WebAssembly.Module;
   /** Which build of the core to use. Default: `relaxed` where the browser has relaxed SIMD, else `simd128`. */
   build?: 'simd128' | 'relaxed';

@@ -10,7 +10,17 @@ import { openStaticSession } from './engine/open-static.ts';
 import { Session } from './engine/session.ts';
 import { defaultSettings } from './engine/settings.ts';
 import { portableScrypt } from './engine/users/credentials.ts';
-import { type BuildName, type Core, compileCore, supportedBuild } from './kernel/module.ts';
+import {
+  type BuildName,
+  type Core,
+  type CoreKind,
+  type Cores,
+  checkWhole,
+  compileCore,
+  LazyCores,
+  oneCore,
+  supportedBuild,
+} from './kernel/module.ts';
 import { workerThreads } from './rpc/helper-worker.ts';
 import type { Message, Reply, WorkerEndpoint, WorkerOpenOptions } from './rpc/messages.ts';
 import { SessionHost } from './rpc/session-host.ts';
@@ -65,22 +75,22 @@ export class Endpoint implements WorkerEndpoint {
 const engineDefaults = { now: (): number => performance.now(), settings: defaultSettings };
 
 async function openPrivately(name: string, options: WorkerOpenOptions): Promise<Session> {
-  const core = await loadCore(options);
-  if (options.source !== undefined) return openStaticSession(options.source, { core, ...engineDefaults });
-  const engine = await openEngine(name, core, new MemoryBackend(), options);
+  const cores = await loadCores(options);
+  if (options.source !== undefined) return openStaticSession(options.source, { cores, ...engineDefaults });
+  const engine = await openEngine(name, cores, new MemoryBackend(), options);
   return new Session(engine, () => engine.close());
 }
 
 /** A database in IndexedDB, as a worker opens it when it becomes its owner. */
 class StoredDatabase implements OwnableDatabase {
-  #core: Promise<Core> | undefined;
+  #cores: Promise<Cores> | undefined;
 
   prepare(options: TabOptions): void {
-    const compiling = loadCore(options);
-    this.#core = compiling;
-    compiling.catch(() => {
+    const loading = loadCores(options);
+    this.#cores = loading;
+    loading.catch(() => {
       // The next attempt fetches it again.
-      if (this.#core === compiling) this.#core = undefined;
+      if (this.#cores === loading) this.#cores = undefined;
     });
   }
 
@@ -96,8 +106,8 @@ class StoredDatabase implements OwnableDatabase {
     onEnd: (why: Ending) => void,
     onBlocked: () => void,
   ): Promise<OwnedDatabase> {
-    if (this.#core === undefined) this.prepare(options);
-    const compiling = this.#core as Promise<Core>;
+    if (this.#cores === undefined) this.prepare(options);
+    const loading = this.#cores as Promise<Cores>;
     const storage = await IndexedDbBackend.open(name, {
       timeoutMs: options.openTimeoutMs ?? defaultOpenTimeoutMs,
       acceptLoss: options.onCorruption === 'salvage',
@@ -107,7 +117,7 @@ class StoredDatabase implements OwnableDatabase {
     storage.onEnd = ({ kind, reason }) =>
       onEnd({ state: kind === 'fenced' ? 'taken' : kind, message: reason });
     try {
-      return { storage, engine: await openEngine(name, await compiling, storage, options) };
+      return { storage, engine: await openEngine(name, await loading, storage, options) };
     } catch (error) {
       storage.close();
       throw error;
@@ -117,13 +127,13 @@ class StoredDatabase implements OwnableDatabase {
 
 function openEngine(
   name: string,
-  core: Core,
+  cores: Cores,
   backend: StorageBackend,
   { onCorruption = 'fail', encryption, memoryBudgetBytes, threads }: WorkerOpenOptions,
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
-    core,
+    cores,
     backend,
     ...engineDefaults,
     onCorruption,
@@ -131,13 +141,14 @@ function openEngine(
     ...(memoryBudgetBytes === undefined ? {} : { memoryBudgetBytes }),
     threads: workerThreads(
       threads,
-      core.build,
+      cores.build,
       async (build) => (await compileCore(build, threadedWasmFile(build))).module,
     ),
   });
 }
 
-async function loadCore({ build, wasm }: WorkerOpenOptions): Promise<Core> {
+/** Those that ship with the package, each loaded when a space needs it; or the one that the caller named, for everything. */
+async function loadCores({ build, wasm }: WorkerOpenOptions): Promise<Cores> {
   const supported = supportedBuild();
   if (supported === undefined)
     throw shibuDbError('UNSUPPORTED', 'This runtime has no WebAssembly SIMD, which Shibumi needs');
@@ -148,8 +159,21 @@ async function loadCore({ build, wasm }: WorkerOpenOptions): Promise<Core> {
     );
   }
   const name: BuildName = build ?? supported;
-  if (wasm instanceof WebAssembly.Module) return { build: name, module: wasm };
-  return compileCore(name, wasm ?? wasmFile(name));
+  if (wasm === undefined) return new LazyCores(name, (kind) => shippedCore(name, kind));
+  const core =
+    wasm instanceof WebAssembly.Module ? { build: name, module: wasm } : await compileCore(name, wasm);
+  checkWhole(core.module);
+  return oneCore(core);
+}
+
+async function shippedCore(build: BuildName, kind: CoreKind): Promise<Core> {
+  const core = compileCore(build, wasmFile(build, kind));
+  if (kind === 'whole') return core;
+  return core.then(
+    (part) => ({ ...part, kind }),
+    // Whoever copies or caches files by hand may have taken the whole one alone, which serves as well.
+    () => shippedCore(build, 'whole'),
+  );
 }
 
 /** Makes this worker the only owner of the database. @throws LOCKED when another keeps it for longer than `timeoutMs` */

@@ -2,7 +2,8 @@
 //
 // One module per variant, named for the instructions it needs: shibumi-simd128.wasm and shibumi-relaxed.wasm; beside each,
 // kernels-<variant>.wasm, which also exports the kernels by themselves, for tests and benches alone. Both variants are made
-// once more with threads, for instances that work in one shared memory (wasm/core/threads.h).
+// once more with threads, for instances that work in one shared memory (wasm/core/threads.h), and in two parts for pages, which
+// download only what their spaces need (wasm/core/parts.h): shibumi-<variant>-key-value.wasm and shibumi-<variant>-vector.wasm.
 // The compiler is clang from npm (@yowasp/clang), nothing of the machine's. Each variant is one translation unit
 // that includes every .cc file outside test/: eight small files took 5.8 s this way and 16.6 s compiled apart, and
 // it inlines across files. So names must be unique across files even in anonymous namespaces.
@@ -25,7 +26,7 @@ import { gzipSync } from 'node:zlib';
 const root = path.dirname(import.meta.dirname);
 
 /**
- * @typedef {{ name: string, flags: string[], linkFlags?: string[] }} Variant
+ * @typedef {{ name: string, flags: string[], linkFlags?: string[], without?: RegExp }} Variant `without`: sources it leaves out
  * @typedef {{ [name: string]: SourceTree | string }} SourceTree
  * @typedef {SourceTree | Record<string, Uint8Array>} Inputs sources, or objects to link
  * @typedef {{ shipped: Uint8Array, kernels: Uint8Array | undefined }} Modules `kernels` where the sources have them
@@ -42,10 +43,25 @@ const threadsLinked = [
   ...['__stack_pointer', '__tls_size', '__wasm_init_tls'].map((name) => `-Wl,--export=${name}`),
 ];
 
+/**
+ * The cores for one kind of space: without the rest of the border, so that the linker drops what nothing calls.
+ * @type {(build: string, flags: string[]) => Variant[]}
+ */
+const parts = (build, flags) => [
+  { name: `${build}-key-value`, flags, without: /^exports_(vector|salvage|threads)\.cc$/ },
+  {
+    name: `${build}-vector`,
+    flags: [...flags, '-DSHIBUMI_VECTOR_CORE=1'],
+    without: /^exports_(kv|salvage|threads)\.cc$/,
+  },
+];
+
 /** @type {Variant[]} */
 const variants = [
   { name: 'shibumi-simd128', flags: simd128 },
   { name: 'shibumi-relaxed', flags: relaxed },
+  ...parts('shibumi-simd128', simd128),
+  ...parts('shibumi-relaxed', relaxed),
   { name: 'shibumi-simd128-threads', flags: [...simd128, ...threads], linkFlags: threadsLinked },
   { name: 'shibumi-relaxed-threads', flags: [...relaxed, ...threads], linkFlags: threadsLinked },
 ];
@@ -80,6 +96,8 @@ const linkFlags = [
   '-Wl,--strip-all',
   // Addresses and indexes in as few bytes as they need, not the five that a linker can patch.
   '-Wl,--compress-relocations',
+  // Exported, although there are none: otherwise every export is wrapped in one that calls them first.
+  '-Wl,--export=__wasm_call_ctors',
   // The stack below the data: an overflow traps instead of writing over it.
   '-Wl,--stack-first',
   `-Wl,-z,stack-size=${1024 * 1024}`,
@@ -132,7 +150,6 @@ export async function buildWasm({
   const files = readSources(source);
   const names = listSources(files);
   if (names.length === 0) throw new Error(`No C++ sources (.cc) in ${source}`);
-  const unit = unitOf(names);
   mkdirSync(target, { recursive: true });
   const sourceHash = hash(compilerVersion(), JSON.stringify(files));
   // At once: the compiler is single-threaded, and most of the time is its warming up.
@@ -140,7 +157,12 @@ export async function buildWasm({
     variants.map(async (variant) => {
       const module = path.join(target, `${variant.name}.wasm`);
       const stamp = `${module}.hash`;
-      const key = hash(sourceHash, unit, JSON.stringify([flags, linkFlags, variant]));
+      const unit = unitOf(names.filter((name) => variant.without?.test(name) !== true));
+      const key = hash(
+        sourceHash,
+        unit,
+        JSON.stringify([flags, linkFlags, variant, String(variant.without)]),
+      );
       if (!force && readOrNothing(stamp) === key && readOrNothing(module) !== undefined) return;
       const withKernels = path.join(target, `${variant.name.replace(/^shibumi/, 'kernels')}.wasm`);
       const started = performance.now();
@@ -219,8 +241,8 @@ async function compile({ variant, files }) {
   try {
     const objects = { 'unit.o': await run(files, ['unit.cc'], 'unit.o') };
     const shipped = await run(objects, ['unit.o'], 'out.wasm');
-    // The kernels of a build with threads are those of the one without.
-    if (files[kernelsFile] === undefined || variant.linkFlags !== undefined)
+    // The kernels of a build with threads, or of a part, are those of the one without.
+    if (files[kernelsFile] === undefined || variant.linkFlags !== undefined || variant.without !== undefined)
       return { modules: { shipped, kernels: undefined }, messages };
     const tested = { ...objects, 'kernels.o': await run(files, [kernelsFile], 'kernels.o') };
     return { modules: { shipped, kernels: await run(tested, Object.keys(tested), 'out.wasm') }, messages };

@@ -53,6 +53,11 @@ SHIBUMI_EXPORT(block_at) Addr export_block_at(u32 segment, u32 index) {
   const u8* bytes = block_read(segment, index);
   return bytes == nullptr ? 0 : addr_of(bytes);
 }
+/// Of a block that was adopted and is not stored in this form anywhere: the next checkpoint stores it. Requires: the space is open.
+SHIBUMI_EXPORT(block_unsaved) void export_block_unsaved(u32 segment, u32 index) {
+  check(segment < kSegmentsMax && index < segments[segment].block_count);
+  block_write(segment, index);
+}
 SHIBUMI_EXPORT(block_drop) i32 export_block_drop(u32 segment, u32 index) { return block_drop(segment, index); }
 SHIBUMI_EXPORT(block_pin) i32 export_block_pin(u32 segment, u32 index) { return block_pin(segment, index); }
 SHIBUMI_EXPORT(block_unpin) void export_block_unpin(u32 segment, u32 index) { block_unpin(segment, index); }

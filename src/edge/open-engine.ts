@@ -9,7 +9,7 @@ import { openStaticSession } from '../engine/open-static.ts';
 import type { Session } from '../engine/session.ts';
 import { defaultSettings, type Environment, type Settings } from '../engine/settings.ts';
 import { MemoryBudget } from '../kernel/memory-budget.ts';
-import { buildOf } from '../kernel/module.ts';
+import { buildOf, checkWhole, oneCore } from '../kernel/module.ts';
 import type { StaticOptions } from '../storage/static/static-backend.ts';
 import type { DurableStorage } from './durable-storage.ts';
 import { edgePasswordCost, edgeScrypt } from './edge-scrypt.ts';
@@ -18,7 +18,7 @@ import { stepClock } from './step-clock.ts';
 
 /** What `open` at the edge may be told. */
 export interface EdgeOptions extends ClientOptions {
-  /** The compiled core, by static import of `shibumi/shibumi-relaxed.wasm` or `shibumi/shibumi-simd128.wasm`. */
+  /** The compiled core, the whole one, by static import of `shibumi/shibumi-relaxed.wasm` or `shibumi/shibumi-simd128.wasm`. */
   wasm: WebAssembly.Module;
   /** Begins the names of its tables: several databases and tables of your own can share an object. Default `shibumi`. */
   prefix?: string;
@@ -86,10 +86,11 @@ function edgeEnvironment(
       `Got ${shown(wasm)} for wasm, expected a WebAssembly.Module: import one from shibumi/shibumi-relaxed.wasm`,
     );
   }
+  checkWhole(wasm);
   integerIn(memoryBytesMax, 8 * 1024 * 1024, isolateBytes, 'memoryBytesMax');
   isolateMemory ??= new MemoryBudget(memoryBytesMax);
   return {
-    core: { module: wasm, build: buildOf(wasm) },
+    cores: oneCore({ module: wasm, build: buildOf(wasm) }),
     now: stepClock(() => performance.now()),
     scrypt: edgeScrypt,
     encryption: encryption && checkEncryption(encryption),

@@ -38,7 +38,7 @@ export class Compaction {
     const { entry } = resident;
     this.#resident = resident;
     this.#reader = new ContentsReader(entry, stepSize);
-    this.#instance = freshInstance(environment);
+    this.#instance = freshInstance(environment, resident.space.instance.core);
     try {
       this.space = makeSpace(entry, this.#instance, environment.wallClock);
       this.space.create();

@@ -19,7 +19,7 @@ import type {
 } from '../api/database.ts';
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
-import { checksumOf } from '../kernel/checksum.ts';
+import { checksumBy } from '../kernel/checksum.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
 import type { IdleHolder, MemoryUser } from '../kernel/memory-budget.ts';
 import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
@@ -44,6 +44,7 @@ import { Checkpoints, isWorthStoring } from './checkpoints.ts';
 import { CommitQueue } from './commit-queue.ts';
 import type { Compaction } from './compaction.ts';
 import { Compactor } from './compactor.ts';
+import { copyOf } from './copy-image.ts';
 import { describeResident, publicInfo } from './describe.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
 import { Indexer } from './indexer.ts';
@@ -54,6 +55,7 @@ import { changeIndex, type IndexChange, withIndex } from './reindex.ts';
 import type { ResidentSpace, StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { type NewSpace, SpaceCatalog } from './space-catalog.ts';
+import { coreKindOf, coreKindsOf } from './space-image.ts';
 import { Sweeper, sweepSlice } from './sweeper.ts';
 import { ThreadUse } from './thread-use.ts';
 import { type Batch, searchByThreads } from './threaded-batches.ts';
@@ -160,11 +162,13 @@ export class DatabaseEngine implements MemoryUser {
    * @throws CORRUPTION, VERSION_MISMATCH, ENCRYPTED, NOT_ENCRYPTED, INVALID_CREDENTIALS
    */
   static async open(environment: Environment): Promise<DatabaseEngine> {
-    const checksum = checksumOf(environment.core, environment.memory);
+    const checksum = checksumBy(environment.cores, environment.memory);
     const encrypted = await encryptedBackend(environment, checksum);
     const backend = encrypted ?? environment.backend;
     const state = await backend.readState();
     const catalog = soundCatalog(state.catalog, state.catalogCopy, checksum) ?? emptyCatalog;
+    // Nobody waits for them yet, but the spaces that are there will need them; who comes to one that failed tries again.
+    for (const kind of coreKindsOf(catalog.spaces)) environment.cores.load(kind).catch(() => {});
     if (encrypted !== undefined) await backend.keepOnly?.(new Set(catalog.spaces.map(({ id }) => id)));
     return new DatabaseEngine({ ...environment, backend }, checksum, catalog, state, encrypted);
   }
@@ -210,16 +214,15 @@ export class DatabaseEngine implements MemoryUser {
    * background. Resolves when the change is stored: memory first, because it may not be there, then the catalog, which is
    * what counts when the space is opened again.
    *
-   * @throws OUT_OF_MEMORY, and what the backend throws; the space then has its former index
+   * @throws OUT_OF_MEMORY, WASM_UNAVAILABLE, and what the backend throws; the space then has its former index
    */
   reindex({ id, name }: CatalogEntry, change: IndexChange): Promise<void> {
     return this.#catalog.change(async () => {
       const former = this.entryOf(name);
       if (former.id !== id)
         throw shibuDbError('SPACE_NOT_FOUND', `The space "${name}" was deleted or cleared meanwhile`);
-      const resident = await this.resident(former);
-      assertWritable(resident);
       const entry = withIndex(former, change);
+      const resident = await this.#residentFor(former, entry);
       // Blocks must not be dropped while a checkpoint reads them.
       await this.#checkpoints.exclusively(id, async () =>
         changeIndex(resident, entry, change.auto === undefined),
@@ -237,6 +240,26 @@ export class DatabaseEngine implements MemoryUser {
       }
       if (change.indexType === 'Auto') this.#decideIndex(resident);
     });
+  }
+
+  /**
+   * The space in a core that has the index of `next` too: where its own has not, the image is copied into the whole core, which
+   * the next checkpoint stores anew. @throws WASM_UNAVAILABLE, OUT_OF_MEMORY
+   */
+  async #residentFor(entry: CatalogEntry, next: CatalogEntry): Promise<ResidentSpace> {
+    const resident = await this.resident(entry);
+    assertWritable(resident);
+    const { kind = 'whole' } = resident.space.instance.core;
+    if (kind === 'whole' || coreKindOf(next) === kind) return resident;
+    const core = await this.#environment.cores.load('whole');
+    const moved = await this.#atRest(resident, () => {
+      resident.threadedLinks?.giveUp();
+      const copy = copyOf(resident, this.#environment, core);
+      // What is being made of the former image is in the former core.
+      resident.compaction?.giveUp();
+      resident.takeOver(copy);
+    });
+    return moved ? resident : this.#residentFor(entry, next);
   }
 
   /** Lets in who opens what is open already. @throws ENCRYPTED, NOT_ENCRYPTED, INVALID_CREDENTIALS */
@@ -551,22 +574,36 @@ export class DatabaseEngine implements MemoryUser {
     this.#checkpoints.whenIdle(resident);
   }
 
+  /**
+   * Does `work` where no checkpoint of the space and no group commit is under way. False: it is not wanted any more, or the space
+   * or database has ended first.
+   */
+  async #atRest(resident: ResidentSpace, work: () => void, wanted = (): boolean => true): Promise<boolean> {
+    const { id } = resident.entry;
+    let done = false;
+    while (!done && !resident.broken && wanted() && this.#closing === undefined) {
+      await this.#checkpoints.none(id);
+      await new Promise<void>((resolve, reject) => {
+        this.#queue.between(() => {
+          try {
+            if (!resident.broken && wanted() && !this.#checkpoints.isRunning(id)) {
+              work();
+              done = true;
+            }
+            resolve();
+          } catch (error) {
+            reject(error);
+          }
+        });
+      });
+    }
+    return done;
+  }
+
   /** Puts a compacted image in place where no checkpoint and no group commit is under way, and stores it. */
   async #takeOver(resident: ResidentSpace, compaction: Compaction): Promise<boolean> {
-    const { id } = resident.entry;
-    let tookOver = false;
-    while (!tookOver && !resident.broken && !compaction.failed && this.#closing === undefined) {
-      await this.#checkpoints.none(id);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#queue.between(() => {
-        if (!resident.broken && !compaction.failed && !this.#checkpoints.isRunning(id)) {
-          resident.takeOver(compaction);
-          tookOver = true;
-        }
-        resolve();
-      });
-      await promise;
-    }
+    const takeOver = (): void => resident.takeOver(compaction.space);
+    const tookOver = await this.#atRest(resident, takeOver, () => !compaction.failed);
     if (!tookOver) return false;
     this.indexer.schedule(resident);
     // If it cannot be stored now, the log goes on from the old image, and the next checkpoint tries again.
@@ -637,7 +674,7 @@ export class DatabaseEngine implements MemoryUser {
     const residents = [...this.#residents.values()];
     return {
       name: this.#environment.name,
-      build: this.#environment.core.build,
+      build: this.#environment.cores.build,
       storage: this.#environment.backend.kind,
       encrypted: this.encryption !== undefined,
       residentSpaces: residents.length,

@@ -14,7 +14,8 @@
 
 import type { StorageFault } from '../api/database.ts';
 import { isShibuDbError } from '../api/errors.ts';
-import { AbsentBlocks, type CoreInstance, checkStatus } from '../kernel/instance.ts';
+import { AbsentBlocks, type CoreInstance, checkStatus, OtherCore } from '../kernel/instance.ts';
+import type { Core } from '../kernel/module.ts';
 import { type OperationView, operationsIn } from '../space/operation.ts';
 import { firstDerivedSegment } from '../space/space.ts';
 import { VectorSpace } from '../space/vector-space.ts';
@@ -26,7 +27,7 @@ import { blockBytes, makeSpace, ResidentSpace, type StoredManifests } from './re
 import { salvageSpace } from './salvage.ts';
 import type { Environment } from './settings.ts';
 import { droppableSegments, Pins, SpaceBlocks, untilPresent } from './space-blocks.ts';
-import { adopt, inFreshInstance } from './space-image.ts';
+import { adopt, coreKindOf, inFreshInstance } from './space-image.ts';
 import {
   blockFault,
   corruption,
@@ -40,7 +41,7 @@ import {
 /** Records set aside at most; with more, the log itself is at fault and the rest of it is left out. */
 const asideMax = 16;
 
-/** @throws CORRUPTION, OUT_OF_MEMORY, VERSION_MISMATCH */
+/** @throws CORRUPTION, OUT_OF_MEMORY, VERSION_MISMATCH, WASM_UNAVAILABLE */
 export async function openResidentSpace(
   environment: Environment,
   entry: CatalogEntry,
@@ -48,8 +49,15 @@ export async function openResidentSpace(
   checksum: Checksum,
 ): Promise<ResidentSpace> {
   const stored = new StoredSpace(environment, entry, manifests, checksum);
+  const { cores } = environment;
+  // Before anything is read: it is what checks it.
+  const core = await cores.load(coreKindOf(entry));
   try {
-    return await openWhole(environment, entry, stored);
+    return await openWhole(environment, entry, stored, core).catch(async (error: unknown) => {
+      // The image has another index than the catalog says, one from before a change that got no further.
+      if (!(error instanceof OtherCore)) throw error;
+      return openWhole(environment, entry, stored, await cores.load('whole'));
+    });
   } catch (error) {
     if (!isDamage(error) || environment.onCorruption !== 'salvage') throw error;
     return salvageSpace(environment, entry, stored);
@@ -60,10 +68,11 @@ async function openWhole(
   environment: Environment,
   entry: CatalogEntry,
   stored: StoredSpace,
+  core: Core,
 ): Promise<ResidentSpace> {
   const aside = new Map<number, StorageFault>();
   for (;;) {
-    const resident = await openImage(environment, entry, stored);
+    const resident = await openImage(environment, entry, stored, core);
     try {
       await replay(resident, stored, aside);
       // Nothing may be appended before a gap.
@@ -84,6 +93,7 @@ async function openImage(
   environment: Environment,
   entry: CatalogEntry,
   stored: StoredSpace,
+  core: Core,
 ): Promise<ResidentSpace> {
   const found = stored.manifest();
   let manifest = found?.manifest;
@@ -104,7 +114,7 @@ async function openImage(
     resident.manifests = { first: found?.bytes, copy: found?.bytes };
     return resident;
   };
-  const first = await inFreshInstance(environment, async (instance) => {
+  const first = await inFreshInstance(environment, core, async (instance) => {
     if (manifest === undefined || !(await adoptAll(environment, entry, stored, manifest, instance)))
       return opened(instance);
     manifest = withoutDerived(manifest);
@@ -113,7 +123,7 @@ async function openImage(
   });
   return (
     first ??
-    inFreshInstance(environment, async (instance) => {
+    inFreshInstance(environment, core, async (instance) => {
       if (manifest !== undefined) await adoptAll(environment, entry, stored, manifest, instance);
       return opened(instance);
     })

@@ -1,6 +1,6 @@
 /** A session over a static snapshot, with an engine of its own: everything that reads, nothing that writes. */
 
-import { checksumOf } from '../kernel/checksum.ts';
+import { checksumBy } from '../kernel/checksum.ts';
 import { StaticBackend, type StaticOptions } from '../storage/static/static-backend.ts';
 import { DatabaseEngine } from './database-engine.ts';
 import { Session } from './session.ts';
@@ -11,8 +11,8 @@ export async function openStaticSession(
   { from, ...options }: StaticOptions & { readonly from: string },
   environment: Omit<Environment, 'name' | 'backend'>,
 ): Promise<Session> {
-  const { core, memory } = environment;
-  const backend = await StaticBackend.open(from, checksumOf(core, memory), options);
+  const { cores, memory } = environment;
+  const backend = await StaticBackend.open(from, checksumBy(cores, memory), options);
   try {
     const engine = await DatabaseEngine.open({ ...environment, name: from, backend });
     return new Session(engine, () => {

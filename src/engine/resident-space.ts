@@ -158,14 +158,14 @@ export class ResidentSpace {
   }
 
   /**
-   * Puts a smaller image with the same contents in the place of this one. Open scans go on there: they know the key or id they
+   * Puts another image with the same contents in the place of this one. Open scans go on there: they know the key or id they
    * are at. Requires: no promise of memory is open.
    */
-  takeOver(compaction: Compaction): void {
+  takeOver(space: Space): void {
     const { large } = this;
     this.space.instance.release();
-    this.space = compaction.space;
-    this.blocks = this.blocks?.over(compaction.space.instance);
+    this.space = space;
+    this.blocks = this.blocks?.over(space.instance);
     // Which large values are stored and wanted has nothing to do with the image.
     if (large !== undefined) this.keyValue.large = large;
     this.compaction = undefined;

@@ -25,7 +25,7 @@ import {
   segmentOf,
 } from './stored-space.ts';
 
-/** @throws OUT_OF_MEMORY, VERSION_MISMATCH */
+/** @throws OUT_OF_MEMORY, VERSION_MISMATCH, WASM_UNAVAILABLE */
 export async function salvageSpace(
   environment: Environment,
   entry: CatalogEntry,
@@ -33,7 +33,8 @@ export async function salvageSpace(
 ): Promise<ResidentSpace> {
   const faults: StorageFault[] = [];
   const manifest = readManifest(stored, faults);
-  const remains = freshInstance(environment);
+  const core = await environment.cores.load('whole');
+  const remains = freshInstance(environment, core);
   try {
     const large =
       manifest === undefined
@@ -41,7 +42,7 @@ export async function salvageSpace(
         : await adoptIntact(entry, stored, manifest, remains, faults);
     const aside = new Set<number>();
     for (;;) {
-      const result = await inFreshInstance(environment, async (instance) => {
+      const result = await inFreshInstance(environment, core, async (instance) => {
         const space = makeSpace(entry, instance, environment.wallClock);
         space.create();
         if (manifest !== undefined) {

@@ -2,7 +2,7 @@
 
 import type { PasswordCost, Scrypt } from '../base/password.ts';
 import type { MemoryBudget } from '../kernel/memory-budget.ts';
-import type { Core } from '../kernel/module.ts';
+import type { Cores } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
 import type { Secret } from '../storage/encryption/key-record.ts';
 import type { BlockBudget } from './block-budget.ts';
@@ -10,7 +10,7 @@ import type { Threads } from './helper.ts';
 
 export interface Environment {
   readonly name: string;
-  readonly core: Core;
+  readonly cores: Cores;
   readonly backend: StorageBackend;
   /** Monotonic milliseconds. */
   readonly now: () => number;

@@ -3,15 +3,29 @@
 import type { StorageFault } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
-import type { CatalogEntry } from '../storage/catalog.ts';
+import type { Core, CoreKind } from '../kernel/module.ts';
+import { isCommon } from '../space/index-types.ts';
+import { type CatalogEntry, indexTypeOf } from '../storage/catalog.ts';
 import type { ManifestBlock } from '../storage/manifest.ts';
 import { blockBytes, framesMax } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { blockFault, indexOf, segmentOf } from './stored-space.ts';
 
+/** Which core serves a space: the whole one where no smaller one does. */
+export function coreKindOf(entry: CatalogEntry): CoreKind {
+  if (entry.engine === 'key-value') return 'key-value';
+  return isCommon(indexTypeOf(entry), entry.metric ?? 'L2') ? 'vector' : 'whole';
+}
+
+/** Which cores serve them all. */
+export function coreKindsOf(entries: readonly CatalogEntry[]): Iterable<CoreKind> {
+  const kinds = new Set(entries.map(coreKindOf));
+  return kinds.has('whole') ? ['whole'] : kinds;
+}
+
 /** Requires: whoever takes it releases it. */
-export function freshInstance(environment: Environment): CoreInstance {
-  const instance = new CoreInstance(environment.core, environment.memory);
+export function freshInstance(environment: Environment, core: Core): CoreInstance {
+  const instance = new CoreInstance(core, environment.memory);
   instance.exports.arena_init(framesMax);
   return instance;
 }
@@ -41,9 +55,10 @@ export function adopt(
 /** Runs `work` with a fresh instance, which is released when `work` fails; else it is the result's to release. */
 export async function inFreshInstance<Result>(
   environment: Environment,
+  core: Core,
   work: (instance: CoreInstance) => Promise<Result>,
 ): Promise<Result> {
-  const instance = freshInstance(environment);
+  const instance = freshInstance(environment, core);
   try {
     return await work(instance);
   } catch (error) {

@@ -8,12 +8,12 @@ import { Status } from '../kernel/status.ts';
 import { SharedCore } from '../kernel/threads.ts';
 import { vectorItems } from '../space/metrics.ts';
 import { batchQueriesMax } from '../space/vector-space.ts';
+import { copyBlocks } from './copy-image.ts';
 import type { BatchJob, Helper } from './helper.ts';
 import { blockBytes, framesMax, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
-import { copyBlock, type ThreadUse } from './thread-use.ts';
+import type { ThreadUse } from './thread-use.ts';
 
-const segmentsMax = 32;
 const tickMs = 50;
 /** A copy is memory for nothing else; beyond that it is not made. */
 const imageBytesMax = 1024 * 1024 * 1024;
@@ -45,10 +45,10 @@ export async function searchByThreads(
   try {
     const module = await threads.load();
     if (resident.broken) return undefined;
-    const { build } = environment.core;
+    const { build } = environment.cores;
     const shared = SharedCore.begin(module, build);
     shared.exports.arena_init(framesMax);
-    if (!copyImage(resident, shared)) return undefined;
+    if (!copyBlocks(resident.space.instance, shared)) return undefined;
     const taken = shared.area(16);
     const places = Array.from({ length: threads.count }, (_, thread) => shared.place(thread));
     const jobs = places.map((place) => ({ kind: 'search', build, shape, taken, ...batch, place }) as const);
@@ -77,16 +77,6 @@ export async function searchByThreads(
 function isWorthIt({ space }: ResidentSpace, savedMs: number, gainMin: number): boolean {
   const imageBytes = space.instance.exports.arena_frames_in_use() * blockBytes;
   return imageBytes <= imageBytesMax && savedMs > gainMin * (startMs + imageBytes / copyBytesPerMs);
-}
-
-/** All of it at one moment. False when blocks of it are not in memory. */
-function copyImage({ space: { instance } }: ResidentSpace, shared: SharedCore): boolean {
-  for (let segment = 0; segment < segmentsMax; segment++) {
-    const count = instance.exports.arena_segment_blocks(segment) >>> 0;
-    for (let index = 0; index < count; index++)
-      if (!copyBlock(instance, shared, segment, index)) return false;
-  }
-  return true;
 }
 
 /** Waits for answers, as long as queries are taken or answered now and then. */

@@ -14,10 +14,10 @@ import type { CoreInstance } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { SharedCore } from '../kernel/threads.ts';
 import { segmentOfMeasure, VectorSegment } from '../space/vector-segments.ts';
+import { copyBlock } from './copy-image.ts';
 import type { Answered, Helper, Threads } from './helper.ts';
 import { blockBytes, framesMax, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
-import { copyBlock } from './thread-use.ts';
 
 /** How often progress is looked at. */
 const tickMs = 50;
@@ -65,7 +65,7 @@ export class ThreadedLinks {
   async run(onTick: () => void): Promise<SharedCore | undefined> {
     const module = await this.#threads.load();
     if (this.givenUp) return undefined;
-    const { build } = this.#environment.core;
+    const { build } = this.#environment.cores;
     const shared = SharedCore.begin(module, build);
     shared.exports.arena_init(framesMax);
     try {

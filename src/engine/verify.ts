@@ -33,7 +33,8 @@ export async function verifySpace(
   const stored = new StoredSpace(environment, entry, manifests, verification.checksum);
   const faults = stored.manifestFaults();
   const manifest = readManifest(stored);
-  const instance = freshInstance(environment);
+  // Whatever the image has: its index may be another one than the catalog says.
+  const instance = freshInstance(environment, await environment.cores.load('whole'));
   try {
     const space = makeSpace(entry, instance, environment.wallClock);
     const { blocks, bytes } = await checkBlocks(entry, stored, manifest, space, verification, faults);

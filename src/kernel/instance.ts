@@ -26,6 +26,7 @@ export interface CoreExports {
   block_adopt(segment: number, index: number): number;
   block_at(segment: number, index: number): number;
   block_expect(segment: number, index: number): number;
+  block_unsaved(segment: number, index: number): void;
   block_drop(segment: number, index: number): number;
   block_pin(segment: number, index: number): number;
   block_unpin(segment: number, index: number): void;
@@ -189,6 +190,7 @@ const abiVersion = 1;
 const maximumPagesTried = [65535, 32768, 16384, 8192, 4096] as const;
 
 export class CoreInstance {
+  readonly core: Core;
   readonly exports: CoreExports;
   protected readonly memory: WebAssembly.Memory;
   readonly #budget: MemoryBudget | undefined;
@@ -210,6 +212,7 @@ export class CoreInstance {
     memory: WebAssembly.Memory = allocateMemory(),
     ready?: (exports: CoreExports) => void,
   ) {
+    this.core = core;
     this.memory = memory;
     const instance = new WebAssembly.Instance(core.module, { env: { memory } });
     // The shape is checked by the ABI version: the core is built from the same tree.
@@ -330,10 +333,14 @@ export class AbsentBlocks extends Error {
   }
 }
 
+/** The core of the instance leaves out what the space needs: it is opened with the whole one. Never seen by a caller of the database. */
+export class OtherCore extends Error {}
+
 /** Turns a negative status into the error it stands for; passes the rest through. */
 export function checkStatus(status: number, call: string): number {
   if (status >= 0) return status;
   if (status === Status.Absent) throw new AbsentBlocks();
+  if (status === Status.OtherCore) throw new OtherCore(`${call} needs the whole core`);
   if (status === Status.OutOfMemory) throw outOfMemory(call);
   if (status === Status.Corrupt)
     throw shibuDbError('CORRUPTION', `The stored image is damaged: found in ${call}`);

@@ -4,6 +4,7 @@
  */
 
 import { shibuDbError } from '../api/errors.ts';
+import { invalid } from '../base/arguments.ts';
 
 export type BuildName = 'simd128' | 'relaxed';
 
@@ -28,6 +29,70 @@ export function supportedBuild(): BuildName | undefined {
 export interface Core {
   readonly build: BuildName;
   readonly module: WebAssembly.Module;
+  /** What it serves. Default `whole`. */
+  readonly kind?: CoreKind;
+}
+
+/**
+ * What a core serves (wasm/core/parts.h): `whole` every space, the others those of one engine; `vector` only what most spaces
+ * are made as.
+ */
+export type CoreKind = 'key-value' | 'vector' | 'whole';
+
+/** Where an engine has its cores from. */
+export interface Cores {
+  readonly build: BuildName;
+  /** One that serves spaces of that kind. @throws WASM_UNAVAILABLE */
+  load(kind: CoreKind): Promise<Core>;
+  /** One that is there already, of whatever kind. */
+  readonly loaded: Core | undefined;
+}
+
+/** One core for everything, where there is no point in loading less, or the caller named it. Requires: it is a whole one. */
+export function oneCore(core: Core): Cores {
+  return { build: core.build, loaded: core, load: async () => core };
+}
+
+/** Cores that are loaded when a space needs them, once each. */
+export class LazyCores implements Cores {
+  readonly build: BuildName;
+  readonly #compile: (kind: CoreKind) => Promise<Core>;
+  readonly #loading: Map<CoreKind, Promise<Core>> = new Map();
+  #loaded: Core | undefined;
+
+  constructor(build: BuildName, compile: (kind: CoreKind) => Promise<Core>) {
+    this.build = build;
+    this.#compile = compile;
+  }
+
+  get loaded(): Core | undefined {
+    return this.#loaded;
+  }
+
+  load(kind: CoreKind): Promise<Core> {
+    // The whole one serves what another would be fetched for.
+    const known = this.#loading.get('whole') ?? this.#loading.get(kind);
+    if (known !== undefined) return known;
+    const loading = this.#compile(kind);
+    this.#loading.set(kind, loading);
+    loading.then(
+      (core) => {
+        this.#loaded ??= core;
+      },
+      // The next one who needs it tries again.
+      () => this.#loading.delete(kind),
+    );
+    return loading;
+  }
+}
+
+/** @throws INVALID_ARGUMENT for a module that is not the whole core: it is to serve every space */
+export function checkWhole(module: WebAssembly.Module): void {
+  const names = new Set(WebAssembly.Module.exports(module).map(({ name }) => name));
+  if (names.has('salvage_begin')) return;
+  throw invalid(
+    `Got a WebAssembly module without ${names.has('abi_version') ? 'all of the core' : 'the core'} for wasm, expected shibumi-simd128.wasm or shibumi-relaxed.wasm`,
+  );
 }
 
 /** Which build a compiled core is. */

@@ -7,4 +7,5 @@ export const Status = {
   Corrupt: -3,
   Full: -4,
   Absent: -5,
+  OtherCore: -6,
 } as const;

@@ -14,7 +14,7 @@ import { Session } from '../engine/session.ts';
 import { defaultSettings, type Environment, type Settings } from '../engine/settings.ts';
 import { type EngineShare, type OpenedEngine, SharedEngines } from '../engine/shared-engines.ts';
 import { checksumOf } from '../kernel/checksum.ts';
-import { type BuildName, type Core, supportedBuild } from '../kernel/module.ts';
+import { type BuildName, type Core, checkWhole, oneCore, supportedBuild } from '../kernel/module.ts';
 import type { StorageBackend } from '../storage/backend.ts';
 import { sealedExtraBytes } from '../storage/encryption/record-cipher.ts';
 import { MemoryBackend } from '../storage/memory-backend.ts';
@@ -52,7 +52,10 @@ export async function openSnapshot(
   options: EngineOptions,
 ): Promise<Session> {
   checkRuntime();
-  return openStaticSession(source, { core: await loadCore(options), ...engineDefaults(options) });
+  return openStaticSession(source, {
+    cores: oneCore(await loadCore(options)),
+    ...engineDefaults(options),
+  });
 }
 
 /** A share in the engine of a folder, or a memory engine of one's own. */
@@ -129,7 +132,7 @@ function startEngine(
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
-    core,
+    cores: oneCore(core),
     backend,
     ...engineDefaults(options),
     encryption: options.encryption,
@@ -185,7 +188,7 @@ async function takeLock(folder: string, timeoutMs: number): ReturnType<typeof lo
   }
 }
 
-/** @throws UNSUPPORTED without the SIMD that the build needs, WASM_UNAVAILABLE when the file cannot be read */
+/** The whole core: there is nothing to download. @throws UNSUPPORTED without the SIMD that the build needs, WASM_UNAVAILABLE when the file cannot be read */
 export async function loadCore({ build, wasm }: Pick<EngineOptions, 'build' | 'wasm'>): Promise<Core> {
   if (build !== undefined) oneOf(build, ['simd128', 'relaxed'], 'build');
   const supported = supportedBuild();
@@ -194,8 +197,9 @@ export async function loadCore({ build, wasm }: Pick<EngineOptions, 'build' | 'w
     throw shibuDbError('UNSUPPORTED', `This runtime has no ${missing}`);
   }
   const name = build ?? supported;
-  if (wasm instanceof WebAssembly.Module) return { build: name, module: wasm };
-  return { build: name, module: await compileFile(wasm ?? wasmFile(name)) };
+  const module = wasm instanceof WebAssembly.Module ? wasm : await compileFile(wasm ?? wasmFile(name));
+  checkWhole(module);
+  return { build: name, module };
 }
 
 async function compileFile(source: URL | string): Promise<WebAssembly.Module> {

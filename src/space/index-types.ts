@@ -82,6 +82,14 @@ const shapes: readonly Shape[] = [
 
 const noParts: ParsedIndexType = { index: 'Flat', m: 0, codes: 'none', lists: 0, subspaces: 0 };
 
+/**
+ * Whether the core's part for vectors serves such a space (wasm/core/parts.h: has_metric, has_index, has_codes; a unit test compares
+ * the two). The rest needs the whole core.
+ */
+export function isCommon(indexType: IndexType, metric: Metric): boolean {
+  return /^(Flat|SQ8|HNSW\d+(,Flat|,SQ8)?)$/.test(indexType) && metricsOfCodes.includes(metric);
+}
+
 /** Metrics that codes can be measured by, and that centroids, which are means, make sense for. */
 const metricsOfCodes: readonly Metric[] = ['L2', 'InnerProduct', 'Cosine'];
 

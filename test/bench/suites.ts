@@ -104,7 +104,7 @@ async function kernels(run: SuiteRun): Promise<void> {
 }
 
 async function api(run: SuiteRun): Promise<void> {
-  run.add(packageSizes(run.log));
+  run.add(await packageSizes(run.log));
   run.log('api: the engine in Node');
   run.add(await measureEngine(run.quick));
   await inPage(run, [{ kind: 'api', quick: run.quick }]);

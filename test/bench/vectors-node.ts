@@ -11,7 +11,7 @@ import { DatabaseClient } from '../../src/client/database-client.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings } from '../../src/engine/settings.ts';
-import type { BuildName } from '../../src/kernel/module.ts';
+import { type BuildName, oneCore } from '../../src/kernel/module.ts';
 import { DirectTransport } from '../../src/local/direct-transport.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
 import type { DataSet } from '../data/data-set.ts';
@@ -112,7 +112,7 @@ interface OpenDatabase {
 async function openDatabase(build: BuildName, disk: MemoryDisk, threads = 1): Promise<OpenDatabase> {
   const engine = await DatabaseEngine.open({
     name: 'bench',
-    core: nodeCore(build),
+    cores: oneCore(nodeCore(build)),
     backend: new MemoryBackend(disk),
     now: () => performance.now(),
     settings: defaultSettings,

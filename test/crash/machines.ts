@@ -17,7 +17,7 @@ import { FileBackend } from '../../src/node/file-backend.ts';
 import { Connection, OpenCall } from '../../src/rpc/connection.ts';
 import type { StorageBackend } from '../../src/storage/backend.ts';
 import { leaseMs, type OwnedSession, Owner } from '../../src/tabs/owner.ts';
-import { nodeCore } from '../support/node-database.ts';
+import { nodeCore, nodeCores } from '../support/node-database.ts';
 import type { Random } from '../support/random.ts';
 import type { Faults } from './faults.ts';
 import { CrashDisk, FaultyBackend } from './faulty-backend.ts';
@@ -52,7 +52,7 @@ async function startEngine(
 ): Promise<DatabaseEngine> {
   const engine = await DatabaseEngine.open({
     name: 'simulated',
-    core: nodeCore(),
+    cores: nodeCores(),
     backend,
     now: () => time.now(),
     wallClock: () => time.wallClock(),

@@ -8,7 +8,7 @@ import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import type { Threads } from '../../src/engine/helper.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings, type Settings } from '../../src/engine/settings.ts';
-import type { BuildName, Core } from '../../src/kernel/module.ts';
+import { type BuildName, type Core, type CoreKind, type Cores, LazyCores } from '../../src/kernel/module.ts';
 import { DirectTransport } from '../../src/local/direct-transport.ts';
 import { nodeThreads } from '../../src/node/helper-thread.ts';
 import type { StorageBackend } from '../../src/storage/backend.ts';
@@ -19,6 +19,16 @@ const wasmFolder = path.resolve(import.meta.dirname, '../../build/wasm');
 /** @throws when the core is not built; tests run by `npm test` have it */
 export function nodeCore(build: BuildName = 'simd128'): Core {
   return loadCore(`shibumi-${build}`, build);
+}
+
+/** One that serves spaces of a kind. */
+export function nodeCoreFor(kind: CoreKind, build: BuildName = 'simd128'): Core {
+  return kind === 'whole' ? nodeCore(build) : { ...loadCore(`shibumi-${build}-${kind}`, build), kind };
+}
+
+/** Cores as a page has them: of each the part that a space needs, when it needs it. */
+export function nodeCores(build: BuildName = 'simd128'): Cores {
+  return new LazyCores(build, async (kind) => nodeCoreFor(kind, build));
 }
 
 /** A core that exports the kernels too (wasm/exports_kernels.cc), which the shipped one does not. */
@@ -50,6 +60,8 @@ const cheapPasswords: Pick<Settings, 'passwordCost'> = { passwordCost: { N: 256,
 export interface NodeDatabaseOptions extends ClientOptions {
   readonly backend: StorageBackend;
   readonly build?: BuildName;
+  /** Default: `nodeCores`. */
+  readonly cores?: Cores;
   readonly settings?: Partial<Settings>;
   /** Milliseconds since 1970. Default `Date.now`. */
   readonly wallClock?: () => number;
@@ -64,6 +76,7 @@ export function startNodeEngine(
   {
     backend,
     build = 'simd128',
+    cores = nodeCores(build),
     settings = {},
     wallClock = Date.now,
     onCorruption = 'fail',
@@ -74,7 +87,7 @@ export function startNodeEngine(
 ): Promise<DatabaseEngine> {
   return DatabaseEngine.open({
     name,
-    core: nodeCore(build),
+    cores,
     backend,
     now: () => performance.now(),
     wallClock,

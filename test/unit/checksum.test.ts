@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { xxh64 } from '../../src/base/xxh64.ts';
 import { CoreInstance } from '../../src/kernel/instance.ts';
 import { nodeCore } from '../support/node-database.ts';
 import { Random } from '../support/random.ts';
@@ -30,5 +31,24 @@ test('bytes that pass in pieces have the checksum of the whole', () => {
     core.bytes().set(bytes, address);
     const whole = BigInt.asUintN(64, core.exports.checksum64(address, length));
     assert.equal(core.checksum(bytes), whole, `${length} bytes`);
+  }
+});
+
+test('what JavaScript computes before a core is loaded is what the core computes', () => {
+  const core = instance();
+  const random = new Random(11);
+  for (let length = 0; length < 200; length++) {
+    const bytes = random.bytes(length);
+    assert.equal(xxh64(bytes), core.checksum(bytes), `${length} bytes`);
+    // Part of a larger buffer, and all ones, where sums overflow.
+    assert.equal(
+      xxh64(
+        random
+          .bytes(length + 9)
+          .fill(255)
+          .subarray(5, 5 + length),
+      ),
+      core.checksum(new Uint8Array(length).fill(255)),
+    );
   }
 });

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import { Session } from '../../src/engine/session.ts';
 import { defaultSettings } from '../../src/engine/settings.ts';
+import { oneCore } from '../../src/kernel/module.ts';
 import type { StoredBlock } from '../../src/storage/backend.ts';
 import { MemoryBackend } from '../../src/storage/memory-backend.ts';
 import { nodeCore } from '../support/node-database.ts';
@@ -44,7 +45,7 @@ async function opened(): Promise<{ backend: SlowBackend; engine: DatabaseEngine;
   const backend = new SlowBackend();
   const engine = await DatabaseEngine.open({
     name: 'streams',
-    core: nodeCore(),
+    cores: oneCore(nodeCore()),
     backend,
     now: () => performance.now(),
     settings: defaultSettings,

@@ -20,8 +20,8 @@ void Codes::define(CodeKind kind, const Rows* rows, const Slots* slots, const Qu
 }
 
 u32 Codes::record_bytes() const {
-  if (kind_ == kPq) return quantizer_->code_bytes();
-  return kind_ == kSq8 ? sq8_record_bytes(rows_->dimension) : bits_record_bytes(rows_->dimension);
+  if (is(kPq)) return quantizer_->code_bytes();
+  return is(kBits) ? bits_record_bytes(rows_->dimension) : sq8_record_bytes(rows_->dimension);
 }
 
 Status Codes::create() {
@@ -54,7 +54,7 @@ Status Codes::open(u32 slot_count, u32 live_count) {
   for (u32 slot = 0; slot < super.slot_count; slot++) missing += slots_->live(slot) && coded_stamp(slot) != slots_->record(slot).stamp;
   if (missing == 0) return kOk;
   // The centre of bits is made of all.
-  if (kind_ == kBits && rows_->all_present(slot_count) != kOk) return kAbsent;
+  if (is(kBits) && rows_->all_present(slot_count) != kOk) return kAbsent;
   if (reserve(missing_blocks(slot_count), segments[kCodes].block_count + segments[kCodeStamps].block_count + 1) != kOk) {
     return kOutOfMemory;
   }
@@ -81,7 +81,7 @@ u32 Codes::missing_blocks(u32 slots_after) const {
 u32 Codes::touched_blocks(u32 count) const {
   if (!written_at_insert()) return 0;
   const u32 codes = segments[kCodes].block_count;
-  return 1 + (kind_ == kBits ? codes : min_of(count, codes)) + min_of(count, segments[kCodeStamps].block_count);
+  return 1 + (is(kBits) ? codes : min_of(count, codes)) + min_of(count, segments[kCodeStamps].block_count);
 }
 
 u32 Codes::blocks_bound(u32 count) const {
@@ -99,7 +99,7 @@ void Codes::encode(u32 slot) const {
   const Probe probe = rows_->probe(slot);
   const f32 factor = rows_->metric == kCosine ? probe.inverse_norm : 1.0f;
   u8* record = records_.mut(slot);
-  if (kind_ == kSq8) {
+  if (!is(kBits)) {
     sq8_encode(probe.values, rows_->dimension, factor, record);
   } else {
     bits_encode(probe.values, rows_->dimension, factor, centre(), record);
@@ -120,7 +120,7 @@ void Codes::write_pq(u32 slot, u32 stamp, u32 list, f32* residual) {
 }
 
 void Codes::grown(u32 slot_count, u32 live_count) {
-  if (kind_ != kBits || live_count < kTrainedFirst) return;
+  if (!is(kBits) || live_count < kTrainedFirst) return;
   const u32 trained_on = meta_read().trained_on;
   if (trained_on < kTrainedMost && live_count / 4 >= trained_on) train(slot_count, live_count);
 }
@@ -148,13 +148,13 @@ void Codes::train(u32 slot_count, u32 live_count) {
 
 bool Codes::prepare(const Probe& query) {
   const u32 dimension = rows_->dimension;
-  if (kind_ == kSq8) {
+  if (is(kSq8)) {
     if (!query_.ensure(sq8_code_bytes(dimension) * sizeof(QueryLane), false)) return false;
     query_side_ = sq8_encode_query(query.values, dimension, query_.as<QueryLane>());
-  } else if (kind_ == kBits) {
+  } else if (is(kBits)) {
     if (!query_.ensure(bits_record_bytes(dimension), false)) return false;
     bits_encode(query.values, dimension, 1, centre(), query_.as<u8>());
-  } else if (kind_ == kPq) {
+  } else if (is(kPq)) {
     if (!query_.ensure(quantizer_->config().subspaces * kCodewords * sizeof(f32), false)) return false;
     quantizer_->make_tables(query, query_.as<f32>());
     f32 order;

@@ -32,8 +32,8 @@ class Codes {
   Status open(u32 slot_count, u32 live_count);
 
   bool any() const { return kind_ != kNoCodes; }
-  bool written_at_insert() const { return any() && kind_ != kPq; }
-  CodeKind kind() const { return kind_; }
+  bool written_at_insert() const { return any() && !is(kPq); }
+  bool is(CodeKind kind) const { return has_codes(kind) && kind_ == kind; }
 
   /// Blocks that `write` and `grown` may append and touch for `count` inserts that bring the slots to `slots_after`.
   u32 missing_blocks(u32 slots_after) const;
@@ -45,7 +45,7 @@ class Codes {
   /// PQ: the same for a vector of a list. `residual` has room for the dimension. Requires: trained, reserve.
   void write_pq(u32 slot, u32 stamp, u32 list, f32* residual);
   u32 missing_pq_blocks(u32 slots_after) const {
-    return kind_ == kPq ? records_.missing_blocks(slots_after) + stamps_.missing_blocks(slots_after) : 0;
+    return is(kPq) ? records_.missing_blocks(slots_after) + stamps_.missing_blocks(slots_after) : 0;
   }
   /// Slots that have records, and the stamp of the vector that was coded in one.
   u32 slot_count() const { return meta_read().slot_count; }
@@ -86,22 +86,18 @@ class Codes {
 /// Calls body(source) with the source of what the space measures first: its codes, or the originals where it has none.
 template <class Body>
 auto with_source(const Codes& codes, const Rows& rows, const Probe& query, Body body) {
-  switch (codes.kind()) {
-    case kSq8: return body(codes.sq8());
-    case kBits: return body(codes.bits());
-    case kPq: return body(codes.pq());
-    default: return body(RowSource(rows, query));
-  }
+  if (codes.is(kSq8)) return body(codes.sq8());
+  if (codes.is(kBits)) return body(codes.bits());
+  if (codes.is(kPq)) return body(codes.pq());
+  return body(RowSource(rows, query));
 }
 
 /// The same for what a graph is built over, which compares stored vectors with each other.
 template <class Body>
 auto with_stored_source(const Codes& codes, const Rows& rows, Body body) {
-  switch (codes.kind()) {
-    case kSq8: return body(codes.sq8());
-    case kBits: return body(codes.bits());
-    default: return body(RowSource(rows, {}));
-  }
+  if (codes.is(kSq8)) return body(codes.sq8());
+  if (codes.is(kBits)) return body(codes.bits());
+  return body(RowSource(rows, {}));
 }
 
 }  // namespace shibumi

@@ -20,6 +20,8 @@ enum Status : i32 {
   /// Droppable blocks the call needs are not in memory: `blocks_missed` names them. The call changed nothing; the host
   /// fetches them, adopts them and repeats the call.
   kAbsent = -5,
+  /// This module leaves out what the space needs (core/parts.h); nothing was changed.
+  kOtherCore = -6,
 };
 
 }  // namespace shibumi

@@ -96,7 +96,7 @@ Status flat_scan(const Rows& rows, const Slots& slots, const Probe& probe, u32& 
 }
 
 Status code_scan(Codes& codes, const Slots& slots, u32 slot_count, const Allowed& allowed, TopK& best) {
-  if (codes.kind() == kBits) return bit_scan(codes.bits().query(), codes.bit_scratch(), slots, slot_count, allowed, best);
+  if (codes.is(kBits)) return bit_scan(codes.bits().query(), codes.bit_scratch(), slots, slot_count, allowed, best);
   scan_all(codes.sq8().query(), slots, 0, slot_count, allowed, best);
   return kOk;
 }

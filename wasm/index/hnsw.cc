@@ -186,7 +186,7 @@ void Hnsw::scan_pending(const Probe& query, const Allowed& allowed, TopK& best) 
 
 void Hnsw::scan_pending_codes(const Probe& query, const Allowed& allowed, TopK& best) const {
   // What is not linked has no code of PQ yet.
-  if (codes_->kind() == kPq) return scan_pending(query, allowed, best);
+  if (codes_->is(kPq)) return scan_pending(query, allowed, best);
   with_source(*codes_, *rows_, query, [&](const auto& source) { scan_queue(source.query(), allowed, best); });
 }
 

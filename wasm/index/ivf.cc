@@ -19,6 +19,7 @@ Measure measure_of_list(const Measure& measure, f32 base) {
 }  // namespace
 
 void InvertedFile::define(const QuantizerConfig& config, const Rows* rows, const Slots* slots, Codes* codes) {
+  if (!has_index(kIvf)) return;
   *this = InvertedFile{};
   rows_ = rows;
   slots_ = slots;
@@ -44,7 +45,7 @@ Status InvertedFile::open(u32 slot_count) {
       continue;
     }
     if (entry(slot).list >= list_count()) return kCorrupt;
-    if (codes_->kind() == kPq && (slot >= codes_->slot_count() || codes_->coded_stamp(slot) != stamp)) return kCorrupt;
+    if (codes_->is(kPq) && (slot >= codes_->slot_count() || codes_->coded_stamp(slot) != stamp)) return kCorrupt;
     if (!lists_.reserve(1, slot_count)) return kOutOfMemory;
     lists_.add(entry(slot).list, slot);
   }
@@ -82,7 +83,7 @@ Status InvertedFile::step(u32 slot_count, u32 live_count) {
 Status InvertedFile::assign_next() {
   u32 slot, stamp;
   if (!pending_.first(slot, stamp)) return kOk;
-  const bool coded = codes_->kind() == kPq;
+  const bool coded = codes_->is(kPq);
   if (!lists_.reserve(1, slot + 1) || !residual_.ensure(rows_->dimension * sizeof(f32), false)) return kOutOfMemory;
   constexpr u32 kTouched = 4;  // the entry; of the code its record, stamp and superblock
   if (reserve(entries_.missing_blocks(slot + 1) + codes_->missing_pq_blocks(slot + 1), kTouched) != kOk) return kOutOfMemory;

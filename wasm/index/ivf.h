@@ -31,6 +31,7 @@ class InvertedFile {
 
   /// Gives the transient memory back; `define` comes next.
   void release() {
+    if (!has_index(kIvf)) return;
     training_.end();
     quantizer_.release();
     lists_.release();
@@ -38,14 +39,14 @@ class InvertedFile {
     order_.release();
   }
 
-  bool any() const { return quantizer_.any(); }
-  bool trained() const { return quantizer_.trained(); }
+  bool any() const { return has_index(kIvf) && quantizer_.any(); }
+  bool trained() const { return has_index(kIvf) && quantizer_.trained(); }
   u32 trained_on() const { return quantizer_.trained_on(); }
   u32 list_count() const { return quantizer_.list_count(); }
   const Quantizer& quantizer() const { return quantizer_; }
   u32 points_needed() const { return training_.points_needed(); }
   /// Live slots that are in no list.
-  u32 waiting() const { return pending_.count(); }
+  u32 waiting() const { return has_index(kIvf) ? pending_.count() : 0; }
   /// Whether `step` has something to do.
   bool has_work(u32 live_count) const {
     return waiting() > 0 && (trained() || live_count >= points_needed());

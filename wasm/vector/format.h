@@ -29,6 +29,7 @@
 #pragma once
 
 #include "../core/arena.h"
+#include "../core/parts.h"
 
 namespace shibumi {
 
@@ -68,9 +69,13 @@ enum Metric : u32 {
   kMetricMost = kJaccard,
 };
 /// Whether vectors are packed bits; else f32s.
-inline bool is_of_bits(u32 metric) { return metric == kHamming || metric == kJaccard; }
+inline bool is_of_bits(u32 metric) { return kWhole && (metric == kHamming || metric == kJaccard); }
 enum IndexKind : u32 { kFlat = 0, kHnsw = 1, kIvf = 2 };
 enum CodeKind : u32 { kNoCodes = 0, kSq8 = 1, kBits = 2, kPq = 3 };
+/// What a module has of them (core/parts.h).
+constexpr bool has_metric(u32 metric) { return kWhole || metric <= kCosine; }
+constexpr bool has_index(u32 index) { return kWhole || index != kIvf; }
+constexpr bool has_codes(u32 codes) { return kWhole || codes == kNoCodes || codes == kSq8; }
 enum IdKind : u32 { kIntIds = 0, kStringIdKind = 1 };
 
 constexpr u32 kDimensionMax = 4096;

@@ -32,8 +32,10 @@ void Rows::define(u32 vector_dimension, Metric space_metric, f32 space_power) {
   vector_bytes = bits ? (dimension + 7) / 8 : 4 * dimension;
   pair_ = nullptr;
   four_ = nullptr;
-  for (const FurtherKernels& further : kFurtherKernels) {
-    if (further.metric == metric) pair_ = further.pair, four_ = further.four;
+  if (has_metric(kL1)) {
+    for (const FurtherKernels& further : kFurtherKernels) {
+      if (further.metric == metric) pair_ = further.pair, four_ = further.four;
+    }
   }
   const u32 bytes = 4 * words + (metric == kCosine ? 4 : 0);
   records.define(kVectors, (bytes + 15) & ~15u);
@@ -52,7 +54,7 @@ bool Rows::acceptable(const u8* vectors, u32 count) const {
   if (!is_of_bits(metric)) {
     const f32* values = reinterpret_cast<const f32*>(vectors);
     if (!all_finite(values, count * dimension)) return false;
-    if (metric != kJensenShannon) return true;
+    if (!has_metric(kJensenShannon) || metric != kJensenShannon) return true;
     for (u32 i = 0; i < count * dimension; i++) {
       f32 value;
       __builtin_memcpy(&value, values + i, sizeof value);
@@ -74,7 +76,7 @@ void Rows::distance_scan(const Probe& probe, u32 first, u32 count, f32* out) con
     for (u32 i = 0; i < count; i++) out[i] = ordered(out[i]);
     return;
   }
-  if (pair_ != nullptr) {
+  if (is_further()) {
     const u32 step = records.stride / sizeof(f32);
     for (u32 i = 0; i < count; i++) out[i] = ordered(pair_(probe.values, start + i * step, words, power_));
     return;

@@ -48,7 +48,7 @@ struct Rows {
 
   f32 distance(const Probe& probe, const f32* row) const {
     if (metric == kL2sq) return ordered(l2sq_simd128(probe.values, row, dimension));
-    if (pair_ != nullptr) return ordered(pair_(probe.values, row, words, power_));
+    if (is_further()) return ordered(pair_(probe.values, row, words, power_));
     return finish(probe, dot_simd128(probe.values, row, dimension), row);
   }
 
@@ -57,7 +57,7 @@ struct Rows {
     if (metric == kL2sq) {
       l2sq_x4_simd128(probe.values, four[0], four[1], four[2], four[3], dimension, out);
       for (u32 i = 0; i < 4; i++) out[i] = ordered(out[i]);
-    } else if (four_ != nullptr) {
+    } else if (is_further()) {
       four_(probe.values, four, words, power_, out);
       for (u32 i = 0; i < 4; i++) out[i] = ordered(out[i]);
     } else {
@@ -79,6 +79,8 @@ struct Rows {
   MetricKernelX4 four_ = nullptr;
   f32 power_ = 0;
 
+  /// Another metric than L2, inner product and cosine.
+  bool is_further() const { return kWhole && pair_ != nullptr; }
   static f32 ordered(f32 distance) { return distance == distance ? distance : __builtin_inff(); }
   f32 finish(const Probe& probe, f32 dot, const f32* row) const {
     return ordered(metric == kIp ? -dot : cosine_of(dot, probe.inverse_norm, row[dimension]));

@@ -30,9 +30,10 @@ Status VectorStore::check_superblock() {
   if (segments[kMeta].block_count != 1) return kCorrupt;
   const VectorSuperblock& super = meta_read();
   if (super.magic != kVectorMagic || super.version != kVectorVersion) return kCorrupt;
-  if (!good_config({super.dimension, super.metric, super.power, super.id_kind, super.index, super.M, super.ef_construction,
-                    super.codes, super.list_count, super.subspaces, super.seed}) ||
-      super.reserved != 0) {
+  const VectorConfig config{super.dimension, super.metric, super.power, super.id_kind, super.index, super.M, super.ef_construction,
+                            super.codes, super.list_count, super.subspaces, super.seed};
+  if (!has(config)) return kOtherCore;
+  if (!good_config(config) || super.reserved != 0) {
     return kCorrupt;
   }
   const bool counts = super.slot_count <= kSlotsMax && super.live_count <= super.slot_count &&

@@ -63,6 +63,7 @@ void define_vector_segments() {
 
 Status VectorStore::create(const VectorConfig& config) {
   ready_ = false;
+  if (!has(config)) return kOtherCore;
   if (!good_config(config)) return kInvalid;
   define_vector_segments();
   if (segments[kMeta].block_count > 0) return kInvalid;
@@ -118,7 +119,7 @@ Status VectorStore::open_index(bool deep) {
   if (status == kOk) status = ivf_.open(slot_count());
   if (status == kOk && index_ == kHnsw) status = graph_.open(slot_count(), meta_read().next_stamp, deep);
   // What is linked is measured by its code.
-  if (status == kOk && codes_.kind() == kPq && index_ == kHnsw && graph_.node_count() > codes_.slot_count()) status = kCorrupt;
+  if (status == kOk && codes_.is(kPq) && index_ == kHnsw && graph_.node_count() > codes_.slot_count()) status = kCorrupt;
   return status;
 }
 
@@ -138,6 +139,7 @@ Status VectorStore::reindex(const VectorConfig& config, bool anew, bool& changed
   const VectorSuperblock& now = meta_read();
   const bool same_space = config.dimension == now.dimension && config.metric == now.metric && config.power == now.power &&
                           config.id_kind == now.id_kind && config.seed == now.seed;
+  if (!has(config)) return kOtherCore;
   if (!same_space || !good_config(config)) return kInvalid;
   VectorSuperblock wanted = now;
   set_index(wanted, config);
@@ -190,7 +192,7 @@ Status VectorStore::adopt_graph() {
   u8* marks = slots_.marks();
   for (u32 slot = 0; slot < slot_count(); slot++) marks[slot] &= kLiveMark;
   const Status status = graph_.open(slot_count(), super.next_stamp, false);
-  if (status == kOk && codes_.kind() == kPq && graph_.node_count() > codes_.slot_count()) return kCorrupt;
+  if (status == kOk && codes_.is(kPq) && graph_.node_count() > codes_.slot_count()) return kCorrupt;
   return status;
 }
 
@@ -307,7 +309,7 @@ Status VectorStore::ready_for(const IdBatch& ids, u32 count) const {
   if (!rows_.some_absent()) return kOk;
   const VectorSuperblock& super = meta_read();
   // What trains at an insert reads everything.
-  if (codes_.kind() == kBits) return rows_.all_present(super.slot_count);
+  if (codes_.is(kBits)) return rows_.all_present(super.slot_count);
   Status status = kOk;
   const auto need = [&](u32 slot) {
     if (rows_.present(slot)) return true;
@@ -519,8 +521,9 @@ bool VectorStore::scan_is_faster(SearchEffort effort, u32 allowed) const {
     // As many vectors as the lists that would be looked through have together. Codes of PQ cost less than originals, but where
     // a filter cuts out a region, the nearest lists hold few of those that match, and not the best of them.
     case kIvf: {
+      if (!by_lists()) return true;
       const u64 scanned = static_cast<u64>(allowed) * ivf_.list_count();
-      if (codes_.kind() != kPq) return scanned <= live * effort.nprobe;
+      if (!codes_.is(kPq)) return scanned <= live * effort.nprobe;
       return ivf_.list_count() > 1 && 2 * scanned <= live * effort.nprobe;
     }
     default: return true;
@@ -532,7 +535,7 @@ bool VectorStore::scan_is_faster(SearchEffort effort, u32 allowed) const {
 bool VectorStore::exact_is_faster(SearchEffort effort, u32 wanted, u32 allowed) const {
   const bool scan = scan_is_faster(effort, allowed);
   if (!trained()) return true;
-  if (!codes_.any() || (codes_.kind() == kPq && scan)) return scan;
+  if (!codes_.any() || (codes_.is(kPq) && scan)) return scan;
   return allowed / 8 <= max_of(wanted, effort.rerank);
 }
 
@@ -543,7 +546,7 @@ Status VectorStore::search_by_codes(const Probe& probe, SearchEffort effort, u32
   const bool scan = scan_is_faster(effort, matches);
   const auto find = [&](TopK& into) {
     if (scan) return code_scan(codes_, slots_, slot_count(), allowed, into);
-    return index_ == kIvf ? ivf_.search(probe, effort.nprobe, allowed, into) : graph_.search(probe, effort.ef, allowed, into);
+    return by_lists() ? ivf_.search(probe, effort.nprobe, allowed, into) : graph_.search(probe, effort.ef, allowed, into);
   };
   if (effort.rerank == 0) {
     const Status status = find(best);
@@ -573,7 +576,7 @@ Status VectorStore::scan_unlinked(const Probe& probe, const Allowed& allowed, To
 }
 
 Status VectorStore::search_index(const Probe& probe, SearchEffort effort, const Allowed& allowed, TopK& best) {
-  const Status status = index_ == kIvf ? ivf_.search(probe, effort.nprobe, allowed, best)
+  const Status status = by_lists() ? ivf_.search(probe, effort.nprobe, allowed, best)
                                        : graph_.search(probe, effort.ef, allowed, best);
   if (status == kOk) scan_pending(probe, allowed, best, false);
   return status;
@@ -581,7 +584,7 @@ Status VectorStore::search_index(const Probe& probe, SearchEffort effort, const 
 
 /// What the index does not know yet, by the originals or by what the index measures.
 void VectorStore::scan_pending(const Probe& probe, const Allowed& allowed, TopK& best, bool by_codes) {
-  if (index_ == kIvf) {
+  if (by_lists()) {
     ivf_.scan_waiting(probe, allowed, best, by_codes);
   } else if (by_codes) {
     graph_.scan_pending_codes(probe, allowed, best);

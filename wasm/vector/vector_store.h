@@ -71,15 +71,15 @@ struct MetadataPlan {
 
 class VectorStore {
  public:
-  /// Makes an empty space in an empty arena. kOk, kInvalid or kOutOfMemory.
+  /// Makes an empty space in an empty arena. kOk, kInvalid, kOtherCore or kOutOfMemory.
   Status create(const VectorConfig& config);
   /// Takes over an arena whose blocks were adopted; those of the originals may be absent. `deep` checks every reference, so
-  /// that an image from anywhere may be used after kOk. kOk, kCorrupt, kOutOfMemory, or kAbsent: to be called again.
+  /// that an image from anywhere may be used after kOk. kOk, kCorrupt, kOtherCore, kOutOfMemory, or kAbsent: to be called again.
   Status open(bool deep);
   /// Gives the space the index of `config`, which is otherwise as the space was made. Everything is pending then, and the
   /// blocks of the former index are gone (SQ8 codes stay where the new one has them too: they depend on nothing but the
   /// vector): the next checkpoint has to store derived blocks too. `changed`: whether it was
-  /// another one, or made `anew`. kOk, kInvalid (another space, or a checkpoint is under way), kAbsent or kOutOfMemory, after which the
+  /// another one, or made `anew`. kOk, kInvalid (another space, or a checkpoint is under way), kOtherCore, kAbsent or kOutOfMemory, after which the
   /// space is to be given an index that fits before it is used.
   Status reindex(const VectorConfig& config, bool anew, bool& changed);
   bool ready() const { return ready_; }
@@ -208,12 +208,18 @@ class VectorStore {
 
   // vector_check.cc
   static bool good_config(const VectorConfig& config);
+  /// Whether this module serves such a space.
+  static bool has(const VectorConfig& config) {
+    return has_metric(config.metric) && has_index(config.index) && has_codes(config.codes);
+  }
   static Status check_superblock();
   Status check_sizes() const;
   Status mark_live();
   Status check_ids() const;
   Status check_free_list() const;
   bool good_string(u64 reference) const;
+
+  bool by_lists() const { return has_index(kIvf) && index_ == kIvf; }
 
   bool ready_ = false;
   bool opening_index_ = false;  // the rest of `open` waits for originals

@@ -15,6 +15,7 @@ import { DatabaseEngine } from '../../../src/engine/database-engine.ts';
 import { partOf } from '../../../src/engine/handlers.ts';
 import { Session } from '../../../src/engine/session.ts';
 import { defaultSettings } from '../../../src/engine/settings.ts';
+import { oneCore } from '../../../src/kernel/module.ts';
 import { MemoryBackend } from '../../../src/storage/memory-backend.ts';
 import { nodeCore } from '../../support/node-database.ts';
 
@@ -127,7 +128,7 @@ async function sessionOf(caller: Caller): Promise<Session> {
 before(async () => {
   engine = await DatabaseEngine.open({
     name: 'permissions',
-    core: nodeCore(),
+    cores: oneCore(nodeCore()),
     backend: new MemoryBackend(),
     now: () => performance.now(),
     encryption: { password: 'at rest' },

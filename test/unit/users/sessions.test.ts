@@ -8,6 +8,7 @@ import { SessionMemory } from '../../../src/client/session-state.ts';
 import { DatabaseEngine } from '../../../src/engine/database-engine.ts';
 import { Session } from '../../../src/engine/session.ts';
 import { defaultSettings } from '../../../src/engine/settings.ts';
+import { oneCore } from '../../../src/kernel/module.ts';
 import { MemoryBackend, MemoryDisk } from '../../../src/storage/memory-backend.ts';
 import { nodeCore } from '../../support/node-database.ts';
 
@@ -18,7 +19,7 @@ async function startWithoutUsers(): Promise<Omit<Scene, 'root'>> {
   const clock = { nowMs: 1_000_000 };
   const engine = await DatabaseEngine.open({
     name: 'sessions',
-    core: nodeCore(),
+    cores: oneCore(nodeCore()),
     backend: new MemoryBackend(disk),
     now: () => performance.now(),
     wallClock: () => clock.nowMs,
@@ -148,7 +149,7 @@ test('a session goes on from what its caller remembered, also in another engine 
 
   const second = await DatabaseEngine.open({
     name: 'sessions',
-    core: nodeCore(),
+    cores: oneCore(nodeCore()),
     backend: new MemoryBackend(first.disk),
     now: () => performance.now(),
     wallClock: () => first.clock.nowMs,

@@ -1,0 +1,95 @@
+/** What a worker of the built package downloads until a page has come so far: seen by the server that it asks. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { type Browser, chromium } from 'playwright-core';
+import { launchFlags } from '../../tools/browser.mjs';
+
+/** How far a page goes: a database that is empty is open, or one space is made in it, written to and read. */
+export const uses = ['open', 'key-value', 'vector'] as const;
+export type Use = (typeof uses)[number];
+
+export type Build = 'simd128' | 'relaxed';
+
+/** Gzipped bytes of each file, by its name. */
+export type Loads = ReadonlyMap<string, number>;
+
+export function totalBytes(loads: Loads): number {
+  return [...loads.values()].reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** For each use what a worker loads, in a browser that has nothing yet. `dist`: the folder of the built package. */
+export async function workerLoads(
+  dist: string,
+  build: Build,
+  executablePath: string,
+): Promise<Record<Use, Loads>> {
+  const browser = await chromium.launch({ executablePath, args: launchFlags });
+  try {
+    const found: Partial<Record<Use, Loads>> = {};
+    for (const use of uses) found[use] = await loadsOf(dist, build, browser, use);
+    return found as Record<Use, Loads>;
+  } finally {
+    await browser.close();
+  }
+}
+
+async function loadsOf(dist: string, build: Build, browser: Browser, use: Use): Promise<Loads> {
+  const loads = new Map<string, number>();
+  const server = createServer(({ url = '', headers }, response) => {
+    const name = path.basename(url);
+    if (name === '') return response.setHeader('content-type', 'text/html').end('<!doctype html>');
+    const file = path.join(dist, name);
+    if (!existsSync(file)) return response.writeHead(404).end();
+    const bytes = readFileSync(file);
+    const type = name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
+    // The worker's script itself, and what that asks for.
+    if (headers['sec-fetch-dest'] === 'worker' || headers.referer?.endsWith('/worker.js'))
+      loads.set(name, gzipSync(bytes).length);
+    response.setHeader('content-type', type).end(bytes);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const context = await browser.newContext();
+  try {
+    const page = await context.newPage();
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page.evaluate(
+      async ([how, core]) => {
+        const main = '/index.js';
+        const { open } = (await import(main)) as typeof import('../../src/index.ts');
+        const db = await open('loads', { build: core });
+        if (how === 'key-value') {
+          await db.createSpace('space', 'key-value');
+          await db.put('colour', 'green', { space: 'space' });
+          await db.putMany([{ key: 'size', value: 'small' }], { space: 'space' });
+          const value = await db.get('colour', { space: 'space' });
+          if (value !== 'green') throw new Error(`Got ${value}, expected green`);
+          for await (const _ of db.scan({ space: 'space' }));
+        }
+        if (how === 'vector') {
+          const count = 400;
+          await db.createSpace('space', 'vector', { dimension: 2, indexType: 'HNSW16,SQ8' });
+          const ids = Array.from({ length: count }, (_, i) => i);
+          await db.insertVectors(
+            ids,
+            Float32Array.from({ length: 2 * count }, (_, i) => Math.sin(i)),
+            { space: 'space' },
+          );
+          const hits = await db.searchTopK([0, 1], 5, { space: 'space' });
+          if (hits.length !== 5) throw new Error(`Got ${hits.length} hits, expected 5`);
+          await db.deleteVector(0, { space: 'space' });
+        }
+        await db.stats();
+        await db.close();
+      },
+      [use, build] as const,
+    );
+    return loads;
+  } finally {
+    await context.close();
+    server.close();
+  }
+}
