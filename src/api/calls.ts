@@ -106,6 +106,12 @@ export interface PackedValues {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Keys as one text (base/packed-keys.ts). */
+export interface PackedKeys {
+  readonly text: string;
+  readonly count: number;
+}
+
 /** Entries of a step as columns, all of them in one buffer; keys are texts. base/entry-columns.ts unpacks them. */
 export interface EntryColumns {
   readonly keys: PackedValues;
@@ -162,9 +168,10 @@ export interface Calls {
   expire: [InSpace & { key: string; ttlMs: number }, boolean];
   ttl: [InSpace & { key: string }, number | undefined];
   putMany: [InSpace & { entries: readonly PutEntry[] | PackedEntries }, undefined];
-  getMany: [InSpace & { keys: readonly string[] }, PackedValues];
+  /** `packed`: in the place of `keys`, which is then empty. */
+  getMany: [InSpace & { keys: readonly string[]; packed?: PackedKeys }, PackedValues];
   /** Gets and puts of several callers that travel together; each is a call of its own all the same. */
-  getEach: [InSpace & { keys: readonly string[] }, PackedValues];
+  getEach: [InSpace & { keys: readonly string[]; packed?: PackedKeys }, PackedValues];
   putEach: [InSpace & PackedEntries, undefined];
   deleteMany: [InSpace & { keys: readonly string[] }, number];
   getPart: [InSpace & { key: string; from: number; identity?: string }, ValuePart | undefined];

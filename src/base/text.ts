@@ -21,6 +21,11 @@ export function writeUtf8(text: string, target: Uint8Array, at: number): number 
   return encoder.encodeInto(text, target.subarray(at)).written;
 }
 
+/** Writes as much of a text as there is room for. The view may be over growable memory. */
+export function encodeInto(text: string, target: Uint8Array): { read: number; written: number } {
+  return encoder.encodeInto(text, target);
+}
+
 export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text);
 }

@@ -1,7 +1,15 @@
 /** The calls on key-value spaces: what the caller passed is checked, then read or submitted. */
 
-import type { ArgumentsOf, InSpace, PackedValues, ResultOf, ScanArguments } from '../api/calls.ts';
+import type {
+  ArgumentsOf,
+  InSpace,
+  PackedKeys,
+  PackedValues,
+  ResultOf,
+  ScanArguments,
+} from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
+import { checkPackedKeys, unpackKeys } from '../base/packed-keys.ts';
 import { packValues } from '../base/packed-values.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import { type Compared, expire, increment, putIf, sameValue } from '../space/conditional.ts';
@@ -212,20 +220,27 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     else await this.#spaces.engine.submit(entry, operations, { ...need, bytes: operations.length });
   }
 
-  getMany({ space, keys }: ArgumentsOf<'getMany'>): ResultOf<'getMany'> | Promise<ResultOf<'getMany'>> {
-    return this.#getPacked(space, keys, 'getMany');
+  getMany(args: ArgumentsOf<'getMany'>): ResultOf<'getMany'> | Promise<ResultOf<'getMany'>> {
+    return this.#getPacked(args, 'getMany');
   }
 
   #getPacked(
-    space: string | undefined,
-    keys: readonly string[],
+    { space, keys, packed }: ArgumentsOf<'getMany'>,
     call: string,
   ): PackedValues | Promise<PackedValues> {
     const entry = this.#spaces.entry(space, 'key-value', call);
-    checkKeys(keys);
+    if (packed === undefined) checkKeys(keys);
+    else checkPackedKeys(packed);
+    let names = packed === undefined ? keys : undefined;
     return this.#spaces.read<PackedValues>(entry, (resident) => {
-      const values = getMany(resident.keyValue, keys);
-      return Array.isArray(values) ? this.#loadPacked(space, keys, call, { resident, values }) : values;
+      const found = packed === undefined ? undefined : resident.keyValue.getPackedKeys(packed);
+      if (found !== undefined) return found;
+      if (names === undefined) {
+        names = unpackKeys(packed as PackedKeys);
+        checkKeys(names);
+      }
+      const values = getMany(resident.keyValue, names);
+      return Array.isArray(values) ? this.#loadPacked(space, names, call, { resident, values }) : values;
     });
   }
 
@@ -245,8 +260,8 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
   }
 
   /** Gets of several callers: one that is at fault fails all, and each is then made by itself (rpc/session-host.ts). */
-  getEach({ space, keys }: ArgumentsOf<'getEach'>): PackedValues | Promise<PackedValues> {
-    return this.#getPacked(space, keys, 'get');
+  getEach(args: ArgumentsOf<'getEach'>): PackedValues | Promise<PackedValues> {
+    return this.#getPacked(args, 'get');
   }
 
   /** Puts of several callers, likewise; none has a deadline. Throws what is refused at once: nothing has its place yet. */

@@ -7,6 +7,7 @@ import { type ArgumentsOf, type Method, type PackedValues, standingCalls } from 
 import type { Value } from '../api/database.ts';
 import { fromEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { packKeys } from '../base/packed-keys.ts';
 import { unpackValues, ValuePacker } from '../base/packed-values.ts';
 import type { Reply, Request } from './messages.ts';
 import type { OpenCall } from './open-call.ts';
@@ -56,7 +57,8 @@ export class SingleCall implements Parcel {
     this.id = id;
     this.#call.sent = true;
     const { method, options } = this.#call;
-    const request = { id, method, args: this.#args, progress: options.onProgress !== undefined };
+    const args = method === 'getMany' ? packed(this.#args as ArgumentsOf<'getMany'>) : this.#args;
+    const request = { id, method, args, progress: options.onProgress !== undefined };
     return { request, transfer: options.transfer ?? [] };
   }
 
@@ -156,7 +158,10 @@ export class Run implements Parcel {
     const space = this.#space;
     const keys = this.#keys;
     if (this.#method === 'get')
-      return { request: { id, method: 'getEach', args: { space, keys }, progress: false }, transfer: [] };
+      return {
+        request: { id, method: 'getEach', args: packed({ space, keys }), progress: false },
+        transfer: [],
+      };
     const values = this.#values.values();
     const request: Request = { id, method: 'putEach', args: { space, keys, values }, progress: false };
     return { request, transfer: [values.bytes.buffer] };
@@ -216,6 +221,11 @@ export function runMethodOf({ method, args, options }: OpenCall): 'get' | 'put' 
   return text && !value.isWellFormed() ? undefined : method;
 }
 
+function packed(args: ArgumentsOf<'getMany'>): ArgumentsOf<'getMany'> {
+  const keys = packKeys(args.keys);
+  return keys === undefined ? args : { ...args, keys: [], packed: keys };
+}
+
 function settle(call: OpenCall, reply: Exclude<Reply, { progress: unknown }>, onRefused: OnRefused): void {
   if (!('error' in reply)) call.resolve(reply.value as never);
   else if (reply.error.code === 'NOT_OWNER') onRefused(call);
@@ -241,7 +251,9 @@ function sizeOf(value: unknown, seen: Set<object> = new Set(), depth = 0): numbe
   if (depth === depthMax || seen.has(value)) return 8;
   seen.add(value);
   let bytes = 0;
-  if (Array.isArray(value)) for (const item of value) bytes += sizeOf(item, seen, depth + 1) + 8;
+  if (Array.isArray(value))
+    for (const item of value)
+      bytes += (typeof item === 'string' ? item.length : sizeOf(item, seen, depth + 1)) + 8;
   else for (const name in value) bytes += sizeOf((value as Record<string, unknown>)[name], seen, depth + 1);
   return bytes;
 }

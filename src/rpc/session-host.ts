@@ -6,6 +6,7 @@ import type { Value } from '../api/database.ts';
 import { toEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { nextTask } from '../base/next-task.ts';
+import { unpackKeys } from '../base/packed-keys.ts';
 import { unpackValues } from '../base/packed-values.ts';
 import type { Message, Reply, Request } from './messages.ts';
 
@@ -85,10 +86,10 @@ export class SessionHost {
   #startEach(
     id: number,
     method: 'getEach' | 'putEach',
-    { space, keys, values }: ArgumentsOf<'putEach'>,
+    { space, keys, packed, values }: ArgumentsOf<'putEach'> & ArgumentsOf<'getEach'>,
   ): void {
     const contents: readonly (Value | undefined)[] = method === 'putEach' ? unpackValues(values) : [];
-    for (const [index, key] of keys.entries()) {
+    for (const [index, key] of (packed === undefined ? keys : unpackKeys(packed)).entries()) {
       const args = method === 'putEach' ? { space, key, value: contents[index] } : { space, key };
       this.#run(
         method === 'putEach' ? 'put' : 'get',

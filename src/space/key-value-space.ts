@@ -1,6 +1,6 @@
 /** A key-value space: keys are UTF-8 text ordered by bytes, values text or bytes. Over wasm/kv. */
 
-import type { EntryColumns, PackedValues } from '../api/calls.ts';
+import type { EntryColumns, PackedKeys, PackedValues } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
@@ -12,7 +12,7 @@ import {
   packedKindShift,
   unpackValues,
 } from '../base/packed-values.ts';
-import { encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
+import { encodeInto, encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { LargeReferences } from './large-references.ts';
@@ -294,14 +294,25 @@ export class KeyValueSpace implements Space {
     for (const key of keys) bytes += key.length;
     for (let from = 0; from < keys.length; ) {
       const chunk = this.#getColumns(keys, from);
-      if (chunk.heads.some((head) => head >>> packedKindShift === PackedKind.Apart))
-        return this.#getEach(keys, bytesMax);
+      if (chunk.heads.some(isApart)) return this.#getEach(keys, bytesMax);
       chunks.push(chunk);
       from += chunk.heads.length;
       bytes += chunk.bytes.length;
       if (bytes > bytesMax) return undefined;
     }
     return joinColumns(chunks);
+  }
+
+  /** The same of keys that are packed; `undefined` where they have to be looked up as texts. */
+  getPackedKeys({ text, count }: PackedKeys): PackedValues | undefined {
+    const { length } = text;
+    const keysAt = this.instance.scratch(length + count * 4 + columnBufferBytes + 64);
+    // What is not ASCII takes more bytes than it has units.
+    const { read, written } = encodeInto(text, this.instance.bytes().subarray(keysAt, keysAt + length));
+    if (read !== length || written !== length) return undefined;
+    const columns = this.#getPackedAt(keysAt, length, count);
+    const whole = columns.heads.length === count && !columns.heads.some(isApart);
+    return whole ? columns : undefined;
   }
 
   /** As many values as fit a buffer, from the key `from` on; at least one. */
@@ -322,15 +333,19 @@ export class KeyValueSpace implements Space {
       memory[at + 3] = 0;
       at = (at + 4 + length + 3) & ~3;
     }
-    const usedAt = (at + 15) & ~15;
+    return this.#getPackedAt(keysAt, at - keysAt, to - from);
+  }
+
+  /** Looks up keys that lie packed in scratch memory with room behind them for as many heads and the values' buffer. */
+  #getPackedAt(keysAt: number, keysBytes: number, count: number): PackedValues {
+    const usedAt = (keysAt + keysBytes + 15) & ~15;
     const headsAt = usedAt + 16;
-    const out = headsAt + (to - from) * 4;
-    const { exports } = this.instance;
+    const out = headsAt + count * 4;
     const done = checkStatus(
-      exports.kv_get_columns(
+      this.instance.exports.kv_get_columns(
         keysAt,
-        at - keysAt,
-        to - from,
+        keysBytes,
+        count,
         this.now,
         headsAt,
         out,
@@ -527,6 +542,10 @@ export function continueBehind(range: KeyRange, key: Uint8Array): void {
     range.start = key;
     range.startExclusive = true;
   }
+}
+
+function isApart(head: number): boolean {
+  return head >>> packedKindShift === PackedKind.Apart;
 }
 
 /** Bytes of a stored value before the caller's own. */
