@@ -30,7 +30,7 @@ export class Session implements HandlersOf<'session'> {
   readonly #streams: StreamCalls;
   readonly #access: Access;
   readonly #events: EventCalls;
-  readonly #parts: { [P in Part]: HandlersOf<P> };
+  readonly #partFor: ReadonlyMap<Method, unknown>;
   #closed = false;
 
   /** `onClose` runs after the session has ended: the engine itself belongs to whoever opened it. */
@@ -46,7 +46,7 @@ export class Session implements HandlersOf<'session'> {
       uploaded: (upload) => this.#streams.spaceOf(upload),
     });
     this.#events = new EventCalls(engine.events, (space) => this.#access.maySee(space));
-    this.#parts = {
+    const parts: { [P in Part]: HandlersOf<P> } = {
       session: this,
       keyValue: new KeyValueCalls(this.#spaces, this.#scans),
       vectors: new VectorCalls(this.#spaces, this.#scans),
@@ -56,6 +56,7 @@ export class Session implements HandlersOf<'session'> {
       maintenance: new MaintenanceCalls(engine),
       users: new UserCalls(engine.users, this.#access),
     };
+    this.#partFor = new Map(Object.entries(partOf).map(([method, part]) => [method as Method, parts[part]]));
   }
 
   /**
@@ -69,11 +70,11 @@ export class Session implements HandlersOf<'session'> {
   ): ResultOf<M> | Promise<ResultOf<M>> {
     if (this.#closed && method !== 'close')
       throw shibuDbError('CLOSED', `${method} was called after close()`);
-    if (!Object.hasOwn(partOf, method)) {
+    const part = this.#partFor.get(method) as Pick<Handlers, M> | undefined;
+    if (part === undefined) {
       const methods = Object.keys(partOf).join(', ');
       throw invalid(`Got ${shown(method)} for a method, expected one of ${methods}`);
     }
-    const part = this.#parts[partOf[method]] as unknown as Pick<Handlers, M>;
     const allow = this.#access.check(method, args);
     return part[method](args, allow === undefined ? context : { ...context, allow });
   }

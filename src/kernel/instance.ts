@@ -195,6 +195,8 @@ export class CoreInstance {
   protected readonly memory: WebAssembly.Memory;
   readonly #budget: MemoryBudget | undefined;
   #u8: Uint8Array;
+  /** Memory of several threads grows without detaching views. */
+  readonly #isShared: boolean;
   #view: DataView;
   /** Where scratch memory is, and how much of it was asked for: it only ever grows. */
   #scratchAt = 0;
@@ -222,6 +224,7 @@ export class CoreInstance {
     if (version !== abiVersion) {
       throw shibuDbError('VERSION_MISMATCH', `Got a WASM core of ABI ${version}, expected ${abiVersion}`);
     }
+    this.#isShared = !(memory.buffer instanceof ArrayBuffer);
     this.#u8 = new Uint8Array(this.memory.buffer);
     this.#view = new DataView(this.memory.buffer);
     budget?.enter(this);
@@ -257,14 +260,21 @@ export class CoreInstance {
 
   /** The whole memory as bytes; valid until the next call into the core. */
   bytes(): Uint8Array {
-    if (this.#u8.buffer !== this.memory.buffer) this.#u8 = new Uint8Array(this.memory.buffer);
+    this.#renewViews();
     return this.#u8;
   }
 
   /** The same for numbers. */
   view(): DataView {
-    if (this.#view.buffer !== this.memory.buffer) this.#view = new DataView(this.memory.buffer);
+    this.#renewViews();
     return this.#view;
+  }
+
+  #renewViews(): void {
+    // Growing detaches what was there, and a detached view has no length: to ask for the buffers costs more than to read a value.
+    if (this.#u8.length > 0 && !(this.#isShared && this.#u8.buffer !== this.memory.buffer)) return;
+    this.#u8 = new Uint8Array(this.memory.buffer);
+    this.#view = new DataView(this.memory.buffer);
   }
 
   u32(address: number, count: number): Uint32Array {

@@ -43,6 +43,8 @@ const scanValuesBytes = 256 * 1024;
 const scanResultBytes = 16;
 const scanEnded = 1;
 const scanApart = 2;
+/** Fewer bytes are copied by a loop: of 100, `slice` takes half as long again, all but a tenth of it to allocate. */
+const loopBytesMost = 128;
 /** Room for the values of one call for many. */
 const columnBufferBytes = 256 * 1024;
 
@@ -294,7 +296,7 @@ export class KeyValueSpace implements Space {
     for (const key of keys) bytes += key.length;
     for (let from = 0; from < keys.length; ) {
       const chunk = this.#getColumns(keys, from);
-      if (chunk.heads.some(isApart)) return this.#getEach(keys, bytesMax);
+      for (const head of chunk.heads) if (isApart(head)) return this.#getEach(keys, bytesMax);
       chunks.push(chunk);
       from += chunk.heads.length;
       bytes += chunk.bytes.length;
@@ -396,10 +398,10 @@ export class KeyValueSpace implements Space {
     const status = checkStatus(exports.kv_get(keyAddress, keyLength, meta), 'get');
     if (status === Status.NotFound) return undefined;
     assert(status === Status.Ok, `kv_get answered ${status}`);
-    const bytes = this.instance.bytes();
-    const address = readU32(bytes, meta);
-    const length = readU32(bytes, meta + 4);
-    const flags = readU32(bytes, meta + 8);
+    const view = this.instance.view();
+    const address = view.getUint32(meta, true);
+    const length = view.getUint32(meta + 4, true);
+    const flags = view.getUint32(meta + 8, true);
     if ((flags & ValueFlags.Deadline) === 0) return { address, length, flags, deadlineMs: undefined };
     if (address === 0) checkStatus(exports.kv_read(keyAddress, keyLength, 0, meta, deadlineBytes), 'get');
     const deadlineMs = readDeadline(this.instance.bytes(), address === 0 ? meta : address);
@@ -568,5 +570,9 @@ export function readStored(bytes: Uint8Array, at: number, length: number, flags:
 /** A copy of a value, of the type it was put as. */
 function toValue(bytes: Uint8Array, at: number, length: number, flags: number): StoredForm {
   if ((flags & ValueFlags.Large) !== 0) return LargeValue.decode(bytes, at, (flags & ValueFlags.Bytes) === 0);
-  return (flags & ValueFlags.Bytes) === 0 ? readUtf8(bytes, at, length) : bytes.slice(at, at + length);
+  if ((flags & ValueFlags.Bytes) === 0) return readUtf8(bytes, at, length);
+  if (length > loopBytesMost) return bytes.slice(at, at + length);
+  const value = new Uint8Array(length);
+  for (let i = 0; i < length; i++) value[i] = bytes[at + i] as number;
+  return value;
 }

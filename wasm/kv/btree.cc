@@ -4,6 +4,7 @@
 
 #include "btree_check.h"
 #include "btree_pages.h"
+#include "key_hints.h"
 
 namespace shibumi {
 
@@ -29,10 +30,10 @@ Status descend_to_leaf(SegmentId segment, Bytes key, TreePath& path, const u8*& 
 }
 
 /// The leaf where `key` is or would be; nullptr when a block on the way is absent, the fault recorded.
-const u8* leaf_of(SegmentId segment, Bytes key) {
+const u8* leaf_of(SegmentId segment, Bytes key, u32& page) {
   const TreeHeader* header = read_header(segment);
   if (header == nullptr) return nullptr;
-  u32 page = header->root;
+  page = header->root;
   for (u32 level = header->levels - 1; level > 0; level--) {
     const u8* branch = read_page(segment, page);
     if (branch == nullptr) return nullptr;
@@ -111,29 +112,82 @@ u64 Btree::payload_bytes() const {
   return header == nullptr ? 0 : header->key_bytes + header->value_bytes;
 }
 
+void Btree::learn(Bytes key, u32 page, u32 cell) const {
+  if (hints_ != nullptr) hints_->learn(key, key_hash(key), page, cell, count());
+}
+
+u32 KeyHints::find(Bytes key, u64 hash) const {
+  const HintLine* line = line_of(hash);
+  const u32 place = line == nullptr ? 0 : guess(*line, key, hash);
+  const u8* cell = place == 0 ? nullptr : cell_at(place);
+  return cell != nullptr && same_bytes(cell + kCellHeaderBytes, key) ? place : 0;
+}
+
 Status Btree::get(Bytes key, ValueView& out) const {
-  const u8* leaf = leaf_of(segment_, key);
+  const u32 place = hints_ == nullptr ? 0 : hints_->find(key, key_hash(key));
+  if (place != 0) {
+    out = cell_value(hints_->cell_at(place), key.length);
+    return kOk;
+  }
+  u32 page = 0;
+  const u8* leaf = leaf_of(segment_, key, page);
   if (leaf == nullptr) return kAbsent;
   const i32 position = leaf_find(leaf, key);
   if (position < 0) return kNotFound;
   out = leaf_value(leaf, static_cast<u32>(position));
+  learn(key, page, page_slots(leaf)[position].cell);
   return kOk;
 }
 
 void Btree::get_group(const Bytes* keys, u32 count, ValueView* out, Status* statuses) const {
-  const u8* leaves[kGroupMax];
-  i32 positions[kGroupMax];
+  const HintLine* lines[kGroupMax];
+  u64 hashes[kGroupMax];
   u32 touched = 0;
   // Each loop of touches does nothing else: what a processor looks ahead over is then only loads, and their misses overlap.
+  // The touches must stay, and must come before what follows.
+  for (u32 i = 0; i < count; i++) {
+    hashes[i] = hints_ == nullptr ? 0 : key_hash(keys[i]);
+    lines[i] = hints_ == nullptr ? nullptr : hints_->line_of(hashes[i]);
+    if (lines[i] != nullptr) touched += lines[i]->tag[0];
+  }
+  asm volatile("" ::"r"(touched) : "memory");
+  const u8* cells[kGroupMax];
+  for (u32 i = 0; i < count; i++) {
+    const u32 place = lines[i] == nullptr ? 0 : hints_->guess(*lines[i], keys[i], hashes[i]);
+    cells[i] = place == 0 ? nullptr : hints_->cell_at(place);
+    // To the page's end: what lies there is in memory, whosever it is.
+    if (cells[i] == nullptr) continue;
+    const u32 behind = (0 - addr_of(cells[i])) & (kPageBytes - 1);
+    touched += cells[i][0] + cells[i][min_of(64u, behind - 1)] + cells[i][min_of(128u, behind - 1)];
+  }
+  asm volatile("" ::"r"(touched) : "memory");
+  u8 unknown[kGroupMax];
+  u32 left = 0;
+  for (u32 i = 0; i < count; i++) {
+    if (cells[i] != nullptr && same_bytes(cells[i] + kCellHeaderBytes, keys[i])) {
+      out[i] = cell_value(cells[i], keys[i].length);
+      statuses[i] = kOk;
+    } else {
+      unknown[left++] = static_cast<u8>(i);
+    }
+  }
+  if (left > 0) find_group(keys, unknown, left, out, statuses);
+}
+
+/// Those of a group that no hint leads to.
+__attribute__((minsize)) void Btree::find_group(const Bytes* keys, const u8* which, u32 count, ValueView* out, Status* statuses) const {
+  const u8* leaves[kGroupMax];
+  u32 pages[kGroupMax];
+  i32 positions[kGroupMax];
+  u32 touched = 0;
   // With the descents among the touches a key took a fifth longer.
-  for (u32 i = 0; i < count; i++) leaves[i] = leaf_of(segment_, keys[i]);
+  for (u32 i = 0; i < count; i++) leaves[i] = leaf_of(segment_, keys[which[i]], pages[i]);
   for (u32 i = 0; i < count; i++) {
     // The header's line and those of the tags: most leaves have up to two hundred entries.
     if (leaves[i] != nullptr) touched += leaves[i][0] + leaves[i][64] + leaves[i][128];
   }
-  // The touches must stay, and must come before what follows.
   asm volatile("" ::"r"(touched) : "memory");
-  for (u32 i = 0; i < count; i++) positions[i] = leaves[i] == nullptr ? -1 : leaf_guess(leaves[i], keys[i]);
+  for (u32 i = 0; i < count; i++) positions[i] = leaves[i] == nullptr ? -1 : leaf_guess(leaves[i], keys[which[i]]);
   for (u32 i = 0; i < count; i++) {
     if (positions[i] >= 0) touched += page_slots(leaves[i])[positions[i]].cell;
   }
@@ -145,16 +199,21 @@ void Btree::get_group(const Bytes* keys, u32 count, ValueView* out, Status* stat
   }
   asm volatile("" ::"r"(touched) : "memory");
   for (u32 i = 0; i < count; i++) {
+    const Bytes key = keys[which[i]];
+    ValueView& value = out[which[i]];
+    Status& status = statuses[which[i]];
     if (leaves[i] == nullptr) {
       // Once more, for the fault to be of this key's block.
-      statuses[i] = get(keys[i], out[i]);
+      status = get(key, value);
       continue;
     }
     i32 position = positions[i];
-    if (position >= 0 && compare_keys(page_key(leaves[i], static_cast<u32>(position)), keys[i]) != 0)
-      position = leaf_find(leaves[i], keys[i]);
-    statuses[i] = position < 0 ? kNotFound : kOk;
-    if (position >= 0) out[i] = leaf_value(leaves[i], static_cast<u32>(position));
+    if (position >= 0 && compare_keys(page_key(leaves[i], static_cast<u32>(position)), key) != 0)
+      position = leaf_find(leaves[i], key);
+    status = position < 0 ? kNotFound : kOk;
+    if (position < 0) continue;
+    value = leaf_value(leaves[i], static_cast<u32>(position));
+    learn(key, pages[i], page_slots(leaves[i])[position].cell);
   }
 }
 
@@ -180,6 +239,7 @@ Status Btree::plan_put(Bytes key, u32 value_bytes, TreePlan& plan) const {
   u32 leaf_free = page_free(leaf);
   if (plan.found) {
     const Cell old = page_cell(leaf, position);
+    learn(key, plan.path.page[0], page_slots(leaf)[position].cell);
     leaf_free += old.bytes();
     if (cell_kind(old.header) == kOverflowCell) status = plan_free_overflow(segment_, old.payload.data);
     if (status != kOk) return status;

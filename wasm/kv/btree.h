@@ -60,9 +60,12 @@ struct TreePlan {
   TreeNeed need;
 };
 
+class KeyHints;
+
 class Btree {
  public:
-  constexpr explicit Btree(SegmentId segment) : segment_(segment) {}
+  /// With `hints` (key_hints.h) reads of keys that were read before are quicker; then all that changes the tree has to know them.
+  constexpr explicit Btree(SegmentId segment, KeyHints* hints = nullptr) : segment_(segment), hints_(hints) {}
 
   /// Makes an empty tree (one block). Requires: the segment is defined and has no blocks. kOk or kOutOfMemory.
   Status create();
@@ -76,7 +79,7 @@ class Btree {
   /// Bytes of all keys and values together, without overhead; 0 while the header's block is absent.
   u64 payload_bytes() const;
 
-  /// kOk and the value, kNotFound, or kAbsent. Allocates nothing.
+  /// kOk and the value, kNotFound, or kAbsent.
   Status get(Bytes key, ValueView& out) const;
 
   /// The same for several keys at a time, `get`'s outcome in `statuses`. Requires: count <= kGroupMax. What the keys need
@@ -92,6 +95,8 @@ class Btree {
   /// Inserts or replaces. `existed` tells which. kOk, kAbsent, kOutOfMemory, kFull (the segment's pages are used up), or
   /// kInvalid (key over kKeyBytesMax, value over kValueBytesMax). Neither key nor value may lie in the segment itself.
   Status put(Bytes key, Bytes value, u8 flags, bool& existed);
+  /// Replaces a value by one that takes as much room, where a hint leads to it; false, and nothing changed, where it is not so.
+  bool put_by_hint(Bytes key, Bytes value, u8 flags);
   /// kOk when the key was there and is gone, kNotFound, kAbsent or kOutOfMemory.
   Status remove(Bytes key);
 
@@ -112,7 +117,10 @@ class Btree {
   constexpr SegmentId segment() const { return segment_; }
 
  private:
+  void find_group(const Bytes* keys, const u8* which, u32 count, ValueView* out, Status* statuses) const;
+  void learn(Bytes key, u32 page, u32 cell) const;
   SegmentId segment_;
+  KeyHints* hints_;
 };
 
 /// A place in the order of keys. Every step answers kOk (standing on an entry), kNotFound (no entry on that side; the

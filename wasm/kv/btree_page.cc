@@ -96,11 +96,11 @@ void write_cell(u8* page, u32 position, const Cell& cell) {
 
 }  // namespace
 
-ValueView leaf_value(const u8* leaf, u32 position) {
-  const Cell cell = page_cell(leaf, position);
-  const u8 flags = cell_flags(cell.header);
-  if (cell_kind(cell.header) == kInlineCell) return {cell.payload.data, cell.payload.length, flags, nullptr};
-  return {nullptr, load<u32>(cell.payload.data), flags, cell.payload.data};
+ValueView cell_value(const u8* cell, u32 key_bytes) {
+  const u32 header = load<u32>(cell);
+  const u8* payload = cell + kCellHeaderBytes + key_bytes;
+  if (cell_kind(header) == kInlineCell) return {payload, cell_payload_bytes(header), cell_flags(header), nullptr};
+  return {nullptr, load<u32>(payload), cell_flags(header), payload};
 }
 
 u32 page_lower_bound(const u8* page, Bytes key, bool& equal) {
@@ -122,7 +122,7 @@ u32 page_lower_bound(const u8* page, Bytes key, bool& equal) {
   return tie_lower_bound(page, low, head, key, equal);
 }
 
-u8 key_tag(Bytes key) {
+u64 key_hash(Bytes key) {
   // Multiply and fold, eight bytes at a time. Nobody gains by making tags collide: reads of those keys then compare
   // their cells one after another, at worst those of one page.
   constexpr u64 kFactor = 0x9E3779B97F4A7C15;
@@ -134,7 +134,7 @@ u8 key_tag(Bytes key) {
   }
   u64 rest = 0;
   for (u32 shift = 0; i < key.length; i++, shift += 8) rest |= static_cast<u64>(key.data[i]) << shift;
-  return static_cast<u8>(((hash ^ rest) * kFactor) >> 56);
+  return (hash ^ rest) * kFactor;
 }
 
 i32 leaf_find(const u8* page, Bytes key) {
@@ -150,7 +150,7 @@ i32 leaf_find(const u8* page, Bytes key) {
       if (position >= header.count) break;
       const Slot& slot = slots[position];
       if (slot.head == head && slot.key_bytes == key.length &&
-          common_bytes(slot_key(page, slot).data, key.data, key.length) == key.length) {
+          same_bytes(slot_key(page, slot).data, key)) {
         return static_cast<i32>(position);
       }
     }
@@ -187,11 +187,16 @@ void page_append(u8* page, const Cell& cell) {
   write_cell(page, count, cell);
 }
 
+bool page_insert_compacts(const u8* page, u32 cell_bytes) {
+  const PageHeader& header = page_header(page);
+  const u32 count = header.count + 1u;
+  return header.cells < slots_at(header.level, count) + count * kSlotBytes + cell_bytes;
+}
+
 void page_insert(u8* page, u32 position, const Cell& cell) {
   PageHeader& header = page_header(page);
   const u32 count = header.count;
-  const u32 slots_end = slots_at(header.level, count + 1) + (count + 1) * kSlotBytes;
-  if (header.cells < slots_end + cell.bytes()) compact(page);
+  if (page_insert_compacts(page, cell.bytes())) compact(page);
   if (count == 0) {
     header.prefix = static_cast<u16>(cell.key.length);
   } else {

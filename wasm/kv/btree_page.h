@@ -89,6 +89,11 @@ inline void copy_run(u8* to, const u8* from, u32 count) {
     store<u64>(to + i, load<u64>(from + i));
     asm volatile("");
   }
+  if (i < count && count >= 8) {
+    // The last eight once more in part, rather than the rest byte by byte.
+    store<u64>(to + count - 8, load<u64>(from + count - 8));
+    return;
+  }
   for (; i < count; i++) {
     to[i] = from[i];
     asm volatile("");
@@ -105,6 +110,9 @@ inline u32 common_bytes(const u8* a, const u8* b, u32 count) {
   while (i < count && a[i] == b[i]) i++;
   return i;
 }
+
+/// Whether a run of as many bytes is this key.
+inline bool same_bytes(const u8* run, Bytes key) { return common_bytes(run, key.data, key.length) == key.length; }
 
 /// < 0, 0, > 0 as `a` sorts before, with, after `b`.
 inline i32 compare_keys(Bytes a, Bytes b) {
@@ -153,8 +161,9 @@ SHIBUMI_HOT const Slot* page_slots(const u8* page) {
 SHIBUMI_HOT Slot* page_slots(u8* page) {
   return reinterpret_cast<Slot*>(page + slots_at(page_header(page).level, page_header(page).count));
 }
-/// A hash of a key, for leaf tags. Part of the format.
-u8 key_tag(Bytes key);
+/// A hash of a key. Its upper byte is the key's tag in a leaf, and so part of the format.
+u64 key_hash(Bytes key);
+inline u8 key_tag(Bytes key) { return static_cast<u8>(key_hash(key) >> 56); }
 
 inline Bytes slot_key(const u8* page, const Slot& slot) {
   return {page + slot.cell + kCellHeaderBytes, slot.key_bytes};
@@ -188,8 +197,13 @@ inline u32 page_free(const u8* page) {
   return taken < end ? end - taken : 0;
 }
 
-/// The value of a leaf's entry. Requires: `position` is one of its slots.
-ValueView leaf_value(const u8* leaf, u32 position);
+/// The value of a leaf's cell.
+ValueView cell_value(const u8* cell, u32 key_bytes);
+/// That of a leaf's entry. Requires: `position` is one of its slots.
+inline ValueView leaf_value(const u8* leaf, u32 position) {
+  const Slot& slot = page_slots(leaf)[position];
+  return cell_value(leaf + slot.cell, slot.key_bytes);
+}
 
 /// The first slot whose key is >= `key`, and whether it is equal.
 u32 page_lower_bound(const u8* page, Bytes key, bool& equal);
@@ -203,6 +217,8 @@ i32 branch_find(const u8* page, Bytes key);
 // --- writing ----------------------------------------------------------------------------------------------------------
 
 void page_init(u8* page, u32 level, u32 first_child);
+/// Whether inserting a cell so large would move the others.
+bool page_insert_compacts(const u8* page, u32 cell_bytes);
 /// Requires: page_free(page) >= cell.bytes(); the cell is not a view into this page.
 void page_insert(u8* page, u32 position, const Cell& cell);
 void page_remove(u8* page, u32 position);

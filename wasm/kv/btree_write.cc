@@ -5,6 +5,7 @@
 // sibling when both fit in one, and an empty one is freed, so that removed entries give their space back. Merging is
 // skipped when the sibling's block is absent: fetching a block only to save space would make removals slow.
 #include "btree_pages.h"
+#include "key_hints.h"
 
 namespace shibumi {
 
@@ -51,14 +52,25 @@ u32 choose_cut(const CellsWithNew& cells, u32 total, u32 level, bool ascending) 
 struct TreeWriter {
   SegmentId segment;
   TreeHeader& header;
+  KeyHints* hints;
 
   u8* page(u32 number) const { return write_page(segment, number); }
+
+  void moved(u32 number) const {
+    if (hints != nullptr) hints->moved(number);
+  }
+  /// Gives a page back that may have been a leaf.
+  void give(u32 number) const {
+    moved(number);
+    give_page(header, number);
+  }
 
   /// Puts a cell into the page of `path` at `level`, cutting pages up to the root as needed.
   void insert(const TreePath& path, u32 level, u32 position, Cell cell) {
     for (;; level++) {
       u8* bytes = page(path.page[level]);
       if (page_free(bytes) >= cell.bytes()) {
+        if (page_insert_compacts(bytes, cell.bytes())) moved(path.page[level]);
         page_insert(bytes, position, cell);
         return;
       }
@@ -74,6 +86,7 @@ struct TreeWriter {
   /// Cuts a page that a cell does not fit in. Returns the cell for the level above.
   Cell cut(u32 number, u8* left, u32 position, const Cell& cell) {
     const u32 right_number = take_page(segment, header, number);
+    moved(number);
     u8* right = page(right_number);
     const PageHeader old = page_header(left);
     const CellsWithNew cells{page_stash(left), position, cell};
@@ -114,7 +127,7 @@ struct TreeWriter {
     for (u32 level = 0; level + 1 < path.levels; level++) {
       const u32 number = path.page[level];
       if (childless) {
-        give_page(header, number);
+        give(number);
         childless = !remove_child(path, level + 1);
       } else if (page_used(read_page(segment, number)) >= kMergeBelowBytes || !merge_with_sibling(path, level)) {
         return;
@@ -130,7 +143,7 @@ struct TreeWriter {
       const u32 child = root.first_child;
       // The child may be absent, and then is not looked into: a root with one child is right, only higher than needed.
       if (!page_present(segment, child)) return;
-      give_page(header, header.root);
+      give(header.root);
       header.root = child;
       header.levels--;
     }
@@ -170,6 +183,7 @@ struct TreeWriter {
     const u32 both = page_used(read_page(segment, left_number)) + page_used(right);
     if (both + between * footprint(separator, level) > kMergeUpToBytes) return false;
 
+    moved(left_number);
     u8* left = page(left_number);
     const u8* old = page_stash(left);
     const u32 left_count = page_header(old).count;
@@ -179,7 +193,7 @@ struct TreeWriter {
     };
     page_init(left, level, page_header(old).first_child);
     page_fill(left, cells, 0, left_count + between + page_header(right).count);
-    give_page(header, right_number);
+    give(right_number);
     page_remove(page(parent), parting);
     return true;
   }
@@ -204,7 +218,7 @@ u32 cell_value_bytes(const Cell& cell) {
 
 void Btree::apply_put(const TreePlan& plan, Bytes key, Bytes value, u8 flags) {
   TreeHeader* header = write_header(segment_);
-  TreeWriter writer{segment_, *header};
+  TreeWriter writer{segment_, *header, hints_};
   const u32 leaf_number = plan.path.page[0], position = static_cast<u32>(plan.path.position[0]);
   u8* leaf = write_page(segment_, leaf_number);
 
@@ -232,10 +246,23 @@ void Btree::apply_put(const TreePlan& plan, Bytes key, Bytes value, u8 flags) {
     store<u32>(to, cell.header);
     copy_run(to + kCellHeaderBytes + key.length, payload.data, payload.length);
   } else {
+    if (hints_ != nullptr) hints_->forget(key);
     page_remove(leaf, position);
     writer.insert(plan.path, 0, position, cell);
   }
   if (old_pages.any) free_overflow(segment_, *header, old_pages.bytes);
+}
+
+bool Btree::put_by_hint(Bytes key, Bytes value, u8 flags) {
+  const u32 place = hints_ == nullptr ? 0 : hints_->find(key, key_hash(key));
+  if (place == 0) return false;
+  const u32 header = load<u32>(hints_->cell_at(place));
+  if (cell_kind(header) != kInlineCell || cell_payload_bytes(header) != value.length) return false;
+  if (reserve(0, 1) != kOk) return false;
+  u8* to = write_page(segment_, place >> kPageShift) + (place & (kPageBytes - 1));
+  store<u32>(to, leaf_cell_header(value.length, flags, kInlineCell));
+  copy_run(to + kCellHeaderBytes + key.length, value.data, value.length);
+  return true;
 }
 
 void Btree::apply_remove(const TreePlan& plan) {
@@ -247,8 +274,9 @@ void Btree::apply_remove(const TreePlan& plan) {
   header->entries--;
   header->key_bytes -= old.key.length;
   header->value_bytes -= cell_value_bytes(old);
+  if (hints_ != nullptr) hints_->forget(old.key);
   page_remove(leaf, position);
-  TreeWriter{segment_, *header}.shrink(plan.path);
+  TreeWriter{segment_, *header, hints_}.shrink(plan.path);
   if (old_pages.any) free_overflow(segment_, *header, old_pages.bytes);
 }
 

@@ -79,6 +79,7 @@ bool in_range(const KvRange& range, Bytes key) {
 
 Status KvSpace::create() {
   ready_ = false;
+  hints_.reset();
   segment_define(kKvMeta, kPrimary, false);
   segment_define(kKvTree, kPrimary, true);
   segment_define(kKvDeadlines, kPrimary, true);
@@ -99,6 +100,7 @@ Status KvSpace::create() {
 
 Status KvSpace::open(bool deep) {
   ready_ = false;
+  hints_.reset();
   segment_define(kKvMeta, kPrimary, false);
   segment_define(kKvTree, kPrimary, true);
   segment_define(kKvDeadlines, kPrimary, true);
@@ -186,6 +188,11 @@ Status KvSpace::ready_for_removal(Bytes key) const {
 
 Status KvSpace::put(Bytes key, Bytes value, u8 flags, bool& existed) {
   const bool has_deadline = (flags & kValueHasDeadline) != 0;
+  // Most puts replace a value by one like it, with no deadline anywhere.
+  if (!has_deadline && deadlines_.count() == 0 && tree_.put_by_hint(key, value, flags)) {
+    existed = true;
+    return kOk;
+  }
   u64 former;
   TreePlan plan;
   Status status = plan_put(key, value, flags, former, plan);

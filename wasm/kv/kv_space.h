@@ -15,7 +15,7 @@
 // Concurrency: none; one instance is used by one thread.
 #pragma once
 
-#include "btree.h"
+#include "key_hints.h"
 
 namespace shibumi {
 
@@ -138,7 +138,8 @@ class KvSpace {
   Status plan_remove(Bytes key, u64& former, TreePlan& plan) const;
   void remove_line(u64 deadline, Bytes key);
 
-  Btree tree_{kKvTree};
+  KeyHints hints_{kKvTree};
+  Btree tree_{kKvTree, &hints_};
   Btree deadlines_{kKvDeadlines};
   bool ready_ = false;
 };
