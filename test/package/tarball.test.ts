@@ -26,7 +26,7 @@ let packed: string[] = [];
  */
 const workerBytesMax: Record<Use, number> = {
   open: 82 * 1024,
-  'key-value': 98 * 1024,
+  'key-value': 100 * 1024,
   vector: 123 * 1024,
 };
 

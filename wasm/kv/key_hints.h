@@ -56,8 +56,12 @@ class KeyHints {
   /// A guess's cell; nullptr when its block is absent. No fault is recorded: a descent will say what it needs.
   SHIBUMI_HOT const u8* cell_at(u32 place) const {
     const u32 page = place >> kPageShift;
-    const Addr frame = at<const Addr>(segments[segment_].frames)[block_of_page(page)];
-    return frame == 0 ? nullptr : at<const u8>(frame) + byte_of_page(page) + (place & (kPageBytes - 1));
+    const Segment& segment = segments[segment_];
+    const Addr frame = at<const Addr>(segment.frames)[block_of_page(page)];
+    if (frame == 0) return nullptr;
+    // As every read of a block: else those that are read most would be dropped first.
+    at<u16>(segment.uses)[block_of_page(page)] |= kUsedBit;
+    return at<const u8>(frame) + byte_of_page(page) + (place & (kPageBytes - 1));
   }
 
   /// Where the key is, or 0: a guess that was compared.
