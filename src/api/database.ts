@@ -522,7 +522,7 @@ export interface SpaceCalls {
   put(key: string, value: Value, options?: PutOptions): Promise<void>;
   /**
    * The value, of the type it was put as; `undefined` if there is none. Short bytes (to 4 KiB) may be a view of a buffer, of at most
-   * 384 KiB, with others that were asked for at the same time: `slice()` what you hand over or keep for long.
+   * 384 KiB, with other values you got: `slice()` what you hand over or keep for long.
    */
   get(key: string, options?: CallOptions): Promise<Value | undefined>;
   /**

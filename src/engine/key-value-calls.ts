@@ -11,6 +11,7 @@ import type {
 import type { Value } from '../api/database.ts';
 import { checkPackedKeys, unpackKeys } from '../base/packed-keys.ts';
 import { packValues } from '../base/packed-values.ts';
+import type { ValuePool } from '../base/value-pool.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import { type Compared, expire, increment, putIf, sameValue } from '../space/conditional.ts';
 import {
@@ -39,10 +40,12 @@ const sweepSlice = 10_000;
 export class KeyValueCalls implements HandlersOf<'keyValue'> {
   readonly #spaces: SpaceAccess;
   readonly #scans: ScanCalls;
+  readonly #pool: ValuePool | undefined;
 
-  constructor(spaces: SpaceAccess, scans: ScanCalls) {
+  constructor(spaces: SpaceAccess, scans: ScanCalls, pool: ValuePool | undefined) {
     this.#spaces = spaces;
     this.#scans = scans;
+    this.#pool = pool;
   }
 
   /** Throws what is refused at once: a promise of its own would cost as much as all else here. */
@@ -70,7 +73,7 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     const resident = this.#spaces.engine.residentNow(entry);
     try {
       // Nearly always it is in memory, and small.
-      const value = resident?.keyValue.get(key);
+      const value = resident?.keyValue.get(key, this.#pool);
       if (resident !== undefined && !(value instanceof LargeValue)) return value;
     } catch (error) {
       if (!(error instanceof AbsentBlocks)) throw error;

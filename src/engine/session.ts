@@ -9,6 +9,7 @@ import type { ArgumentsOf, CallContext, Method, ResultOf, SessionState, SignedIn
 import type { SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import type { ValuePool } from '../base/value-pool.ts';
 import { Access } from './access.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import { EventCalls } from './event-calls.ts';
@@ -33,8 +34,11 @@ export class Session implements HandlersOf<'session'> {
   readonly #partFor: ReadonlyMap<Method, unknown>;
   #closed = false;
 
-  /** `onClose` runs after the session has ended: the engine itself belongs to whoever opened it. */
-  constructor(engine: DatabaseEngine, onClose: () => Promise<void> = async () => {}) {
+  /**
+   * `onClose` runs after the session has ended: the engine itself belongs to whoever opened it. `pool`: what short values are taken from,
+   * where they reach the caller as they are; default, each has its own buffer, because a message would carry all of a shared one.
+   */
+  constructor(engine: DatabaseEngine, onClose: () => Promise<void> = async () => {}, pool?: ValuePool) {
     this.#engine = engine;
     this.#onClose = onClose;
     this.#spaces = new SpaceAccess(engine);
@@ -48,7 +52,7 @@ export class Session implements HandlersOf<'session'> {
     this.#events = new EventCalls(engine.events, (space) => this.#access.maySee(space));
     const parts: { [P in Part]: HandlersOf<P> } = {
       session: this,
-      keyValue: new KeyValueCalls(this.#spaces, this.#scans),
+      keyValue: new KeyValueCalls(this.#spaces, this.#scans, pool),
       vectors: new VectorCalls(this.#spaces, this.#scans),
       streams: this.#streams,
       scans: this.#scans,

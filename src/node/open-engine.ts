@@ -4,10 +4,12 @@ import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { fileURLToPath } from 'node:url';
+import { markAsUntransferable } from 'node:worker_threads';
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, oneOf } from '../base/arguments.ts';
 import { checkEncryption } from '../base/encryption-secret.ts';
+import { ValuePool } from '../base/value-pool.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
 import { openStaticSession } from '../engine/open-static.ts';
 import { Session } from '../engine/session.ts';
@@ -43,7 +45,18 @@ export interface EngineOptions {
 /** One caller's session, which closes the engine when it is the last that has it. */
 export async function openSession(place: string, options: EngineOptions): Promise<Session> {
   const { engine, close } = await openEngine(place, options);
-  return new Session(engine, close);
+  return new Session(engine, close, new ValuePool(untransferable));
+}
+
+/** Whoever tries to transfer a value is told so, instead of taking others along; not every runtime can do that. */
+function untransferable(bytes: number): Uint8Array {
+  const { buffer } = new Uint8Array(bytes);
+  try {
+    markAsUntransferable(buffer);
+  } catch {
+    // Then it is as with any view.
+  }
+  return new Uint8Array(buffer);
 }
 
 /** A session over a static snapshot. */

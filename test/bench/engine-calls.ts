@@ -4,6 +4,7 @@
  */
 
 import { setImmediate } from 'node:timers/promises';
+import { ValuePool } from '../../src/base/value-pool.ts';
 import { openClient } from '../../src/client/open-client.ts';
 import { Session } from '../../src/engine/session.ts';
 import { supportedBuild } from '../../src/kernel/module.ts';
@@ -22,7 +23,7 @@ export async function measureEngine(quick: boolean): Promise<Row[]> {
   const build = supportedBuild();
   if (build === undefined) throw new Error('Got no WASM SIMD, expected it');
   const engine = await startNodeEngine('engine-calls', { backend: new MemoryBackend(), build });
-  const session = new Session(engine, () => engine.close());
+  const session = new Session(engine, () => engine.close(), new ValuePool());
   const db = await openClient(() => new DirectTransport(session), {});
   const value = new Uint8Array(valueBytes).fill(7);
   // A prime step: every key comes round, none beside the one before. Made ahead: making them is not what is measured.

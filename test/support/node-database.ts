@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Database, Encryption } from '../../src/api/database.ts';
+import { ValuePool } from '../../src/base/value-pool.ts';
 import { type ClientOptions, openClient } from '../../src/client/open-client.ts';
 import { DatabaseEngine } from '../../src/engine/database-engine.ts';
 import type { Threads } from '../../src/engine/helper.ts';
@@ -101,6 +102,6 @@ export function startNodeEngine(
 
 export async function openNodeDatabase(name: string, options: NodeDatabaseOptions): Promise<Database> {
   const engine = await startNodeEngine(name, options);
-  const session = new Session(engine, () => engine.close());
+  const session = new Session(engine, () => engine.close(), new ValuePool());
   return openClient(() => new DirectTransport(session), options);
 }
