@@ -56,7 +56,10 @@ test('a connection outlives the sleep of its object: user, space and the right t
   });
   await db.createSpace('kv', 'key-value');
   await db.useSpace('kv');
-  for (let i = 0; i < 1000; i++) await db.put(`key ${String(i).padStart(4, '0')}`, 'x');
+  // More than one step of a scan takes.
+  await db.putMany(
+    Array.from({ length: 10_000 }, (_, i) => ({ key: `key ${String(i).padStart(4, '0')}`, value: 'x' })),
+  );
   assert.equal(await db.increment('count'), 1);
   const scan = db.scan({ prefix: 'key' })[Symbol.asyncIterator]();
   await scan.next();
