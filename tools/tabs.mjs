@@ -1,5 +1,5 @@
 // Kills, stops, freezes, closes and reloads tabs, more of them than the ordinary tests do, and runs the conformance suite from a
-// tab that does not own the database: `npm run test:tabs -- --blows 300`.
+// tab that does not own the database, and all of its cases over memory in a page: `npm run test:tabs -- --blows 300`.
 //
 //   --blows N   how many, in each campaign of test/tabs/histories.test.ts (default 100)
 //   --seed N    of a run that is to be made again, as far as a real browser does the same twice
@@ -25,6 +25,7 @@ const { status } = spawnSync(
     path.join(import.meta.dirname, 'test.mjs'),
     'test/tabs/histories.test.ts',
     'test/tabs/conformance.test.ts',
+    'test/conformance/browser.test.ts',
   ],
   {
     cwd: root,
@@ -32,6 +33,7 @@ const { status } = spawnSync(
     env: {
       ...process.env,
       SHIBUMI_TEST_TABS_BLOWS: String(blows),
+      SHIBUMI_TEST_ALL_CASES: '1',
       SHIBUMI_TEST_FILE_TIMEOUT_MS: String(15 * 60_000 + blows * msPerBlow),
       ...(values.seed === undefined ? {} : { SHIBUMI_TEST_SEED: values.seed }),
     },
