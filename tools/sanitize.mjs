@@ -4,7 +4,16 @@
 
 import { execFile, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -46,13 +55,19 @@ export async function runSanitized(sanitizers = 'address,undefined', only = []) 
   const folder = path.join(root, 'build', 'native');
   mkdirSync(folder, { recursive: true });
   const base = hashOf(globSync('wasm/**/*.h', { cwd: root }).sort(), JSON.stringify([compiler, flags]));
-  const jobs = globSync('wasm/**/*.cc', { cwd: root }).map((source) => {
-    return { source, object: path.join(folder, `${path.basename(source)}-${hashOf([source], base)}.o`) };
+  const jobs = unitsOf(globSync('wasm/**/*.cc', { cwd: root }).sort()).map(({ name, sources }) => {
+    const hash = hashOf(sources, base);
+    return {
+      sources,
+      source: path.join(folder, `${name}-${hash}.cc`),
+      object: path.join(folder, `${name}-${hash}.o`),
+    };
   });
   try {
     const waiting = jobs.filter(({ object }) => !existsSync(object));
     const lanes = Array.from({ length: availableParallelism() }, async () => {
       for (let job = waiting.pop(); job !== undefined; job = waiting.pop()) {
+        writeFileSync(job.source, job.sources.map((file) => `#include "../../${file}"\n`).join(''));
         await compile(compiler.command, [...flags, '-c', job.source], job.object);
       }
     });
@@ -63,6 +78,22 @@ export async function runSanitized(sanitizers = 'address,undefined', only = []) 
   } catch (error) {
     return { outcome: 'failed', output: /** @type {Error} */ (error).message };
   }
+}
+
+/**
+ * What is compiled at once. A folder of the core is one unit, as all of the core is in build-wasm.mjs: most of what a compiler does for
+ * a file is its headers. A test stays by itself, with names of its own.
+ * @param {string[]} sources
+ */
+function unitsOf(sources) {
+  /** @type {Map<string, string[]>} */
+  const units = new Map();
+  for (const source of sources) {
+    const folder = path.basename(path.dirname(source));
+    const name = folder === 'test' ? `test-${path.basename(source, '.cc')}` : folder;
+    units.set(name, [...(units.get(name) ?? []), source]);
+  }
+  return [...units].map(([name, sources]) => ({ name, sources }));
 }
 
 /**

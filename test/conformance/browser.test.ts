@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Chromium, missingPart } from '../support/chromium.ts';
 import { type PageServer, serveTestPage } from '../support/test-page.ts';
-import { suite } from './suite.ts';
+import { kernelCases, suite } from './suite.ts';
 
 const timeoutMs = 90_000;
 const skip = missingPart() ?? false;
@@ -25,23 +25,22 @@ after(async () => {
   await server?.close();
 });
 
-// Memory is the simplest of all storage, and Node runs all cases over it with both builds: here every third, for the page around it;
-// `npm run test:tabs` takes them all.
-const everyInMemory = process.env.SHIBUMI_TEST_ALL_CASES === undefined ? 3 : 1;
+// Memory is the simplest of all storage, and Node runs all cases over it with both builds: here every third, for the page around it.
+// `npm run test:tabs` takes all cases with everything.
+const takesAll = process.env.SHIBUMI_TEST_ALL_CASES !== undefined;
 const runs = [
-  ['indexeddb', 'simd128'],
-  ['indexeddb', 'relaxed'],
-  ['memory', 'relaxed'],
+  ['indexeddb', 'relaxed', suite],
+  ['indexeddb', 'simd128', takesAll ? suite : kernelCases],
+  ['memory', 'relaxed', takesAll ? suite : suite.filter((_, i) => i % 3 === 0)],
 ] as const;
 
-for (const [storage, build] of runs)
+for (const [storage, build, cases] of runs)
   test(`conformance in Chromium, ${storage}, ${build}`, { skip }, async (t) => {
     const page = await browser.newPage();
     const unhandled: string[] = [];
     page.on('pageerror', (error) => unhandled.push(error.message));
     await page.goto(`${server.url}?build=${build}&storage=${storage}`);
     await page.waitForFunction(() => window.tests !== undefined);
-    const cases = storage === 'memory' ? suite.filter((_, i) => i % everyInMemory === 0) : suite;
     for (const entry of cases) {
       // In memory nothing is kept for another opening.
       if (entry.reopens && storage === 'memory') continue;

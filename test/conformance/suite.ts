@@ -60,6 +60,23 @@ export const storageCases: readonly Case[] = [
   ...[...keyValueCases, ...metadataCases, ...reindexCases, ...controlCases].filter(({ reopens }) => reopens),
 ];
 
+/**
+ * Those in which the kernels count. The builds of the core differ in nothing else, so over each storage that one build has taken
+ * whole the other takes these; in memory (node.test.ts) each takes all.
+ */
+export const kernelCases: readonly Case[] = [
+  ...vectorCases,
+  ...filterCases,
+  ...batchCases,
+  ...searchCases,
+  ...indexCases,
+  ...metricCases,
+  ...codeCases,
+  ...listCases,
+  ...reindexCases,
+  ...originalsCases,
+];
+
 /** A way to have databases: one backend and build. */
 export interface Platform {
   readonly build: CaseContext['build'];

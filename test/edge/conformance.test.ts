@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { suite } from '../conformance/suite.ts';
+import { kernelCases, suite } from '../conformance/suite.ts';
 import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 
 const skip = missingWorkerd();
@@ -13,17 +13,17 @@ const timeoutMs = 60_000;
 let workerd: Workerd | undefined;
 after(() => workerd?.dispose());
 
-for (const [over, build] of [
-  ['storage', 'simd128'],
-  ['storage', 'relaxed'],
-  ['rpc', 'simd128'],
+for (const [over, build, cases] of [
+  ['storage', 'relaxed', suite],
+  ['storage', 'simd128', kernelCases],
+  ['rpc', 'simd128', suite],
 ] as const)
   test(`conformance in workerd, Durable Object ${over}, ${build}`, { skip }, async (t) => {
     workerd ??= await startWorkerd({
       script: 'test/edge/worker.ts',
       objects: { CASES: 'CaseRunner', HOSTS: 'SessionHost' },
     });
-    for (const { name } of suite)
+    for (const { name } of cases)
       await t.test(name, { timeout: timeoutMs }, async () => {
         const body = JSON.stringify({ name, build, over });
         const response = await workerd?.dispatchFetch('http://edge.test/', { method: 'POST', body });

@@ -1,17 +1,20 @@
-/** The conformance suite over files: `open` of shibumi/node as it is, both builds; and, encrypted, what has to do with storage. */
+/**
+ * The conformance suite over files: `open` of shibumi/node as it is; with the other build what has to do with kernels; and,
+ * encrypted, what has to do with storage.
+ */
 
 import path from 'node:path';
 import { test } from 'node:test';
 import { deleteDatabase, open } from '../../src/node.ts';
-import { type Platform, runCase, storageCases, suite } from '../conformance/suite.ts';
+import { kernelCases, type Platform, runCase, storageCases, suite } from '../conformance/suite.ts';
 import { freshFolder } from './places.ts';
 
 const timeoutMs = 60_000;
 
 const key = new Uint8Array(32).fill(1);
 const platforms = [
-  { build: 'simd128', files: 'files', cases: suite },
   { build: 'relaxed', files: 'files', cases: suite },
+  { build: 'simd128', files: 'files', cases: kernelCases },
   { build: 'relaxed', files: 'encrypted files', cases: storageCases, encryption: { key } },
 ] as const;
 
