@@ -350,7 +350,17 @@ export interface Scan<Item> extends AsyncIterable<Item> {
    * The same, thousands at a time as they arrive, never none: waiting once for each item costs more than the item. Short
    * values (to 4 KiB) of a chunk may be views of one buffer, of at most 384 KiB: `slice()` what you hand over or keep for long.
    */
-  chunks(): AsyncIterable<Item[]>;
+  chunks(options?: ChunksOptions): AsyncIterable<Item[]>;
+}
+
+/** Of `Scan.chunks`. */
+export interface ChunksOptions {
+  /**
+   * The bytes of a chunk are needed no longer than until the next chunk is asked for, as with the iterators of LevelDB and RocksDB: its
+   * buffer is then used for a later one, which makes scanning values of bytes about twice as fast. A `Uint8Array` that is kept
+   * beyond that is empty (its buffer is detached); keys, texts and vectors stay as they are. Default false.
+   */
+  reuse?: boolean;
 }
 
 /** Integer ids are returned as numbers when safe, else as bigints. */

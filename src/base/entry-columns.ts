@@ -5,11 +5,19 @@
 
 import type { EntryColumns } from '../api/calls.ts';
 import type { Entry, Value } from '../api/database.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { ColumnReader, packedLengthMask } from './packed-values.ts';
 import { readUtf8 } from './text.ts';
 
-export function emptyEntryColumns(count: number, keyBytes: number, valueBytes: number): EntryColumns {
-  const buffer = new ArrayBuffer(8 * count + keyBytes + valueBytes);
+/** With `buffers`, in one of those, filled with anything. */
+export function emptyEntryColumns(
+  count: number,
+  keyBytes: number,
+  valueBytes: number,
+  buffers?: BufferPool,
+): EntryColumns {
+  const bytes = 8 * count + keyBytes + valueBytes;
+  const buffer = buffers?.take(bytes) ?? new ArrayBuffer(bytes);
   return {
     keys: {
       heads: new Uint32Array(buffer, 0, count),
@@ -30,6 +38,11 @@ export class EntryReader {
   constructor({ keys, values }: EntryColumns) {
     this.#keys = new ColumnReader(keys);
     this.#values = new ColumnReader(values);
+  }
+
+  /** Whether entries that were taken have values that are views of the columns' buffer. */
+  get isViewed(): boolean {
+    return this.#values.isViewed;
   }
 
   /** Entries not read yet. */

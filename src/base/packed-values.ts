@@ -8,6 +8,7 @@
 
 import type { PackedEntries, PackedValues } from '../api/calls.ts';
 import type { PutEntry, Value } from '../api/database.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { readUtf8, writeUtf8 } from './text.ts';
 
 /** `Apart`: the value is there but was too large to be packed with the others. */
@@ -27,10 +28,11 @@ const runBytes = 16 * 1024;
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
-/** Columns with room for `count` values of `length` bytes together. */
-export function emptyColumns(count: number, length: number): PackedValues {
-  const buffer = new ArrayBuffer(count * 4 + length);
-  return { heads: new Uint32Array(buffer, 0, count), bytes: new Uint8Array(buffer, count * 4) };
+/** Columns with room for `count` values of `length` bytes together; with `buffers`, in one of those, filled with anything. */
+export function emptyColumns(count: number, length: number, buffers?: BufferPool): PackedValues {
+  const bytes = count * 4 + length;
+  const buffer = buffers?.take(bytes) ?? new ArrayBuffer(bytes);
+  return { heads: new Uint32Array(buffer, 0, count), bytes: new Uint8Array(buffer, count * 4, length) };
 }
 
 export function headOf(kind: number, length: number): number {
@@ -120,9 +122,15 @@ export function packEntries(entries: readonly PutEntry[]): PackedEntries | undef
   return { keys, values: packValues(values) };
 }
 
-/** The values in their order, `undefined` where there is none. */
-export function unpackValues(packed: PackedValues): (Value | undefined)[] {
-  return new ColumnReader(packed).take(packed.heads.length);
+/** The values in their order, `undefined` where there is none. `giveBack` gets their buffer, if none of them is a view of it. */
+export function unpackValues(
+  packed: PackedValues,
+  giveBack?: (buffer: ArrayBuffer) => void,
+): (Value | undefined)[] {
+  const reader = new ColumnReader(packed);
+  const values = reader.take(packed.heads.length);
+  if (!reader.isViewed) giveBack?.(packed.heads.buffer);
+  return values;
 }
 
 /** Unpacks a column, some values after others. */
@@ -130,6 +138,8 @@ export class ColumnReader {
   readonly #heads: Uint32Array;
   readonly #bytes: Uint8Array<ArrayBuffer>;
   readonly #shares: boolean;
+  /** Whether values that were taken are views of the column's buffer. */
+  isViewed = false;
   #index = 0;
   #at = 0;
 
@@ -194,6 +204,7 @@ export class ColumnReader {
     const heads = this.#heads;
     let length = 0;
     for (let i = from; i < to; i++) length += (heads[i] as number) & packedLengthMask;
+    if (this.#shares) this.isViewed = true;
     const bytes = this.#shares ? this.#bytes : this.#bytes.slice(this.#at, this.#at + length);
     const { buffer } = bytes;
     let at = bytes.byteOffset + (this.#shares ? this.#at : 0);

@@ -94,6 +94,11 @@ class Caller {
     return this.#logger.call(method, args, () => this.#run(method, args, options, transfer));
   }
 
+  /** Hands the buffer of an answer back whose contents nobody needs any more. */
+  giveBack(buffer: ArrayBuffer): void {
+    this.#transport.giveBack?.(buffer);
+  }
+
   /** The usual call has no options: it must cost nothing. */
   #run<M extends Method>(
     method: M,
@@ -224,7 +229,9 @@ class SpaceClient implements SpaceCalls {
   }
 
   getMany(keys: readonly string[], options?: CallOptions): Promise<(Value | undefined)[]> {
-    return this.caller.call('getMany', { space: this.#space(options), keys }, options).then(unpackValues);
+    return this.caller
+      .call('getMany', { space: this.#space(options), keys }, options)
+      .then((packed) => unpackValues(packed, (buffer) => this.caller.giveBack(buffer)));
   }
 
   deleteMany(keys: readonly string[], options?: CallOptions): Promise<number> {

@@ -4,8 +4,9 @@
  */
 
 import type { ScanStep } from '../api/calls.ts';
-import type { CallOptions, Entry, Scan, VectorData, VectorEntry } from '../api/database.ts';
+import type { CallOptions, ChunksOptions, Entry, Scan, VectorData, VectorEntry } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { invalid, shown } from '../base/arguments.ts';
 import { cursorAt } from '../base/cursor.ts';
 import { EntryReader } from '../base/entry-columns.ts';
 import type { TransferCaller } from './transfer.ts';
@@ -13,6 +14,8 @@ import type { TransferCaller } from './transfer.ts';
 interface ScanCaller extends TransferCaller {
   /** There once the database is being closed. */
   readonly closing: Promise<void> | undefined;
+  /** Takes the buffer of a step back. */
+  giveBack(buffer: ArrayBuffer): void;
 }
 
 /** What is unpacked at a time for those who take items one by one: little of it outlives being looked at. */
@@ -43,20 +46,21 @@ export class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Item, void, undefined> {
-    return new ItemIterator(this.#steps(runItems), (item) => {
+    return new ItemIterator(this.#steps(runItems, false), (item) => {
       this.#taken = item;
     });
   }
 
-  async *chunks(): AsyncGenerator<Item[], void, undefined> {
-    for await (const items of this.#steps(Number.POSITIVE_INFINITY)) {
+  async *chunks({ reuse = false }: ChunksOptions = {}): AsyncGenerator<Item[], void, undefined> {
+    if (typeof reuse !== 'boolean') throw invalid(`Got ${shown(reuse)} for reuse, expected a boolean`);
+    for await (const items of this.#steps(Number.POSITIVE_INFINITY, reuse)) {
       this.#taken = items.at(-1);
       yield items;
     }
   }
 
-  /** What the steps hold, of columns at most so many items at a time; never none. */
-  async *#steps(most: number): AsyncGenerator<Item[], void, undefined> {
+  /** What the steps hold, of columns at most so many items at a time; never none. `reuse`: what was taken is not needed any more. */
+  async *#steps(most: number, reuse: boolean): AsyncGenerator<Item[], void, undefined> {
     const scan = await this.#open();
     const next = (): Promise<ScanStep<Item>> =>
       this.#caller.call('scanNext', { scan, packed: true }, this.#options) as Promise<ScanStep<Item>>;
@@ -73,6 +77,10 @@ export class ScanClient<Item extends Entry | VectorEntry<VectorData>> implements
         if (step.columns === undefined) continue;
         const entries = new EntryReader(step.columns);
         while (entries.left > 0) yield entries.take(most) as Item[];
+        const { buffer } = step.columns.keys.heads;
+        if (!entries.isViewed) this.#caller.giveBack(buffer);
+        // Whoever kept a view after all finds it empty, and not another's bytes in it.
+        else if (reuse) this.#caller.giveBack(structuredClone(buffer, { transfer: [buffer] }));
       }
     } finally {
       if (!done && this.#caller.closing === undefined) {

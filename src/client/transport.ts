@@ -12,6 +12,8 @@ export interface Transport {
   call<M extends Method>(method: M, args: ArgumentsOf<M>, options: TransportOptions): Promise<ResultOf<M>>;
   /** Where the connection itself has something to tell (`ownerchange`): whom it tells, from now on. */
   listen?(listener: <Type extends DatabaseEventType>(type: Type, detail: DatabaseEvents[Type]) => void): void;
+  /** Takes the buffer of an answer back, whose contents the client needs no more, where it can be used for another. */
+  giveBack?(buffer: ArrayBuffer): void;
   /** Frees what the transport holds, after the session was closed. May be called twice. */
   release(): void;
 }

@@ -9,6 +9,7 @@ import type {
   ScanArguments,
 } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
+import type { BufferPool } from '../base/buffer-pool.ts';
 import { checkPackedKeys, unpackKeys } from '../base/packed-keys.ts';
 import { packValues } from '../base/packed-values.ts';
 import type { ValuePool } from '../base/value-pool.ts';
@@ -41,11 +42,13 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
   readonly #spaces: SpaceAccess;
   readonly #scans: ScanCalls;
   readonly #pool: ValuePool | undefined;
+  readonly #buffers: BufferPool;
 
-  constructor(spaces: SpaceAccess, scans: ScanCalls, pool: ValuePool | undefined) {
+  constructor(spaces: SpaceAccess, scans: ScanCalls, pool: ValuePool | undefined, buffers: BufferPool) {
     this.#spaces = spaces;
     this.#scans = scans;
     this.#pool = pool;
+    this.#buffers = buffers;
   }
 
   /** Throws what is refused at once: a promise of its own would cost as much as all else here. */
@@ -236,13 +239,13 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
     else checkPackedKeys(packed);
     let names = packed === undefined ? keys : undefined;
     return this.#spaces.read<PackedValues>(entry, (resident) => {
-      const found = packed === undefined ? undefined : resident.keyValue.getPackedKeys(packed);
+      const found = packed === undefined ? undefined : resident.keyValue.getPackedKeys(packed, this.#buffers);
       if (found !== undefined) return found;
       if (names === undefined) {
         names = unpackKeys(packed as PackedKeys);
         checkKeys(names);
       }
-      const values = getMany(resident.keyValue, names);
+      const values = getMany(resident.keyValue, names, this.#buffers);
       return Array.isArray(values) ? this.#loadPacked(space, names, call, { resident, values }) : values;
     });
   }
@@ -282,7 +285,7 @@ export class KeyValueCalls implements HandlersOf<'keyValue'> {
 
   async scanOpen({ space, ...options }: InSpace & ScanArguments): Promise<number> {
     const entry = this.#spaces.entry(space, 'key-value', 'scan');
-    const source = openEntryScan(options, this.#spaces.engine.snapshotBytesMax);
+    const source = openEntryScan(options, this.#spaces.engine.snapshotBytesMax, this.#buffers);
     const resident = await this.#spaces.engine.resident(entry);
     return this.#scans.keep(source(resident), resident);
   }

@@ -3,6 +3,7 @@
 import type { EntryColumns, ScanArguments, VectorScanArguments } from '../api/calls.ts';
 import type { VectorData, VectorEntry } from '../api/database.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../base/arguments.ts';
+import type { BufferPool } from '../base/buffer-pool.ts';
 import { cursorAt } from '../base/cursor.ts';
 import { lastKeyOf } from '../base/entry-columns.ts';
 import { encodeUtf8 } from '../base/text.ts';
@@ -25,13 +26,14 @@ export type EntryChunk = EntryColumns | readonly StoredEntry[];
 export function openEntryScan(
   options: ScanArguments,
   budgetBytes: number,
+  buffers?: BufferPool,
 ): (resident: ResidentSpace) => SnapshotScan<EntryChunk> {
   const limit = parseLimit(options.limit);
   const range = parseRange(options);
   return (resident) => {
     const source: ScanSource<EntryChunk> = {
       read(most) {
-        const { columns, entries, ended } = resident.keyValue.scan(range, most);
+        const { columns, entries, ended } = resident.keyValue.scan(range, most, buffers);
         return { chunks: columns === undefined ? cutByFarBytes(entries) : [columns], ended };
       },
       countOf: (chunk) => (isColumns(chunk) ? chunk.keys.heads.length : chunk.length),

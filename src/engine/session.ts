@@ -9,6 +9,7 @@ import type { ArgumentsOf, CallContext, Method, ResultOf, SessionState, SignedIn
 import type { SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import { BufferPool } from '../base/buffer-pool.ts';
 import type { ValuePool } from '../base/value-pool.ts';
 import { Access } from './access.ts';
 import type { DatabaseEngine } from './database-engine.ts';
@@ -31,6 +32,7 @@ export class Session implements HandlersOf<'session'> {
   readonly #streams: StreamCalls;
   readonly #access: Access;
   readonly #events: EventCalls;
+  readonly #buffers: BufferPool = new BufferPool();
   readonly #partFor: ReadonlyMap<Method, unknown>;
   #closed = false;
 
@@ -52,7 +54,7 @@ export class Session implements HandlersOf<'session'> {
     this.#events = new EventCalls(engine.events, (space) => this.#access.maySee(space));
     const parts: { [P in Part]: HandlersOf<P> } = {
       session: this,
-      keyValue: new KeyValueCalls(this.#spaces, this.#scans, pool),
+      keyValue: new KeyValueCalls(this.#spaces, this.#scans, pool, this.#buffers),
       vectors: new VectorCalls(this.#spaces, this.#scans),
       streams: this.#streams,
       scans: this.#scans,
@@ -81,6 +83,11 @@ export class Session implements HandlersOf<'session'> {
     }
     const allow = this.#access.check(method, args);
     return part[method](args, allow === undefined ? context : { ...context, allow });
+  }
+
+  /** Takes the buffer of an answer back, to be used for another. Requires: whoever got it needs its contents no more. */
+  giveBack(buffer: ArrayBuffer): void {
+    this.#buffers.give(buffer);
   }
 
   /** Makes this session what another one was, whatever it was itself. */

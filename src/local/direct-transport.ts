@@ -13,9 +13,9 @@ import type { Session } from '../engine/session.ts';
 const readsAtOnce: ReadonlySet<Method> = new Set<Method>(['get', 'put', 'putMany', 'delete', 'deleteMany']);
 
 export class DirectTransport implements Transport {
-  readonly #session: Pick<Session, 'call'>;
+  readonly #session: Pick<Session, 'call'> & Partial<Pick<Session, 'giveBack'>>;
 
-  constructor(session: Pick<Session, 'call'>) {
+  constructor(session: Pick<Session, 'call'> & Partial<Pick<Session, 'giveBack'>>) {
     this.#session = session;
   }
 
@@ -32,6 +32,10 @@ export class DirectTransport implements Transport {
       const reason = error instanceof Error ? error.message : String(error);
       throw shibuDbError('INTERNAL', `The engine failed: ${reason}`, { cause: error });
     }
+  }
+
+  giveBack(buffer: ArrayBuffer): void {
+    this.#session.giveBack?.(buffer);
   }
 
   release(): void {

@@ -18,6 +18,8 @@ export type Exchange = (message: Message, transfer: readonly ArrayBuffer[]) => P
 /** What may be on its way. A single call that is larger goes when nothing else does. */
 const callsOnTheWayMax = 8192;
 const bytesOnTheWayMax = 32 * 1024 * 1024;
+/** What waits to be handed back. */
+const spareMost = 16;
 
 export class Connection {
   readonly #exchange: Exchange;
@@ -31,10 +33,14 @@ export class Connection {
   /** The last of the queue, while more calls may join it. */
   #run: Run | undefined;
   #cancels: number[] = [];
+  /** The next message takes them along. */
+  #spare: ArrayBuffer[] = [];
   #nextId = 1;
   #scheduled = false;
   #exchanging = 0;
   #lost = false;
+
+  readonly #takeBuffer = (buffer: ArrayBuffer): void => this.giveBack(buffer);
 
   constructor(exchange: Exchange, onRefused: OnRefused = rejectRefused) {
     this.#exchange = exchange;
@@ -59,12 +65,17 @@ export class Connection {
     this.#schedule();
   }
 
+  /** Hands the buffer of an answer back, whose contents are needed no more: see base/buffer-pool.ts. */
+  giveBack(buffer: ArrayBuffer): void {
+    if (this.#spare.length < spareMost) this.#spare.push(buffer);
+  }
+
   /** Order is kept, so only what stands side by side goes together. */
   #joinRun(method: 'get' | 'put', call: OpenCall): Run {
     const { space } = call.args as { space: string | undefined };
     let run = this.#run;
     if (run === undefined || !run.takes(method, space)) {
-      run = new Run(method, space);
+      run = new Run(method, space, this.#takeBuffer);
       this.#run = run;
       this.#queue.push(run);
     }
@@ -134,12 +145,15 @@ export class Connection {
       this.#open.set(id, parcel);
       return parcel.send(id);
     });
-    const message: Message = { requests: sent.map(({ request }) => request), cancels };
+    const spare = this.#spare;
+    this.#spare = [];
+    const message: Message = {
+      requests: sent.map(({ request }) => request),
+      cancels,
+      ...(spare.length === 0 ? {} : { spare }),
+    };
     this.#exchanging++;
-    this.#exchange(
-      message,
-      sent.flatMap(({ transfer }) => transfer),
-    ).then(
+    this.#exchange(message, [...sent.flatMap(({ transfer }) => transfer), ...spare]).then(
       (replies) => {
         this.#exchanging--;
         for (const reply of replies) this.#take(reply);

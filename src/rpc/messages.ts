@@ -2,7 +2,7 @@
  * What travels between page and worker. Everything passes Comlink's wrap and expose; above it a *message* carries the calls
  * of a tick, and its answer whatever replies are ready by then:
  *
- *   page   -> exchange({ requests, cancels })
+ *   page   -> exchange({ requests, cancels, spare })
  *   worker -> replies, as soon as there is at least one, to any request of any message
  *
  * A request is one call or a run of gets or puts (parcel.ts). The page keeps so much on its way and no more (back
@@ -27,6 +27,8 @@ export interface Message {
   readonly requests: readonly Request[];
   /** Requests whose signal fired. */
   readonly cancels: readonly number[];
+  /** Buffers of answers that the page has read: handed back for others. */
+  readonly spare?: readonly ArrayBuffer[];
 }
 
 /** `index`: answers only that call of a run (parcel.ts). */

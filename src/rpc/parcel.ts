@@ -124,11 +124,13 @@ export class Run implements Parcel {
   readonly #values: ValuePacker = new ValuePacker();
   /** `undefined` once they are settled one by one. */
   readonly #calls: (OpenCall | undefined)[] = [];
+  readonly #giveBack: (buffer: ArrayBuffer) => void;
   #left = 0;
 
-  constructor(method: 'get' | 'put', space: string | undefined) {
+  constructor(method: 'get' | 'put', space: string | undefined, giveBack: (buffer: ArrayBuffer) => void) {
     this.#method = method;
     this.#space = space;
+    this.#giveBack = giveBack;
   }
 
   get count(): number {
@@ -178,7 +180,7 @@ export class Run implements Parcel {
     if ('error' in reply) {
       for (const call of this.takeBack()) settle(call, reply, onRefused);
     } else if (this.#method === 'get') {
-      const values = unpackValues(reply.value as PackedValues);
+      const values = unpackValues(reply.value as PackedValues, this.#giveBack);
       for (let i = 0; i < values.length; i++) this.#calls[i]?.resolve(values[i] as never);
     } else {
       for (const call of this.#calls) call?.resolve(undefined as never);

@@ -13,6 +13,8 @@ import type { Message, Reply, Request } from './messages.ts';
 /** What a host runs requests on: a session. */
 export interface Callee {
   call(method: Method, args: never, context: CallContext): unknown;
+  /** Takes the buffer of an answer back that the page has read. */
+  giveBack?(buffer: ArrayBuffer): void;
 }
 
 export class SessionHost {
@@ -26,7 +28,8 @@ export class SessionHost {
     this.#callee = callee;
   }
 
-  exchange({ requests, cancels }: Message): Promise<Reply[]> {
+  exchange({ requests, cancels, spare = [] }: Message): Promise<Reply[]> {
+    for (const buffer of spare) if (buffer instanceof ArrayBuffer) this.#callee.giveBack?.(buffer);
     for (const id of cancels)
       this.#cancellations.get(id)?.abort(shibuDbError('ABORTED', 'The call was aborted'));
     for (const request of requests) {

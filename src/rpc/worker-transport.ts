@@ -58,6 +58,10 @@ export class WorkerTransport implements Transport {
     });
   }
 
+  giveBack(buffer: ArrayBuffer): void {
+    this.#connection.giveBack(buffer);
+  }
+
   release(): void {
     this.#lose('the database was closed');
   }

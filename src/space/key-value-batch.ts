@@ -3,6 +3,7 @@
 import type { PackedEntries, PackedValues } from '../api/calls.ts';
 import type { PutEntry } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
+import type { BufferPool } from '../base/buffer-pool.ts';
 import { joined } from '../base/bytes.ts';
 import { packedLengthMask } from '../base/packed-values.ts';
 import {
@@ -76,8 +77,9 @@ export function checkKeys(keys: unknown): void {
 export function getMany(
   space: KeyValueSpace,
   keys: readonly string[],
+  buffers?: BufferPool,
 ): PackedValues | (StoredForm | undefined)[] {
-  const values = space.getPacked(keys, batchBytesMax);
+  const values = space.getPacked(keys, batchBytesMax, buffers);
   if (values === undefined) throw tooLarge('The values found');
   return values;
 }

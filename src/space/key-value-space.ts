@@ -4,6 +4,7 @@ import type { EntryColumns, PackedKeys, PackedValues } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import { invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
+import type { BufferPool } from '../base/buffer-pool.ts';
 import { emptyEntryColumns, unpackEntries } from '../base/entry-columns.ts';
 import {
   emptyColumns,
@@ -291,35 +292,38 @@ export class KeyValueSpace implements Space {
   getPacked(
     keys: readonly string[],
     bytesMax: number,
+    buffers?: BufferPool,
   ): PackedValues | (StoredForm | undefined)[] | undefined {
     const chunks: PackedValues[] = [];
     let bytes = 0;
     for (const key of keys) bytes += key.length;
     for (let from = 0; from < keys.length; ) {
-      const chunk = this.#getColumns(keys, from);
+      const chunk = this.#getColumns(keys, from, buffers);
       for (const head of chunk.heads) if (isApart(head)) return this.#getEach(keys, bytesMax);
       chunks.push(chunk);
       from += chunk.heads.length;
       bytes += chunk.bytes.length;
       if (bytes > bytesMax) return undefined;
     }
-    return joinColumns(chunks);
+    const columns = joinColumns(chunks);
+    if (chunks.length > 1) for (const { heads } of chunks) buffers?.give(heads.buffer);
+    return columns;
   }
 
   /** The same of keys that are packed; `undefined` where they have to be looked up as texts. */
-  getPackedKeys({ text, count }: PackedKeys): PackedValues | undefined {
+  getPackedKeys({ text, count }: PackedKeys, buffers?: BufferPool): PackedValues | undefined {
     const { length } = text;
     const keysAt = this.instance.scratch(length + count * 4 + columnBufferBytes + 64);
     // What is not ASCII takes more bytes than it has units.
     const { read, written } = encodeInto(text, this.instance.bytes().subarray(keysAt, keysAt + length));
     if (read !== length || written !== length) return undefined;
-    const columns = this.#getPackedAt(keysAt, length, count);
+    const columns = this.#getPackedAt(keysAt, length, count, buffers);
     const whole = columns.heads.length === count && !columns.heads.some(isApart);
     return whole ? columns : undefined;
   }
 
   /** As many values as fit a buffer, from the key `from` on; at least one. */
-  #getColumns(keys: readonly string[], from: number): PackedValues {
+  #getColumns(keys: readonly string[], from: number, buffers?: BufferPool): PackedValues {
     // Keys that fill about as much as their values may: all of a call's, unless they are long.
     let keyRoom = 0;
     let to = from;
@@ -336,11 +340,11 @@ export class KeyValueSpace implements Space {
       memory[at + 3] = 0;
       at = (at + 4 + length + 3) & ~3;
     }
-    return this.#getPackedAt(keysAt, at - keysAt, to - from);
+    return this.#getPackedAt(keysAt, at - keysAt, to - from, buffers);
   }
 
   /** Looks up keys that lie packed in scratch memory with room behind them for as many heads and the values' buffer. */
-  #getPackedAt(keysAt: number, keysBytes: number, count: number): PackedValues {
+  #getPackedAt(keysAt: number, keysBytes: number, count: number, buffers?: BufferPool): PackedValues {
     const usedAt = (keysAt + keysBytes + 15) & ~15;
     const headsAt = usedAt + 16;
     const out = headsAt + count * 4;
@@ -358,7 +362,7 @@ export class KeyValueSpace implements Space {
       'get',
     );
     const [used = 0] = this.instance.u32(usedAt, 1);
-    const columns = emptyColumns(done, used);
+    const columns = emptyColumns(done, used, buffers);
     columns.heads.set(this.instance.u32(headsAt, done));
     columns.bytes.set(this.instance.bytes().subarray(out, out + used));
     return columns;
@@ -424,9 +428,9 @@ export class KeyValueSpace implements Space {
    * The next entries of a range, at most `limit` and as many as fit a buffer; none: the range is done. Moves the range
    * behind what it has read.
    */
-  scan(range: KeyRange, limit: number): ScannedEntries {
+  scan(range: KeyRange, limit: number, buffers?: BufferPool): ScannedEntries {
     for (;;) {
-      const { columns, apart, lastKey, ended } = this.#scanOnce(range, limit);
+      const { columns, apart, lastKey, ended } = this.#scanOnce(range, limit, buffers);
       const entries = apart ? this.#withApart(columns) : [];
       // Only now: what cannot be read is read again.
       if (lastKey !== undefined) continueBehind(range, lastKey);
@@ -447,7 +451,7 @@ export class KeyValueSpace implements Space {
     }
   }
 
-  #scanOnce(range: KeyRange, limit: number): ScanChunk {
+  #scanOnce(range: KeyRange, limit: number, buffers?: BufferPool): ScanChunk {
     const { start, end } = range;
     const endLength = end?.length ?? 0;
     const columnsBytes = scanResultBytes + 8 * limit + scanKeysBytes + scanValuesBytes;
@@ -477,7 +481,7 @@ export class KeyValueSpace implements Space {
     const headsAt = out + scanResultBytes;
     const keysAt = headsAt + 8 * limit;
     const memory = this.instance.bytes();
-    const columns = emptyEntryColumns(count, keyBytes, valueBytes);
+    const columns = emptyEntryColumns(count, keyBytes, valueBytes, buffers);
     columns.keys.heads.set(this.instance.u32(headsAt, count));
     columns.keys.bytes.set(memory.subarray(keysAt, keysAt + keyBytes));
     columns.values.heads.set(this.instance.u32(headsAt + 4 * limit, count));

@@ -175,6 +175,10 @@ export class OwnedSession implements SessionEndpoint {
     return Promise.resolve(this.#owner.epoch);
   }
 
+  giveBack(buffer: ArrayBuffer): void {
+    this.#session.giveBack(buffer);
+  }
+
   async exchange(message: Message): Promise<Answer> {
     const { epoch } = this.#owner;
     if (this.#owner.isOver)

@@ -113,6 +113,11 @@ export class TabTransport implements Transport {
     });
   }
 
+  giveBack(buffer: ArrayBuffer): void {
+    // A channel would copy it.
+    if (this.#finder.link?.way !== 'channel') this.#connection?.giveBack(buffer);
+  }
+
   /** Fires when the transport is released. */
   get signal(): AbortSignal {
     return this.#released.signal;

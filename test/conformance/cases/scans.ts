@@ -103,6 +103,47 @@ export const scanCases: Case[] = [
     },
   },
   {
+    name: 'chunks that are reused hold the same; of what is kept longer, texts stay and bytes are as they were or empty',
+    async run(t) {
+      const db = await withKeyValue(() => t.open());
+      const count = 12_000;
+      const contentOf = (i: number): Value =>
+        i % 8 < 4 ? `text ${i} ü` : new Uint8Array(20 + (i % 90)).fill(i);
+      const keyOf = (i: number): string => `k${String(i).padStart(6, '0')}`;
+      for (let i = 0; i < count; i += 1000)
+        await db.putMany(
+          Array.from({ length: 1000 }, (_, j) => ({ key: keyOf(i + j), value: contentOf(i + j) })),
+        );
+      // Twice: the second finds the buffers of the first.
+      for (let round = 0; round < 2; round++) {
+        const kept: Entry[] = [];
+        for await (const chunk of db.scan().chunks({ reuse: true })) {
+          for (const { key, value } of chunk) same(value, contentOf(Number(key.slice(1))), key);
+          kept.push(...chunk);
+        }
+        same(kept.length, count);
+        for (const [i, { key, value }] of kept.entries()) {
+          same(key, keyOf(i));
+          if (typeof value === 'string' || value.length > 0) same(value, contentOf(i), key);
+        }
+        // What others get meanwhile is theirs.
+        const keys = Array.from({ length: 1000 }, (_, i) => keyOf(i * 3));
+        const values = await db.getMany(keys);
+        for await (const _ of db.scan().chunks({ reuse: true }));
+        for (const [i, value] of values.entries()) same(value, contentOf(i * 3), keys[i]);
+      }
+      await rejects(
+        () =>
+          db
+            .scan()
+            .chunks({ reuse: 1 as unknown as boolean })
+            [Symbol.asyncIterator]()
+            .next(),
+        'INVALID_ARGUMENT',
+      );
+    },
+  },
+  {
     name: 'bad scan options are refused when the scan begins',
     async run(t) {
       const db = await withKeyValue(() => t.open());
