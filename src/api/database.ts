@@ -357,7 +357,7 @@ export interface Scan<Item> extends AsyncIterable<Item> {
 export interface ChunksOptions {
   /**
    * The bytes of a chunk are needed no longer than until the next chunk is asked for, as with the iterators of LevelDB and RocksDB: its
-   * buffer is then used for a later one, which makes scanning values of bytes about twice as fast. A `Uint8Array` that is kept
+   * buffer is then used for a later one, which makes scanning values of bytes two to three times as fast. A `Uint8Array` that is kept
    * beyond that is empty (its buffer is detached); keys, texts and vectors stay as they are. Default false.
    */
   reuse?: boolean;

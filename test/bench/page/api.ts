@@ -1,7 +1,7 @@
 /** The api suite: what calls through the worker cost, beside the bare message library and a small IndexedDB library. */
 
 import * as Comlink from 'comlink';
-import type { Database } from '../../../src/api/database.ts';
+import type { Database, Value } from '../../../src/api/database.ts';
 import { deleteDatabase, open } from '../../../src/index.ts';
 import { type Metric, makeRow, median, type Row, type RowFrame } from '../row.ts';
 import { interleaved, operationsPerSecond } from './callers.ts';
@@ -17,9 +17,9 @@ const batchesInFlight = 4;
 /** A library that stores keys in IndexedDB, as far as it is compared. */
 interface Store {
   get(key: string): Promise<unknown>;
-  put(key: string, value: Uint8Array): Promise<unknown>;
+  put(key: string, value: Value): Promise<unknown>;
   getMany(keys: string[]): Promise<readonly unknown[]>;
-  putMany(entries: [string, Uint8Array][]): Promise<unknown>;
+  putMany(entries: [string, Value][]): Promise<unknown>;
   entries(): Promise<number>;
   clear(): Promise<unknown>;
 }
@@ -39,12 +39,15 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
   await db.createSpace('kv', 'key-value', { durability: 'relaxed' });
   await db.useSpace('kv');
   const stores: Record<string, Store> = { shibumi: shibumiStore(db), ...(await loadStores(peers)) };
-  for (const store of Object.values(stores)) {
-    for (let i = 0; i < keys; i += batchKeys) {
-      const names = batchAt(i / batchKeys).slice(0, keys - i);
-      await store.putMany(names.map((key) => [key, value]));
+  const fill = async (content: Value): Promise<void> => {
+    for (const store of Object.values(stores)) {
+      for (let i = 0; i < keys; i += batchKeys) {
+        const names = batchAt(i / batchKeys).slice(0, keys - i);
+        await store.putMany(names.map((key) => [key, content]));
+      }
     }
-  }
+  };
+  await fill(value);
   const worker = new Worker(new URL('./comlink-peer.ts', import.meta.url), { type: 'module' });
   const map = Comlink.wrap<ComlinkPeer>(worker);
   await map.fill(keys, value);
@@ -85,15 +88,18 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
   const inBatches = async (count: number, run: (i: number) => Promise<void>): Promise<number> =>
     batchKeys * (await operationsPerSecond(batchesInFlight, Math.ceil(count / batchKeys), run));
   console.log('getMany');
-  const gotMany = await interleaved(
-    rounds,
-    each(400_000, (store, count) =>
-      inBatches(count, async (i) => {
-        const values = await store.getMany(batchAt(i));
-        if (values.length !== batchKeys || values.includes(undefined)) throw new Error('A value is missing');
-      }),
-    ),
-  );
+  const measureGetMany = (): Promise<Map<string, number[]>> =>
+    interleaved(
+      rounds,
+      each(400_000, (store, count) =>
+        inBatches(count, async (i) => {
+          const values = await store.getMany(batchAt(i));
+          if (values.length !== batchKeys || values.includes(undefined))
+            throw new Error('A value is missing');
+        }),
+      ),
+    );
+  const gotMany = await measureGetMany();
   console.log('putMany');
   const putMany = await interleaved(
     rounds,
@@ -104,13 +110,25 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
     ),
   );
   console.log('scan');
-  const scanned = await interleaved(
+  const measureScan = (): Promise<Map<string, number[]>> =>
+    interleaved(rounds, {
+      ...each(keys, (store) => perSecond(keys, () => store.entries())),
+      'by chunks': () => perSecond(keys, () => scanChunks(db, false)),
+      'by chunks, reused': () => perSecond(keys, () => scanChunks(db, true)),
+    });
+  const scanned = await measureScan();
+  console.log('texts');
+  await fill('v'.repeat(valueBytes));
+  const gotTexts = await interleaved(
     rounds,
-    each(keys, (store) => perSecond(keys, () => store.entries())),
+    each(300_000, (store, count) =>
+      operationsPerSecond(callers, count, async (i) => {
+        if ((await store.get(keyAt(i))) === undefined) throw new Error(`Got nothing for ${keyAt(i)}`);
+      }),
+    ),
   );
-  const scannedInChunks = await interleaved(rounds, {
-    shibumi: () => perSecond(keys, () => scanChunks(db)),
-  });
+  const gotManyTexts = await measureGetMany();
+  const scannedTexts = await measureScan();
   worker.terminate();
   console.log('load');
   for (const store of Object.values(stores)) await store.clear();
@@ -131,16 +149,26 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
   });
   const rowsOf = (scenario: string, metric: Metric, measured: Map<string, number[]>): Row[] =>
     [...measured].map(([subject, values]) => makeRow(frame(scenario, subject), metric, median(values)));
+  /** Ways of `scan` are Shibumi's. */
+  const scanRows = (measured: Map<string, number[]>): Row[] =>
+    rowsOf('scan', 'entriesPerSecond', measured).map((row) =>
+      row.subject.startsWith('by ')
+        ? { ...row, subject: 'shibumi', params: { by: row.subject.slice('by '.length) } }
+        : row,
+    );
+  const ofTexts = (rows: Row[]): Row[] =>
+    rows.map((row) => ({ ...row, data: `${keys} x ${valueBytes} ASCII characters` }));
   return [
     ...rowsOf('gets', 'getsPerSecond', got),
     ...rowsOf('puts', 'putsPerSecond', put),
     ...rowsOf('getMany', 'getsPerSecond', gotMany),
     ...rowsOf('putMany', 'putsPerSecond', putMany),
-    ...rowsOf('scan', 'entriesPerSecond', scanned),
-    ...rowsOf('scan', 'entriesPerSecond', scannedInChunks).map((row) => ({
-      ...row,
-      params: { by: 'chunks' },
-    })),
+    ...scanRows(scanned),
+    ...ofTexts([
+      ...rowsOf('gets', 'getsPerSecond', gotTexts),
+      ...rowsOf('getMany', 'getsPerSecond', gotManyTexts),
+      ...scanRows(scannedTexts),
+    ]),
     ...rowsOf(
       'load',
       'openMs',
@@ -198,11 +226,11 @@ async function loadStores({ idbKeyval, dexie }: PagePeers): Promise<Record<strin
 
 /** What is used of idb-keyval. */
 interface IdbKeyval {
-  get(key: string): Promise<Uint8Array | undefined>;
-  set(key: string, value: Uint8Array): Promise<void>;
-  getMany(keys: string[]): Promise<(Uint8Array | undefined)[]>;
-  setMany(entries: [string, Uint8Array][]): Promise<void>;
-  entries(): Promise<[string, Uint8Array][]>;
+  get(key: string): Promise<Value | undefined>;
+  set(key: string, value: Value): Promise<void>;
+  getMany(keys: string[]): Promise<(Value | undefined)[]>;
+  setMany(entries: [string, Value][]): Promise<void>;
+  entries(): Promise<[string, Value][]>;
   clear(): Promise<void>;
 }
 
@@ -214,9 +242,9 @@ interface DexieModule {
     version(number: number): { stores(schema: Record<string, string>): void };
     table(name: string): {
       get(key: string): Promise<unknown>;
-      put(value: Uint8Array, key: string): Promise<unknown>;
+      put(value: Value, key: string): Promise<unknown>;
       bulkGet(keys: string[]): Promise<unknown[]>;
-      bulkPut(values: Uint8Array[], keys: string[]): Promise<unknown>;
+      bulkPut(values: Value[], keys: string[]): Promise<unknown>;
       toArray(): Promise<unknown[]>;
       clear(): Promise<void>;
     };
@@ -229,9 +257,9 @@ async function scanAll(db: Database): Promise<number> {
   return entries;
 }
 
-async function scanChunks(db: Database): Promise<number> {
+async function scanChunks(db: Database, reuse: boolean): Promise<number> {
   let entries = 0;
-  for await (const chunk of db.scan().chunks())
+  for await (const chunk of db.scan().chunks({ reuse }))
     for (const { value } of chunk) if (value.length === valueBytes) entries++;
   return entries;
 }
