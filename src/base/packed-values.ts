@@ -39,11 +39,21 @@ export function headOf(kind: number, length: number): number {
   return ((kind << packedKindShift) | length) >>> 0;
 }
 
+/** What a packer keeps between two calls. */
+const keptRoomBytes = 512 * 1024;
+
 /** Packs values as they come, so that the caller's buffers are the caller's again at once. */
 export class ValuePacker {
-  readonly #heads: number[] = [];
+  #heads: number[] = [];
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(256);
   #used = 0;
+
+  /** Forgets everything, and keeps its room if that is no larger than what many calls need. */
+  clear(): void {
+    this.#heads = [];
+    this.#used = 0;
+    if (this.#bytes.length > keptRoomBytes) this.#bytes = new Uint8Array(256);
+  }
 
   /** Requires: text is well-formed. */
   add(value: Value | undefined): void {
@@ -77,10 +87,16 @@ export class ValuePacker {
   }
 }
 
+/** Nothing is called while it is in use. Fresh room for each call would cost more than what is put there. */
+const packer = new ValuePacker();
+
+/** Requires: text is well-formed. */
 export function packValues(values: readonly (Value | undefined)[]): PackedValues {
-  const packer = new ValuePacker();
+  packer.clear();
   for (const value of values) packer.add(value);
-  return packer.values();
+  const packed = packer.values();
+  packer.clear();
+  return packed;
 }
 
 export function joinColumns(parts: readonly PackedValues[]): PackedValues {
