@@ -16,9 +16,10 @@ import { TestReport } from './test-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
 /** Folders under test/ whose files have the machine to themselves. */
-const loneFolders = ['bench', 'browser', 'crash', 'demo', 'package', 'runtimes', 'tabs'];
+const loneFolders = ['browser', 'crash', 'demo', 'tabs'];
 /** Those whose files take long, beside another one. */
 const heavyFolders = [
+  'bench',
   'bridge',
   'bundlers',
   'cli',
@@ -29,16 +30,25 @@ const heavyFolders = [
   'listeners',
   'native',
   'node',
+  'package',
   'recall',
   'static',
   'upstreams',
 ];
 const browserFolders = [
   ...loneFolders,
-  ...['bridge', 'bundlers', 'conformance', 'docs', 'edge', 'examples', 'static'],
+  ...['bench', 'bridge', 'bundlers', 'conformance', 'docs', 'edge', 'examples', 'package', 'static'],
 ];
 /** Heavy files that begin first: one of them, begun last, would leave the other lane without work. */
-const longFiles = ['conformance/browser', 'node/conformance', 'native/sanitize', 'recall/hnsw', 'bundlers/'];
+const longFiles = [
+  'bench/',
+  'bundlers/',
+  'conformance/browser',
+  'edge/conformance',
+  'native/sanitize',
+  'node/conformance',
+  'recall/hnsw',
+];
 /** A file that takes longer is stopped and fails; a test that hangs fails by name a little sooner. */
 const fileTimeoutMs = {
   light: Number(process.env.SHIBUMI_TEST_FILE_TIMEOUT_MS ?? 2 * 60_000),

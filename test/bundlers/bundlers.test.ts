@@ -24,6 +24,7 @@ import { pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
 import { missingPackages } from '../support/npm-install.ts';
+import { packedPackage } from '../support/packed-package.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const require = createRequire(path.join(import.meta.dirname, 'package.json'));
@@ -54,10 +55,7 @@ before(() => {
   if (missing !== false) return;
   const installed = path.join(project, 'node_modules/shibumi');
   mkdirSync(installed, { recursive: true });
-  const report = run('npm', ['pack', '--json', '--pack-destination', project], root);
-  // The build prints before it.
-  const [packed] = JSON.parse(report.slice(report.indexOf('[\n'))) as [{ filename: string }];
-  tarball = path.join(project, packed.filename);
+  tarball = packedPackage().tarball;
   run('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed], project);
   for (const name of ['@noble', 'comlink', 'idb', 'ws'])
     symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name));

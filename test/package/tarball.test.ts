@@ -13,12 +13,13 @@ import { gzipSync } from 'node:zlib';
 import { chromium } from 'playwright-core';
 import type { Database } from '../../src/api/database.ts';
 import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
+import { packedPackage } from '../support/packed-package.ts';
 import { totalBytes, type Use, uses, workerLoads } from '../support/worker-loads.ts';
 
 const root = path.resolve(import.meta.dirname, '../..');
 const project = mkdtempSync(path.join(tmpdir(), 'shibumi-package-'));
 const installed = path.join(project, 'node_modules/shibumi');
-let packed: string[] = [];
+let packed: readonly string[] = [];
 
 /**
  * What a worker may load, script and core, gzipped: until an empty database is open, until a key-value space is in use, until a vector
@@ -31,18 +32,10 @@ const workerBytesMax: Record<Use, number> = {
 };
 
 before(() => {
-  const report = run('npm', ['pack', '--json', '--pack-destination', project], root);
-  // The build prints before it.
-  const [tarball] = JSON.parse(report.slice(report.indexOf('[\n'))) as [
-    { filename: string; files: { path: string }[] },
-  ];
-  packed = tarball.files.map((file) => file.path);
+  const { tarball, files } = packedPackage();
+  packed = files;
   mkdirSync(installed, { recursive: true });
-  run(
-    'tar',
-    ['-xzf', path.join(project, tarball.filename), '--strip-components=1', '-C', installed],
-    project,
-  );
+  run('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed], project);
   for (const name of ['comlink', 'idb', 'ws']) {
     symlinkSync(path.join(root, 'node_modules', name), path.join(project, 'node_modules', name));
   }
