@@ -16,7 +16,7 @@ import { ensurePeers, type PeerName } from './peers.ts';
 import type { Row } from './row.ts';
 import { suites } from './suites.ts';
 
-const timeoutMs = 600_000;
+const timeoutMs = 840_000;
 const folder = mkdtempSync(path.join(tmpdir(), 'shibumi-bench-test-'));
 const out = path.join(folder, 'bench.json');
 let rows: Row[] = [];
