@@ -17,7 +17,9 @@ const config: UserConfig = defineConfig({
     ],
   },
   // Known from the start: found late, inside the worker, they would reload the page while it opens its database.
-  optimizeDeps: { include: ['comlink', 'idb'] },
+  optimizeDeps: {
+    include: ['comlink', 'idb', '@noble/hashes/hmac.js', '@noble/hashes/scrypt.js', '@noble/hashes/sha2.js'],
+  },
   worker: { format: 'es' },
   server: {
     host: '127.0.0.1',

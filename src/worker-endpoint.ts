@@ -6,10 +6,9 @@
 import { type ErrorEnvelope, toEnvelope } from './api/error-envelope.ts';
 import { shibuDbError } from './api/errors.ts';
 import { DatabaseEngine } from './engine/database-engine.ts';
-import { openStaticSession } from './engine/open-static.ts';
+import { encryptionPart, portableScrypt, privatePart } from './engine/parts.ts';
 import { Session } from './engine/session.ts';
 import { defaultSettings } from './engine/settings.ts';
-import { portableScrypt } from './engine/users/credentials.ts';
 import {
   type BuildName,
   type Core,
@@ -25,9 +24,8 @@ import { workerThreads } from './rpc/helper-worker.ts';
 import type { Message, Reply, WorkerEndpoint, WorkerOpenOptions } from './rpc/messages.ts';
 import { SessionHost } from './rpc/session-host.ts';
 import type { StorageBackend } from './storage/backend.ts';
-import { parseKeyRecord, type UnlockedKey, unlockKey } from './storage/encryption/key-record.ts';
+import type { UnlockedKey } from './storage/encryption/key-record.ts';
 import { deleteIndexedDb, IndexedDbBackend } from './storage/indexeddb-backend.ts';
-import { MemoryBackend } from './storage/memory-backend.ts';
 import type { Ending, KnownDatabase, TabOptions } from './tabs/messages.ts';
 import { holdForEver, ownerLock } from './tabs/names.ts';
 import type { OwnedDatabase } from './tabs/owner.ts';
@@ -76,6 +74,7 @@ const engineDefaults = { now: (): number => performance.now(), settings: default
 
 async function openPrivately(name: string, options: WorkerOpenOptions): Promise<Session> {
   const cores = await loadCores(options);
+  const { MemoryBackend, openStaticSession } = await privatePart.load();
   if (options.source !== undefined) return openStaticSession(options.source, { cores, ...engineDefaults });
   const engine = await openEngine(name, cores, new MemoryBackend(), options);
   return new Session(engine, () => engine.close());
@@ -96,6 +95,7 @@ class StoredDatabase implements OwnableDatabase {
 
   async unlock({ encryption }: TabOptions, keyRecord: string): Promise<UnlockedKey> {
     if (encryption === undefined) throw new Error('a page without a key asks for nothing to be unlocked');
+    const { parseKeyRecord, unlockKey } = await encryptionPart.load();
     return unlockKey(parseKeyRecord(keyRecord), encryption, portableScrypt);
   }
 

@@ -1,7 +1,9 @@
 // Builds the package into dist/: `npm run build`.
 //
 //   index.js              and its chunks: what a page loads
-//   worker.js, broker.js  one file each, sharing nothing: a worker starts after one request, and packs better as one
+//   page-worker.js        the worker that a page has by itself, and worker-*.js, parts of its script for what most pages never
+//                         do (worker-parts.mjs)
+//   worker.js, broker.js  one file each, sharing nothing: for whoever names a worker, with all of its script in it
 //   inline-worker.js      the worker and the core as texts, for pages whose bundler leaves those files out
 //   in-process.js         the engine for the calling thread, for service workers
 //   bridge.js             for browsers, edge runtimes and Node; shares nothing with the others: a page loads one or the other
@@ -24,9 +26,12 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { rolldown } from 'rolldown';
 import { buildWasm } from './build-wasm.mjs';
+import { fileOfPart, partsBeside, partsInside } from './worker-parts.mjs';
 
 const root = path.dirname(import.meta.dirname);
 const dist = path.join(root, 'dist');
+/** @type {import('rolldown').Plugin} */
+const filesBeside = { name: 'files-beside', transform: pointBeside };
 const { dependencies } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
 
 try {
@@ -34,6 +39,7 @@ try {
   await buildWasm();
   await bundleEntries({ index: 'src/index.ts' }, 'browser', [inlining(await bundleWorker())]);
   await bundleEntries({ worker: 'src/worker.ts' }, 'browser');
+  await bundlePageWorker();
   await bundleEntries({ broker: 'src/broker.ts' }, 'browser');
   await bundleEntries({ bridge: 'src/bridge.ts' }, 'browser');
   // A service worker may not import anything later on: one file, and nothing to fall back to.
@@ -71,7 +77,7 @@ async function bundleEntries(input, platform, plugins = [], codeSplitting = true
     // The runtimes find these themselves, where pages find nothing.
     external: platform === 'node' ? ['ws'] : ['cloudflare:workers'],
     transform: { target: 'es2022' },
-    plugins: [...plugins, { name: 'files-beside', transform: pointBeside }],
+    plugins: [...plugins, partsInside(root), filesBeside],
   });
   await bundle.write({
     dir: dist,
@@ -92,6 +98,29 @@ async function bundleEntries(input, platform, plugins = [], codeSplitting = true
   await bundle.close();
 }
 
+/** The worker that loads its parts, and those. */
+async function bundlePageWorker() {
+  const { plugin, group } = partsBeside('page-worker.js');
+  const bundle = await rolldown({
+    cwd: root,
+    input: 'src/page-worker.ts',
+    platform: 'browser',
+    transform: { target: 'es2022' },
+    plugins: [filesBeside, plugin],
+  });
+  await bundle.write({
+    dir: dist,
+    format: 'esm',
+    codeSplitting: { groups: [group] },
+    entryFileNames: 'page-worker.js',
+    chunkFileNames: ({ name }) => fileOfPart(name),
+    minify: true,
+    comments: { legal: false, annotation: true, jsdoc: false },
+    sourcemap: true,
+  });
+  await bundle.close();
+}
+
 /** The worker as one file, without imports. */
 async function bundleWorker() {
   const bundle = await rolldown({
@@ -99,7 +128,7 @@ async function bundleWorker() {
     input: 'src/worker.ts',
     platform: 'browser',
     transform: { target: 'es2022' },
-    plugins: [{ name: 'files-beside', transform: pointBeside }],
+    plugins: [partsInside(root), filesBeside],
   });
   const { output } = await bundle.generate({ format: 'esm', minify: true });
   await bundle.close();

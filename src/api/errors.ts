@@ -47,6 +47,7 @@ export type ErrorCode =
   | 'DATA_LOST'
   | 'READ_ONLY'
   | 'WASM_UNAVAILABLE'
+  | 'SCRIPT_UNAVAILABLE'
   | 'VERSION_MISMATCH'
   | 'INTERNAL';
 

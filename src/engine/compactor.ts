@@ -4,7 +4,8 @@
 
 import { nextTask } from '../base/next-task.ts';
 import { unref } from '../base/unref.ts';
-import { Compaction } from './compaction.ts';
+import type { Compaction } from './compaction.ts';
+import { maintenancePart } from './parts.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { Pins, untilPresent } from './space-blocks.ts';
@@ -84,7 +85,8 @@ export class Compactor {
   }
 
   async #compact(resident: ResidentSpace): Promise<void> {
-    if (!isIdle(resident)) return;
+    const { Compaction } = await maintenancePart.load();
+    if (this.#stopped || !isIdle(resident)) return;
     const { now, settings } = this.#environment;
     const compaction = new Compaction(this.#environment, resident);
     resident.compaction = compaction;

@@ -51,6 +51,7 @@ import { Indexer } from './indexer.ts';
 import { LargeValues } from './large-values.ts';
 import { admit, encryptedBackend } from './open-encrypted.ts';
 import { dropOrphans, openResidentSpace } from './open-space.ts';
+import { maintenancePart, usersPart } from './parts.ts';
 import { changeIndex, type IndexChange, withIndex } from './reindex.ts';
 import type { ResidentSpace, StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
@@ -61,7 +62,6 @@ import { ThreadUse } from './thread-use.ts';
 import { type Batch, searchByThreads } from './threaded-batches.ts';
 import type { Upload } from './upload.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
-import { verifySpace } from './verify.ts';
 import type { Compose, PreparedWrite } from './waiting-writes.ts';
 
 export class DatabaseEngine implements MemoryUser {
@@ -145,21 +145,22 @@ export class DatabaseEngine implements MemoryUser {
     this.#compactor = new Compactor(this.#environment, (resident, compaction) =>
       this.#takeOver(resident, compaction),
     );
-    this.users = new UserDirectory(
-      {
+    this.users = new UserDirectory({
+      store: {
         current: () => this.#catalog.current,
         change: (edit) => this.#catalog.change(() => this.#catalog.write(edit(this.#catalog.current))),
       },
-      environment.settings,
-      { now: environment.now, wallClock: () => this.wallClock() },
-      environment.scrypt,
-    );
+      settings: environment.settings,
+      now: environment.now,
+      wallClock: () => this.wallClock(),
+      scrypt: environment.scrypt,
+    });
     environment.memory?.join(this);
   }
 
   /**
    * Reads the catalog and manifests; spaces are opened when they are needed.
-   * @throws CORRUPTION, VERSION_MISMATCH, ENCRYPTED, NOT_ENCRYPTED, INVALID_CREDENTIALS
+   * @throws CORRUPTION, VERSION_MISMATCH, ENCRYPTED, NOT_ENCRYPTED, INVALID_CREDENTIALS, SCRIPT_UNAVAILABLE
    */
   static async open(environment: Environment): Promise<DatabaseEngine> {
     const checksum = checksumBy(environment.cores, environment.memory);
@@ -170,7 +171,11 @@ export class DatabaseEngine implements MemoryUser {
     // Nobody waits for them yet, but the spaces that are there will need them; who comes to one that failed tries again.
     for (const kind of coreKindsOf(catalog.spaces)) environment.cores.load(kind).catch(() => {});
     if (encrypted !== undefined) await backend.keepOnly?.(new Set(catalog.spaces.map(({ id }) => id)));
-    return new DatabaseEngine({ ...environment, backend }, checksum, catalog, state, encrypted);
+    // Before it is anybody's: users are known from the first call on.
+    if (catalog.users !== undefined) await usersPart.load();
+    const engine = new DatabaseEngine({ ...environment, backend }, checksum, catalog, state, encrypted);
+    if (catalog.users !== undefined) await engine.users.accounts();
+    return engine;
   }
 
   *#instances(): Generator<CoreInstance, void, undefined> {
@@ -624,6 +629,7 @@ export class DatabaseEngine implements MemoryUser {
     onProgress: CallContext['onProgress'],
   ): Promise<VerifyReport> {
     this.#assertOpen();
+    const { verifySpace } = await maintenancePart.load();
     const state = await this.#environment.backend.readState();
     const faults = catalogFaults(state, this.#checksum);
     const spaces: SpaceReport[] = [];

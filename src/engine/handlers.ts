@@ -71,8 +71,8 @@ export const partOf = {
   close: 'session',
 } as const;
 
-export type Part = (typeof partOf)[Method];
+export type SessionPart = (typeof partOf)[Method];
 /** The handlers one part has to have. */
-export type HandlersOf<P extends Part> = {
+export type HandlersOf<P extends SessionPart> = {
   [M in Method as (typeof partOf)[M] extends P ? M : never]: Handlers[M];
 };

@@ -2,16 +2,17 @@
 
 import type { Encryption } from '../api/encryption.ts';
 import { assertSameEncryption } from '../base/encryption-secret.ts';
-import { EncryptedBackend } from '../storage/encryption/encrypted-backend.ts';
+import type { EncryptedBackend } from '../storage/encryption/encrypted-backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
+import { encryptionPart, portableScrypt } from './parts.ts';
 import type { Environment } from './settings.ts';
-import { portableScrypt } from './users/credentials.ts';
 
 export async function encryptedBackend(
   { backend, encryption, scrypt = portableScrypt, settings }: Environment,
   checksum: Checksum,
 ): Promise<EncryptedBackend | undefined> {
   if (encryption === undefined) return undefined;
+  const { EncryptedBackend } = await encryptionPart.load();
   return EncryptedBackend.open(backend, encryption, { checksum, scrypt, cost: settings.passwordCost });
 }
 

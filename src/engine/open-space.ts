@@ -23,8 +23,8 @@ import type { BlockName } from '../storage/backend.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import type { Manifest, ManifestBlock } from '../storage/manifest.ts';
+import { maintenancePart } from './parts.ts';
 import { blockBytes, makeSpace, ResidentSpace, type StoredManifests } from './resident-space.ts';
-import { salvageSpace } from './salvage.ts';
 import type { Environment } from './settings.ts';
 import { droppableSegments, Pins, SpaceBlocks, untilPresent } from './space-blocks.ts';
 import { adopt, coreKindOf, inFreshInstance } from './space-image.ts';
@@ -60,6 +60,7 @@ export async function openResidentSpace(
     });
   } catch (error) {
     if (!isDamage(error) || environment.onCorruption !== 'salvage') throw error;
+    const { salvageSpace } = await maintenancePart.load();
     return salvageSpace(environment, entry, stored);
   }
 }

@@ -14,14 +14,13 @@ import type { ValuePool } from '../base/value-pool.ts';
 import { Access } from './access.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import { EventCalls } from './event-calls.ts';
-import { type Handlers, type HandlersOf, type Part, partOf } from './handlers.ts';
+import { type Handlers, type HandlersOf, partOf, type SessionPart } from './handlers.ts';
 import { KeyValueCalls } from './key-value-calls.ts';
-import { MaintenanceCalls } from './maintenance-calls.ts';
 import { parseNewSpace } from './new-space.ts';
+import { maintenancePart, usersPart } from './parts.ts';
 import { ScanCalls } from './scan-calls.ts';
 import { SpaceAccess } from './space-access.ts';
 import { StreamCalls } from './stream-calls.ts';
-import { UserCalls } from './user-calls.ts';
 import { VectorCalls } from './vector-calls.ts';
 
 export class Session implements HandlersOf<'session'> {
@@ -33,7 +32,8 @@ export class Session implements HandlersOf<'session'> {
   readonly #access: Access;
   readonly #events: EventCalls;
   readonly #buffers: BufferPool = new BufferPool();
-  readonly #partFor: ReadonlyMap<Method, unknown>;
+  /** By method; a function makes those whose script is loaded first. */
+  readonly #handlers: Map<Method, unknown> = new Map();
   #closed = false;
 
   /**
@@ -52,17 +52,20 @@ export class Session implements HandlersOf<'session'> {
       uploaded: (upload) => this.#streams.spaceOf(upload),
     });
     this.#events = new EventCalls(engine.events, (space) => this.#access.maySee(space));
-    const parts: { [P in Part]: HandlersOf<P> } = {
+    const parts: { [P in SessionPart]: HandlersOf<P> | (() => Promise<HandlersOf<P>>) } = {
       session: this,
       keyValue: new KeyValueCalls(this.#spaces, this.#scans, pool, this.#buffers),
       vectors: new VectorCalls(this.#spaces, this.#scans),
       streams: this.#streams,
       scans: this.#scans,
       events: this.#events,
-      maintenance: new MaintenanceCalls(engine),
-      users: new UserCalls(engine.users, this.#access),
+      maintenance: async () => new (await maintenancePart.load()).MaintenanceCalls(engine),
+      users: async () => {
+        const { UserCalls } = await usersPart.load();
+        return new UserCalls(engine.users, await engine.users.accounts(), this.#access);
+      },
     };
-    this.#partFor = new Map(Object.entries(partOf).map(([method, part]) => [method as Method, parts[part]]));
+    for (const [method, part] of Object.entries(partOf)) this.#handlers.set(method as Method, parts[part]);
   }
 
   /**
@@ -76,13 +79,28 @@ export class Session implements HandlersOf<'session'> {
   ): ResultOf<M> | Promise<ResultOf<M>> {
     if (this.#closed && method !== 'close')
       throw shibuDbError('CLOSED', `${method} was called after close()`);
-    const part = this.#partFor.get(method) as Pick<Handlers, M> | undefined;
-    if (part === undefined) {
+    const handlers = this.#handlers.get(method) as Pick<Handlers, M> | (() => Promise<unknown>) | undefined;
+    if (handlers === undefined) {
       const methods = Object.keys(partOf).join(', ');
       throw invalid(`Got ${shown(method)} for a method, expected one of ${methods}`);
     }
     const allow = this.#access.check(method, args);
-    return part[method](args, allow === undefined ? context : { ...context, allow });
+    if (typeof handlers === 'function') return this.#loadFor(method, args, context, handlers);
+    return handlers[method](args, allow === undefined ? context : { ...context, allow });
+  }
+
+  /** Makes the handlers of all calls of a part, once, then the call, as if it came now. @throws SCRIPT_UNAVAILABLE */
+  async #loadFor<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    context: CallContext,
+    make: () => Promise<unknown>,
+  ): Promise<ResultOf<M>> {
+    const made = await make();
+    // Others may have waited too.
+    if (this.#handlers.get(method) === make)
+      for (const [other, handlers] of this.#handlers) if (handlers === make) this.#handlers.set(other, made);
+    return this.call(method, args, context);
   }
 
   /** Takes the buffer of an answer back, to be used for another. Requires: whoever got it needs its contents no more. */

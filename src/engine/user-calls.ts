@@ -5,14 +5,17 @@ import type { FirstAdmin, User } from '../api/users.ts';
 import { wellFormedText } from '../base/arguments.ts';
 import type { Access } from './access.ts';
 import type { HandlersOf } from './handlers.ts';
+import type { UserAccounts } from './users/user-accounts.ts';
 import { publicUser, type UserDirectory } from './users/user-directory.ts';
 
 export class UserCalls implements HandlersOf<'users'> {
   readonly #users: UserDirectory;
+  readonly #accounts: UserAccounts;
   readonly #access: Access;
 
-  constructor(users: UserDirectory, access: Access) {
+  constructor(users: UserDirectory, accounts: UserAccounts, access: Access) {
     this.#users = users;
+    this.#accounts = accounts;
     this.#access = access;
   }
 
@@ -20,31 +23,31 @@ export class UserCalls implements HandlersOf<'users'> {
     { username, password }: ArgumentsOf<'authenticate'>,
     { signal }: CallContext,
   ): Promise<SignedIn> {
-    return this.#access.signIn(await this.#users.authenticate(username, password, signal));
+    return this.#access.signIn(await this.#accounts.authenticate(username, password, signal));
   }
 
   createFirstAdmin(admin: FirstAdmin): Promise<boolean> {
-    return this.#users.createFirstAdmin(admin);
+    return this.#accounts.createFirstAdmin(admin);
   }
 
   async createUser({ user }: ArgumentsOf<'createUser'>): Promise<undefined> {
-    await this.#users.create(user);
+    await this.#accounts.create(user);
   }
 
   async updateUserPassword({ username, password }: ArgumentsOf<'updateUserPassword'>): Promise<undefined> {
-    this.#access.passwordChanged(await this.#users.updatePassword(username, password));
+    this.#access.passwordChanged(await this.#accounts.updatePassword(username, password));
   }
 
   async updateUserRole({ username, role }: ArgumentsOf<'updateUserRole'>): Promise<undefined> {
-    await this.#users.updateRole(username, role);
+    await this.#accounts.updateRole(username, role);
   }
 
   async updateUserPermissions(args: ArgumentsOf<'updateUserPermissions'>): Promise<undefined> {
-    await this.#users.updatePermissions(args.username, args.permissions);
+    await this.#accounts.updatePermissions(args.username, args.permissions);
   }
 
   async deleteUser({ username }: ArgumentsOf<'deleteUser'>): Promise<undefined> {
-    await this.#users.delete(username);
+    await this.#accounts.delete(username);
   }
 
   getUser({ username }: ArgumentsOf<'getUser'>): User | undefined {
@@ -53,6 +56,6 @@ export class UserCalls implements HandlersOf<'users'> {
   }
 
   listUsers(): User[] {
-    return this.#users.list();
+    return this.#accounts.list();
   }
 }

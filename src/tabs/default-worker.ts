@@ -28,7 +28,7 @@ let inlinedFile: Promise<InlinedWorkers> | undefined;
 
 function spawnFile(): Worker {
   // Word for word: bundlers recognise it, and read the options.
-  return new Worker(new URL('../worker.ts', import.meta.url), { type: 'module', name: 'shibumi' });
+  return new Worker(new URL('../page-worker.ts', import.meta.url), { type: 'module', name: 'shibumi' });
 }
 
 /** Requires: there are workers here. @throws WORKER_LOST when there is none in any form */

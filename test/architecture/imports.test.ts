@@ -112,7 +112,8 @@ test('modules do not import each other in a circle', () => {
     }
     if (finished.has(file)) return;
     for (const { file: target, found } of localImportsOf(file)) {
-      if (!found.typeOnly) visit(target, [...trail, file]);
+      // A part of the engine that is loaded later stands on what is there by then.
+      if (!found.typeOnly && !found.dynamic) visit(target, [...trail, file]);
     }
     finished.add(file);
   };

@@ -7,6 +7,7 @@ import { spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
+  globSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -46,10 +47,13 @@ const page = `
     const [hit] = await db.searchTopK([0, 1], 1, { space: 'points' });
     const colour = await db.get('colour', { space: 'kv' });
     const { storage } = await db.stats();
+    // Of a part of the worker's script that comes when it is needed.
+    let exported = 0;
+    await db.exportTo(new WritableStream({ write: ({ length }) => void (exported += length) }));
     await db.close();
-    return { colour, hit, storage };
+    return { colour, hit, storage, exported: exported > 100 };
   };`;
-const expected = { colour: 'green', hit: { id: 1, distance: 1 }, storage: 'indexeddb' };
+const expected = { colour: 'green', hit: { id: 1, distance: 1 }, storage: 'indexeddb', exported: true };
 
 before(() => {
   if (missing !== false) return;
@@ -98,6 +102,7 @@ test('webpack 5', options, async () => {
     });
   });
   assert.deepEqual(await runPage(outdir, '<!doctype html><script src="/main.js"></script>'), expected);
+  assertCarried(outdir);
 });
 
 test('webpack 5, in development', options, async () => {
@@ -131,6 +136,7 @@ test('Vite, built', options, async () => {
   const outDir = path.join(project, 'vite');
   await build({ root: project, configFile: false, logLevel: 'error', build: { outDir } });
   assert.deepEqual(await runPage(outDir, readFileSync(path.join(outDir, 'index.html'), 'utf8')), expected);
+  assertCarried(outDir);
 });
 
 test('Vite, in development', options, async () => {
@@ -149,11 +155,24 @@ test('Vite, in development', options, async () => {
   }
 });
 
+const strictPolicy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
+
+/** The page that ran last took parts of the worker's script from files of their own, as many as the package has. */
+function assertCarried(folder: string): void {
+  const isPart = (file: string): boolean => {
+    const text = readFileSync(path.join(folder, file), 'utf8');
+    return text.includes('another build of the worker') && text.includes('MaintenanceCalls');
+  };
+  const parts = globSync('**/*.js', { cwd: folder }).filter(isPart);
+  assert.equal(parts.length, 1, `found ${parts.join(', ')}`);
+  assert.ok(askedLast.includes(parts[0] as string), `asked for ${askedLast.join(', ')}`);
+}
+
 test('a plain page under script-src self, wasm-unsafe-eval and worker-src self', options, async () => {
   const html = `<!doctype html><script type="module" src="/main.js"></script>`;
   const main = page.replace("'shibumi'", "'./index.js'");
-  const policy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";
-  assert.deepEqual(await runPage(installedDist, html, { 'main.js': main }, policy), expected);
+  assert.deepEqual(await runPage(installedDist, html, { 'main.js': main }, strictPolicy), expected);
+  assertCarried(installedDist);
 });
 
 /** Answers a message with what the database says. */
@@ -287,8 +306,16 @@ test('an extension: its page, and its service worker', options, async () => {
       const db = await open('bundled');
       const colour = await db.get('colour', { space: 'kv' });
       const hits = await db.searchTopK([0, 1], 1, { space: 'points' });
+      let exported = 0;
+      await db.exportTo(
+        new WritableStream({
+          write: ({ length }) => {
+            exported += length;
+          },
+        }),
+      );
       await db.close();
-      return { colour, hit: hits[0], storage: 'indexeddb' };
+      return { colour, hit: hits[0], storage: 'indexeddb', exported: exported > 100 };
     });
     assert.deepEqual(again, expected, 'what the service worker stored is there for the page');
   } finally {
@@ -357,6 +384,8 @@ function pageOf(script: string): string {
   return `<!doctype html><script type="module" src="/${script}"></script>`;
 }
 
+let askedLast: string[] = [];
+
 /** Serves a folder and runs its page. */
 async function runPage(
   folder: string,
@@ -364,8 +393,10 @@ async function runPage(
   files: Readonly<Record<string, string>> = {},
   policy = '',
 ): Promise<unknown> {
+  askedLast = [];
   const server = createServer((request, response) => {
     const name = (request.url ?? '/').slice(1).split('?')[0] as string;
+    askedLast.push(name);
     if (policy !== '') response.setHeader('content-security-policy', policy);
     if (name === '') return response.setHeader('content-type', 'text/html').end(html);
     const file = path.join(folder, name);

@@ -10,6 +10,7 @@
 import { isShibuDbError } from '../../src/api/errors.ts';
 import type { EngineEvent } from '../../src/engine/event-hub.ts';
 import type { Settings } from '../../src/engine/settings.ts';
+import { loadParts } from '../support/load-parts.ts';
 import { Random } from '../support/random.ts';
 import { type FaultPlan, Faults, type Trace } from './faults.ts';
 import { type Machine, makeMachine, type Process } from './machines.ts';
@@ -59,6 +60,7 @@ export interface StoryOptions {
 
 /** @throws what the model or the database found wrong */
 export async function simulate(seed: number, options: StoryOptions = {}): Promise<Tally> {
+  await loadParts();
   // Two sources, so that one more look at the clock does not change what is done.
   const time = new VirtualTime(new Random(seed ^ 0x2545f491));
   const story = new Story(new Random(seed), time, options);

@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { DurableStorage } from '../../src/edge/durable-storage.ts';
 import { SqliteBackend } from '../../src/edge/sqlite-backend.ts';
-import { portableScrypt } from '../../src/engine/users/credentials.ts';
+import { portableScrypt } from '../../src/engine/users/portable-scrypt.ts';
 import { plainBlockBytes } from '../../src/node/block-file.ts';
 import { FileBackend } from '../../src/node/file-backend.ts';
 import type { StorageBackend } from '../../src/storage/backend.ts';

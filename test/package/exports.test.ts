@@ -56,6 +56,8 @@ test('only the scripts of workers have side effects', () => {
   assert.deepEqual(manifest.sideEffects.map((file) => path.basename(file)).sort(), [
     'broker.js',
     'broker.ts',
+    'page-worker.js',
+    'page-worker.ts',
     'worker.js',
     'worker.ts',
   ]);

@@ -8,9 +8,69 @@ import { gzipSync } from 'node:zlib';
 import { type Browser, chromium } from 'playwright-core';
 import { launchFlags } from '../../tools/browser.mjs';
 
-/** How far a page goes: a database that is empty is open, or one space is made in it, written to and read. */
-export const uses = ['open', 'key-value', 'vector'] as const;
-export type Use = (typeof uses)[number];
+/** Runs in a page, with all it needs inside. */
+type PageUse = (open: typeof import('../../src/index.ts').open, build: Build) => Promise<void>;
+
+/** How far a page goes, after which the worker is asked for nothing else. */
+const useOf = {
+  /** A database that is empty is open. */
+  async open(open, build) {
+    const db = await open('loads', { build });
+    await db.stats();
+    await db.close();
+  },
+  /** One space is made, written to and read. */
+  async 'key-value'(open, build) {
+    const db = await open('loads', { build });
+    await db.createSpace('space', 'key-value');
+    await db.put('colour', 'green', { space: 'space' });
+    await db.putMany([{ key: 'size', value: 'small' }], { space: 'space' });
+    const value = await db.get('colour', { space: 'space' });
+    if (value !== 'green') throw new Error(`Got ${value}, expected green`);
+    for await (const _ of db.scan({ space: 'space' }));
+    await db.close();
+  },
+  async vector(open, build) {
+    const db = await open('loads', { build });
+    const count = 400;
+    await db.createSpace('space', 'vector', { dimension: 2, indexType: 'HNSW16,SQ8' });
+    const ids = Array.from({ length: count }, (_, i) => i);
+    await db.insertVectors(
+      ids,
+      Float32Array.from({ length: 2 * count }, (_, i) => Math.sin(i)),
+      { space: 'space' },
+    );
+    const hits = await db.searchTopK([0, 1], 5, { space: 'space' });
+    if (hits.length !== 5) throw new Error(`Got ${hits.length} hits, expected 5`);
+    await db.deleteVector(0, { space: 'space' });
+    await db.close();
+  },
+  async users(open, build) {
+    const db = await open('loads', { build, admin: { username: 'root', password: 'long enough' } });
+    await db.authenticate('root', 'long enough');
+    await db.close();
+  },
+  async export(open, build) {
+    const db = await open('loads', { build });
+    await db.exportTo(new WritableStream());
+    await db.close();
+  },
+  async encryption(open, build) {
+    const key = await crypto.subtle.generateKey({ name: 'AES-KW', length: 256 }, false, [
+      'wrapKey',
+      'unwrapKey',
+    ]);
+    const db = await open('loads', { build, encryption: { key } });
+    await db.close();
+  },
+  async memory(open, build) {
+    const db = await open('loads', { build, storage: 'memory' });
+    await db.close();
+  },
+} satisfies Record<string, PageUse>;
+
+export type Use = keyof typeof useOf;
+export const uses: readonly Use[] = Object.keys(useOf) as Use[];
 
 export type Build = 'simd128' | 'relaxed';
 
@@ -47,7 +107,7 @@ async function loadsOf(dist: string, build: Build, browser: Browser, use: Use): 
     const bytes = readFileSync(file);
     const type = name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
     // The worker's script itself, and what that asks for.
-    if (headers['sec-fetch-dest'] === 'worker' || headers.referer?.endsWith('/worker.js'))
+    if (headers['sec-fetch-dest'] === 'worker' || headers.referer?.endsWith('/page-worker.js'))
       loads.set(name, gzipSync(bytes).length);
     response.setHeader('content-type', type).end(bytes);
   });
@@ -56,37 +116,9 @@ async function loadsOf(dist: string, build: Build, browser: Browser, use: Use): 
   try {
     const page = await context.newPage();
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await page.evaluate(
-      async ([how, core]) => {
-        const main = '/index.js';
-        const { open } = (await import(main)) as typeof import('../../src/index.ts');
-        const db = await open('loads', { build: core });
-        if (how === 'key-value') {
-          await db.createSpace('space', 'key-value');
-          await db.put('colour', 'green', { space: 'space' });
-          await db.putMany([{ key: 'size', value: 'small' }], { space: 'space' });
-          const value = await db.get('colour', { space: 'space' });
-          if (value !== 'green') throw new Error(`Got ${value}, expected green`);
-          for await (const _ of db.scan({ space: 'space' }));
-        }
-        if (how === 'vector') {
-          const count = 400;
-          await db.createSpace('space', 'vector', { dimension: 2, indexType: 'HNSW16,SQ8' });
-          const ids = Array.from({ length: count }, (_, i) => i);
-          await db.insertVectors(
-            ids,
-            Float32Array.from({ length: 2 * count }, (_, i) => Math.sin(i)),
-            { space: 'space' },
-          );
-          const hits = await db.searchTopK([0, 1], 5, { space: 'space' });
-          if (hits.length !== 5) throw new Error(`Got ${hits.length} hits, expected 5`);
-          await db.deleteVector(0, { space: 'space' });
-        }
-        await db.stats();
-        await db.close();
-      },
-      [use, build] as const,
-    );
+    // As text: a page knows nothing of what surrounds it here.
+    const work = useOf[use].toString().replace(/^async (?:'[\w-]+'|\w+)\(/, 'async function (');
+    await page.evaluate(`import('/index.js').then(({ open }) => (${work})(open, '${build}'))`);
     return loads;
   } finally {
     await context.close();

@@ -82,7 +82,8 @@ export class Import {
       throw this.#withPrefix(damaged('The export', found));
     }
     try {
-      if (this.#withUsers && this.#users !== undefined) await this.#engine.users.add(this.#users);
+      if (this.#withUsers && this.#users !== undefined)
+        await (await this.#engine.users.accounts()).add(this.#users);
     } catch (error) {
       throw this.#withPrefix(error);
     }
@@ -147,11 +148,11 @@ export class Import {
   }
 
   /** Names are checked before anything is written. */
-  #takeUsers(body: Uint8Array): void {
+  async #takeUsers(body: Uint8Array): Promise<void> {
     if (this.#expected === undefined || this.#users !== undefined || this.#spaces.length > 0 || this.#entry)
       throw damaged('The export', 'users are out of place');
     this.#users = parseUsers(objectOf(body, 'The users of the export').users);
-    if (this.#withUsers) this.#engine.users.checkAddition(this.#users);
+    if (this.#withUsers) (await this.#engine.users.accounts()).checkAddition(this.#users);
   }
 
   async #beginSpace(body: Uint8Array): Promise<void> {

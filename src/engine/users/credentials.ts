@@ -10,7 +10,6 @@
  */
 
 import { hmac } from '@noble/hashes/hmac.js';
-import { scryptAsync } from '@noble/hashes/scrypt.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { type PasswordCost, type Scrypt, scryptBytes } from '../../base/password.ts';
 import { decodeBase64Url, encodeBase64Url, equalInConstantTime, randomBytes } from '../../base/secrets.ts';
@@ -19,10 +18,6 @@ import type { StoredPassword, StoredUser } from '../../storage/catalog.ts';
 
 const saltBytes = 16;
 const keyBytes = 32;
-
-/** Runs anywhere, yielding every few milliseconds. Runtimes that have scrypt themselves pass theirs in. */
-export const portableScrypt: Scrypt = (password, salt, { N, r, p }) =>
-  scryptAsync(password, salt, { N, r, p, dkLen: scryptBytes, asyncTick: 8 });
 
 export async function hashPassword(
   scrypt: Scrypt,

@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PasswordCost, Scrypt } from '../../../src/base/password.ts';
-import { hashPassword, portableScrypt, verifyPassword } from '../../../src/engine/users/credentials.ts';
+import { hashPassword, verifyPassword } from '../../../src/engine/users/credentials.ts';
 import { LoginThrottle } from '../../../src/engine/users/login-throttle.ts';
+import { portableScrypt } from '../../../src/engine/users/portable-scrypt.ts';
 import { nativeScrypt } from '../../../src/node/native-scrypt.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
