@@ -6,7 +6,7 @@
 import { type ErrorEnvelope, toEnvelope } from './api/error-envelope.ts';
 import { shibuDbError } from './api/errors.ts';
 import { DatabaseEngine } from './engine/database-engine.ts';
-import { encryptionPart, portableScrypt, privatePart } from './engine/parts.ts';
+import { portableScrypt, privatePart, secretsPart } from './engine/parts.ts';
 import { Session } from './engine/session.ts';
 import { defaultSettings } from './engine/settings.ts';
 import {
@@ -95,7 +95,7 @@ class StoredDatabase implements OwnableDatabase {
 
   async unlock({ encryption }: TabOptions, keyRecord: string): Promise<UnlockedKey> {
     if (encryption === undefined) throw new Error('a page without a key asks for nothing to be unlocked');
-    const { parseKeyRecord, unlockKey } = await encryptionPart.load();
+    const { parseKeyRecord, unlockKey } = await secretsPart.load();
     return unlockKey(parseKeyRecord(keyRecord), encryption, portableScrypt);
   }
 

@@ -1,4 +1,4 @@
-// The script of a page's worker in parts: the worker's own file, and one file for each part of src/engine/parts.ts, loaded when something
+// The script of a page's worker in parts: the worker's own file, and one file for each part (src/engine/parts.ts), loaded when something
 // first needs it.
 //
 // A worker of several modules that import one another is what bundlers refuse (Vite before 8 makes one script of it) or leave behind. So
@@ -11,10 +11,10 @@ import path from 'node:path';
 
 /** @typedef {import('rolldown').Plugin} Plugin */
 
-const partsFile = 'src/engine/parts.ts';
+const partsFiles = ['src/space/parts.ts', 'src/engine/parts.ts'];
 const partImport = /\(\) =>\s*import\((['"])(\.\/parts\/([\w-]+)\.ts)\1\)/g;
 
-/** The name of a part's file. @param {string} name as in src/engine/parts */
+/** The name of a part's file. @param {string} name as in src/engine/parts and src/space/parts */
 export const fileOfPart = (name) => `worker-${name}.js`;
 
 /**
@@ -26,9 +26,9 @@ export function partsInside(root) {
   return {
     name: 'parts-inside',
     transform(code, id) {
-      if (id !== path.join(root, partsFile)) return undefined;
+      if (!partsFiles.includes(path.relative(root, id))) return undefined;
       const found = [...code.matchAll(partImport)];
-      if (found.length === 0) throw new Error(`No parts were found in ${partsFile}`);
+      if (found.length === 0) throw new Error(`No parts were found in ${id}`);
       const imports = found.map(([, , specifier], i) => `import * as part${i} from '${specifier}';`);
       let i = 0;
       // On the first line, so that the others stay where they are.

@@ -28,14 +28,6 @@ export function checkEncryption(given: unknown, what = 'encryption'): Encryption
   throw invalid(`Got something else for the key of ${what}, expected a CryptoKey or ${keyBytes} bytes`);
 }
 
-/** What a database is and how it is opened must agree. @throws ENCRYPTED, NOT_ENCRYPTED */
-export function assertSameEncryption(isEncrypted: boolean, hasSecret: boolean, name: string): void {
-  if (isEncrypted === hasSecret) return;
-  throw isEncrypted
-    ? shibuDbError('ENCRYPTED', `"${name}" is encrypted: pass { encryption } to open it`)
-    : shibuDbError('NOT_ENCRYPTED', `"${name}" is not encrypted: open it without { encryption }`);
-}
-
 function checkCryptoKey(key: CryptoKey, what: string): CryptoKey {
   const { name, length } = key.algorithm as AesKeyAlgorithm;
   const wraps = key.usages.includes('wrapKey') && key.usages.includes('unwrapKey');

@@ -3,22 +3,39 @@
  * one file (tools/build.mjs says where) a part is there at once, and loading one costs nothing.
  */
 
-import { shibuDbError } from '../api/errors.ts';
+import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 
 export class Part<Module extends object> {
   readonly #from: () => Promise<Module> | URL;
+  readonly #needs: readonly Part<object>[];
   #loading: Promise<Module> | undefined;
   #loaded: Module | undefined;
   #failures = 0;
 
-  /** `from`: a dynamic import; or, as the build makes of it where parts are files of their own, where that file is. */
-  constructor(from: () => Promise<Module> | URL) {
+  /**
+   * `from`: a dynamic import; or, as the build makes of it where parts are files of their own, where that file is. `needs`: parts that have
+   * something it uses.
+   */
+  constructor(from: () => Promise<Module> | URL, needs: readonly Part<object>[] = []) {
     this.#from = from;
+    this.#needs = needs;
   }
 
-  /** Once it has been loaded: for calls that cannot wait. */
-  get loaded(): Module | undefined {
+  get isLoaded(): boolean {
+    return this.#loaded !== undefined;
+  }
+
+  /** For calls that cannot wait. Requires: whoever comes here has loaded it, or is in it. */
+  get loaded(): Module {
+    if (this.#loaded === undefined) throw new Error('A part of the script is used before it was loaded');
     return this.#loaded;
+  }
+
+  /** What `make` makes of it: at once where it is loaded. @throws SCRIPT_UNAVAILABLE */
+  use<Made>(make: (module: Module) => Made): Made | Promise<Awaited<Made>> {
+    return this.#loaded === undefined
+      ? (this.load().then(make) as Promise<Awaited<Made>>)
+      : make(this.#loaded);
   }
 
   /** Whoever comes after a failure tries again. @throws SCRIPT_UNAVAILABLE */
@@ -28,14 +45,18 @@ export class Part<Module extends object> {
   }
 
   async #load(): Promise<Module> {
-    const from = this.#from();
+    let url: string | undefined;
     try {
+      await Promise.all(this.#needs.map((part) => part.load()));
+      const from = this.#from();
+      if (from instanceof URL) url = from.href;
       this.#loaded = await (from instanceof URL ? importFile<Module>(addressOf(from, this.#failures)) : from);
       return this.#loaded;
     } catch (cause) {
-      this.#failures++;
       this.#loading = undefined;
-      const url = from instanceof URL ? from.href : undefined;
+      // Of what it needs.
+      if (isShibuDbError(cause)) throw cause;
+      this.#failures++;
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw shibuDbError(
         'SCRIPT_UNAVAILABLE',

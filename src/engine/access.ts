@@ -9,7 +9,8 @@ import type { ArgumentsOf, Calls, InSpace, Method, SessionState, SignedIn } from
 import { shibuDbError } from '../api/errors.ts';
 import type { Permission } from '../api/users.ts';
 import type { StoredUser } from '../storage/catalog.ts';
-import { publicUser, type UserDirectory } from './users/user-directory.ts';
+import { publicUser } from './users/user-accounts.ts';
+import type { UserDirectory } from './users/user-directory.ts';
 
 /**
  * What a call needs once there are users:

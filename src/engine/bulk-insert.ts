@@ -6,9 +6,10 @@ import type { VectorData, VectorIds } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
 import { nextTask } from '../base/next-task.ts';
 import { encodeUtf8 } from '../base/text.ts';
-import { PackedMetadata } from '../space/metadata/packed.ts';
+import type { PackedMetadata } from '../space/metadata/packed.ts';
 import { vectorBytes, vectorItems } from '../space/metrics.ts';
 import { encodeInsertInts, encodeInsertStrings } from '../space/operation.ts';
+import { metadataPart } from '../space/parts.ts';
 import type { Need } from '../space/space.ts';
 import { checkInts, checkStrings } from '../space/vector-ids.ts';
 import { checkPacked } from '../space/vector-input.ts';
@@ -46,7 +47,10 @@ export function prepareInsert(
   const packed = checkPacked(vectors, ids.length, kind);
   const items = vectorItems(kind.dimension, kind.metric);
   const rows = (from: number, to: number): VectorData => packed.subarray(from * items, to * items);
-  const records = PackedMetadata.of(metadata, ids.length, entry.metadataFields ?? []);
+  const records =
+    metadata === undefined
+      ? undefined
+      : metadataPart.loaded.PackedMetadata.of(metadata, ids.length, entry.metadataFields ?? []);
   const rowBytes = vectorBytes(kind.dimension, kind.metric);
   const chunkEnd = (from: number): number => {
     let to = Math.min(ids.length, from + Math.max(1, Math.floor(chunkBytes / rowBytes)));

@@ -4,8 +4,8 @@
 
 import { nextTask } from '../base/next-task.ts';
 import { unref } from '../base/unref.ts';
-import type { Compaction } from './compaction.ts';
-import { maintenancePart } from './parts.ts';
+import { Compaction } from './compaction.ts';
+import { isIdle, isWorthCompacting } from './compaction-need.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { Pins, untilPresent } from './space-blocks.ts';
@@ -32,14 +32,8 @@ export class Compactor {
 
   /** Begins with a space that has enough to give back. Cheap: called after every write. */
   consider(resident: ResidentSpace): void {
-    const { compactBlocksMin, compactSlackMin, backgroundTimers } = this.#environment.settings;
-    if (this.#stopped || !backgroundTimers || this.#queue.has(resident) || !isIdle(resident)) return;
-    const { now } = this.#environment;
-    if (resident.space.instance.exports.arena_frames_in_use() < compactBlocksMin) return;
-    const slack = resident.space.slack();
-    if (slack < compactSlackMin) return;
-    // What is left is in memory a second time until it has been stored.
-    if (resident.blocks?.copyFits(1 - slack) === false) return;
+    const { now, settings } = this.#environment;
+    if (this.#stopped || this.#queue.has(resident) || !isWorthCompacting(settings, resident)) return;
     const waitMs = resident.compactAgainAtMs - now();
     if (waitMs > 0) {
       this.#considerLater(resident, waitMs);
@@ -85,8 +79,7 @@ export class Compactor {
   }
 
   async #compact(resident: ResidentSpace): Promise<void> {
-    const { Compaction } = await maintenancePart.load();
-    if (this.#stopped || !isIdle(resident)) return;
+    if (!isIdle(resident)) return;
     const { now, settings } = this.#environment;
     const compaction = new Compaction(this.#environment, resident);
     resident.compaction = compaction;
@@ -110,9 +103,4 @@ export class Compactor {
       compaction.end(tookOver);
     }
   }
-}
-
-/** Linking goes first: what it does to the old image would be lost. */
-function isIdle({ broken, readOnly, space }: ResidentSpace): boolean {
-  return !broken && readOnly === undefined && space.pending() === 0;
 }

@@ -5,11 +5,12 @@
  */
 
 import { encodeUtf8 } from '../base/text.ts';
-import { continueBehind, type KeyRange } from '../space/key-value-space.ts';
-import { PackedMetadata } from '../space/metadata/packed.ts';
+import type { KeyRange } from '../space/key-value-space.ts';
 import { isOfBits, vectorBytes, vectorItems } from '../space/metrics.ts';
 import { encodeInsertInts, encodeInsertStrings, type StoredForm } from '../space/operation.ts';
+import { metadataPart } from '../space/parts.ts';
 import { type CatalogEntry, vectorKind } from '../storage/catalog.ts';
+import { keyValuePart } from './parts.ts';
 import type { ResidentSpace } from './resident-space.ts';
 
 /** An entry as the space holds it: of a large value only the reference. */
@@ -70,7 +71,7 @@ export class ContentsReader {
       if (bytes >= this.#size.bytes) break;
     }
     if (last === undefined) return undefined;
-    continueBehind(this.#range, encodeUtf8(last));
+    keyValuePart.loaded.continueBehind(this.#range, encodeUtf8(last));
     return { puts, insert: undefined, count: puts.length };
   }
 
@@ -86,10 +87,11 @@ export class ContentsReader {
     for (const [i, { vector }] of found.entries()) packed.set(vector, i * items);
     const ids = found.map(({ id }) => id);
     const records = found.map(({ metadata }) => metadata);
-    const metadata = PackedMetadata.of(records, found.length, this.#entry.metadataFields ?? [])?.rows(
-      0,
+    const metadata = metadataPart.loaded.PackedMetadata.of(
+      records,
       found.length,
-    );
+      this.#entry.metadataFields ?? [],
+    )?.rows(0, found.length);
     const insert =
       this.#entry.ids === 'string'
         ? encodeInsertStrings(ids as string[], packed, metadata)

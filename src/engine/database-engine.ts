@@ -9,20 +9,12 @@
  */
 
 import type { CallContext, PackedHits } from '../api/calls.ts';
-import type {
-  SpaceDescription,
-  SpaceInfo,
-  SpaceReport,
-  Stats,
-  Value,
-  VerifyReport,
-} from '../api/database.ts';
+import type { SpaceDescription, SpaceInfo, Stats, Value, VerifyReport } from '../api/database.ts';
 import type { Encryption } from '../api/encryption.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { checksumBy } from '../kernel/checksum.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
 import type { IdleHolder, MemoryUser } from '../kernel/memory-budget.ts';
-import { decideIndex, isWorthDeciding } from '../space/auto-index.ts';
 import type { Decide } from '../space/conditional.ts';
 import type { LargeBytes, SplitPuts } from '../space/large-bytes.ts';
 import type { LargeValue } from '../space/large-value.ts';
@@ -31,7 +23,6 @@ import type { StoredState } from '../storage/backend.ts';
 import {
   type Catalog,
   type CatalogEntry,
-  catalogFaults,
   emptyCatalog,
   encodeCatalog,
   indexTypeOf,
@@ -43,40 +34,41 @@ import { BlockBudget, defaultMemoryBudgetBytes } from './block-budget.ts';
 import { Checkpoints, isWorthStoring } from './checkpoints.ts';
 import { CommitQueue } from './commit-queue.ts';
 import type { Compaction } from './compaction.ts';
-import { Compactor } from './compactor.ts';
-import { copyOf } from './copy-image.ts';
+import { isWorthCompacting } from './compaction-need.ts';
+import type { Compactor } from './compactor.ts';
 import { describeResident, publicInfo } from './describe.ts';
 import { EventHub, watchBackend } from './event-hub.ts';
-import { Indexer } from './indexer.ts';
-import { LargeValues } from './large-values.ts';
+import type { Indexer } from './indexer.ts';
+import type { LargeValues } from './large-values.ts';
 import { admit, encryptedBackend } from './open-encrypted.ts';
 import { dropOrphans, openResidentSpace } from './open-space.ts';
-import { maintenancePart, usersPart } from './parts.ts';
-import { changeIndex, type IndexChange, withIndex } from './reindex.ts';
-import type { ResidentSpace, StoredManifests } from './resident-space.ts';
+import { indexingPart, keyValuePart, maintenancePart, secretsPart, vectorsPart } from './parts.ts';
+import type { IndexChange } from './reindex.ts';
+import { loadEngineOf, type ResidentSpace, type StoredManifests } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { type NewSpace, SpaceCatalog } from './space-catalog.ts';
 import { coreKindOf, coreKindsOf } from './space-image.ts';
-import { Sweeper, sweepSlice } from './sweeper.ts';
+import type { Sweeper } from './sweeper.ts';
 import { ThreadUse } from './thread-use.ts';
-import { type Batch, searchByThreads } from './threaded-batches.ts';
+import type { Batch } from './threaded-batches.ts';
 import type { Upload } from './upload.ts';
 import { UserDirectory, withoutSpace } from './users/user-directory.ts';
 import type { Compose, PreparedWrite } from './waiting-writes.ts';
 
 export class DatabaseEngine implements MemoryUser {
   readonly users: UserDirectory;
-  readonly large: LargeValues;
   readonly events: EventHub;
   /** There when what is stored is encrypted. */
   readonly encryption: EncryptedBackend | undefined;
   readonly #environment: Environment;
   readonly #checksum: Checksum;
   readonly #queue: CommitQueue;
-  /** For bulk inserts, which it gives way to. */
-  readonly indexer: Indexer;
+  #large: LargeValues | undefined;
+  #indexer: Indexer | undefined;
   readonly #threads: ThreadUse;
-  readonly #compactor: Compactor;
+  #compactor: Compactor | undefined;
+  /** When what compacts may be loaded: not again while it is, nor soon after it could not be. */
+  #compactorFromMs = Number.NEGATIVE_INFINITY;
   readonly #residents: Map<number, ResidentSpace> = new Map();
   readonly #opening: Map<number, Promise<ResidentSpace>> = new Map();
   /** Those under way: closing, and whatever ends a space, does not wait for their callers. */
@@ -88,7 +80,10 @@ export class DatabaseEngine implements MemoryUser {
   readonly #manifests: Map<number, StoredManifests> = new Map();
   readonly #catalog: SpaceCatalog;
   readonly #checkpoints: Checkpoints;
-  readonly #sweeper: Sweeper;
+  #sweeperMade: Sweeper | undefined;
+  /** Calls that wait for their part of the script: closing lets them begin first. */
+  readonly beginning: Set<Promise<unknown>> = new Set();
+  #ending: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(
@@ -118,33 +113,11 @@ export class DatabaseEngine implements MemoryUser {
       closing,
       published: (resident) => this.#keepManifest(resident),
     });
-    this.#sweeper = new Sweeper(this.#environment, this.events, {
-      closing,
-      wallClock: () => this.wallClock(),
-      swept: (resident) => this.#checkpoints.whenIdle(resident),
-    });
     this.#queue = new CommitQueue(this.#environment, checksum, {
       applied: (resident) => this.#applied(resident),
       pressure: (resident) => this.#checkpoints.pressure(resident),
     });
-    this.large = new LargeValues(this.#environment, checksum, {
-      exclusively: ({ entry }, work) => this.#checkpoints.exclusively(entry.id, work),
-      checkpoint: (resident) => this.#checkpoints.now(resident),
-      published: (resident, manifestBytes) => {
-        resident.manifests = { first: manifestBytes, copy: manifestBytes };
-        this.#keepManifest(resident);
-      },
-    });
     this.#threads = new ThreadUse(environment.threads);
-    this.indexer = new Indexer(
-      this.#environment,
-      (resident) => this.#indexed(resident),
-      this.#threads,
-      ({ entry }, work) => this.#checkpoints.exclusively(entry.id, async () => work()),
-    );
-    this.#compactor = new Compactor(this.#environment, (resident, compaction) =>
-      this.#takeOver(resident, compaction),
-    );
     this.users = new UserDirectory({
       store: {
         current: () => this.#catalog.current,
@@ -170,12 +143,73 @@ export class DatabaseEngine implements MemoryUser {
     const catalog = soundCatalog(state.catalog, state.catalogCopy, checksum) ?? emptyCatalog;
     // Nobody waits for them yet, but the spaces that are there will need them; who comes to one that failed tries again.
     for (const kind of coreKindsOf(catalog.spaces)) environment.cores.load(kind).catch(() => {});
+    for (const entry of catalog.spaces) loadEngineOf(entry).catch(() => {});
     if (encrypted !== undefined) await backend.keepOnly?.(new Set(catalog.spaces.map(({ id }) => id)));
     // Before it is anybody's: users are known from the first call on.
-    if (catalog.users !== undefined) await usersPart.load();
+    if (catalog.users !== undefined) await secretsPart.load();
     const engine = new DatabaseEngine({ ...environment, backend }, checksum, catalog, state, encrypted);
     if (catalog.users !== undefined) await engine.users.accounts();
     return engine;
+  }
+
+  /** Requires: there is a key-value space. */
+  get large(): LargeValues {
+    this.#large ??= new keyValuePart.loaded.LargeValues(this.#environment, this.#checksum, {
+      exclusively: ({ entry }, work) => this.#checkpoints.exclusively(entry.id, work),
+      checkpoint: (resident) => this.#checkpoints.now(resident),
+      published: (resident, manifestBytes) => {
+        resident.manifests = { first: manifestBytes, copy: manifestBytes };
+        this.#keepManifest(resident);
+      },
+    });
+    return this.#large;
+  }
+
+  /** The same. */
+  get #sweeper(): Sweeper {
+    this.#sweeperMade ??= new keyValuePart.loaded.Sweeper(this.#environment, this.events, {
+      closing: () => this.#closing !== undefined,
+      wallClock: () => this.wallClock(),
+      swept: (resident) => this.#checkpoints.whenIdle(resident),
+    });
+    return this.#sweeperMade;
+  }
+
+  /** Of vector spaces; bulk inserts are given way. Requires: there is one. */
+  get indexer(): Indexer {
+    this.#indexer ??= new vectorsPart.loaded.Indexer(
+      this.#environment,
+      (resident) => this.#indexed(resident),
+      this.#threads,
+      ({ entry }, work) => this.#checkpoints.exclusively(entry.id, async () => work()),
+    );
+    return this.#indexer;
+  }
+
+  /** What a space's engine does in the background: vectors are linked, what has expired is removed. */
+  #schedule(resident: ResidentSpace): void {
+    if (resident.entry.engine === 'vector') this.indexer.schedule(resident);
+    else this.#sweeper.schedule(resident);
+  }
+
+  #considerCompaction(resident: ResidentSpace): void {
+    const { now, settings } = this.#environment;
+    this.#compactor?.consider(resident);
+    if (this.#compactor !== undefined || !isWorthCompacting(settings, resident)) return;
+    if (now() < this.#compactorFromMs) return;
+    this.#compactorFromMs = Number.POSITIVE_INFINITY;
+    maintenancePart.load().then(
+      ({ Compactor }) => {
+        if (this.#closing !== undefined) return;
+        this.#compactor = new Compactor(this.#environment, (one, compaction) =>
+          this.#takeOver(one, compaction),
+        );
+        this.#compactor.consider(resident);
+      },
+      () => {
+        this.#compactorFromMs = now() + settings.compactPauseMs;
+      },
+    );
   }
 
   *#instances(): Generator<CoreInstance, void, undefined> {
@@ -221,7 +255,8 @@ export class DatabaseEngine implements MemoryUser {
    *
    * @throws OUT_OF_MEMORY, WASM_UNAVAILABLE, and what the backend throws; the space then has its former index
    */
-  reindex({ id, name }: CatalogEntry, change: IndexChange): Promise<void> {
+  async reindex({ id, name }: CatalogEntry, change: IndexChange): Promise<void> {
+    const { changeIndex, withIndex } = await indexingPart.load();
     return this.#catalog.change(async () => {
       const former = this.entryOf(name);
       if (former.id !== id)
@@ -259,7 +294,7 @@ export class DatabaseEngine implements MemoryUser {
     const core = await this.#environment.cores.load('whole');
     const moved = await this.#atRest(resident, () => {
       resident.threadedLinks?.giveUp();
-      const copy = copyOf(resident, this.#environment, core);
+      const copy = indexingPart.loaded.copyOf(resident, this.#environment, core);
       // What is being made of the former image is in the former core.
       resident.compaction?.giveUp();
       resident.takeOver(copy);
@@ -288,6 +323,7 @@ export class DatabaseEngine implements MemoryUser {
   #decideIndex(resident: ResidentSpace): void {
     const { entry, space } = resident;
     if (entry.indexType !== 'Auto' || resident.readOnly !== undefined || this.#closing !== undefined) return;
+    const { decideIndex, isWorthDeciding } = indexingPart.loaded;
     const current = indexTypeOf(entry);
     if (!isWorthDeciding(space.count(), resident.decidedAtCount, current)) return;
     resident.decidedAtCount = space.count();
@@ -364,9 +400,8 @@ export class DatabaseEngine implements MemoryUser {
     for (const { message } of resident.readOnly ?? [])
       this.events.damaged(shibuDbError('CORRUPTION', message), entry.name);
     this.#residents.set(entry.id, resident);
-    this.indexer.schedule(resident);
-    this.#sweeper.schedule(resident);
-    this.#compactor.consider(resident);
+    this.#schedule(resident);
+    this.#considerCompaction(resident);
     dropOrphans(this.#environment, resident).catch(() => {});
     return resident;
   }
@@ -405,8 +440,8 @@ export class DatabaseEngine implements MemoryUser {
   #letGo(resident: ResidentSpace): void {
     const { id } = resident.entry;
     this.#checkpoints.forget(id);
-    this.#sweeper.forget(id);
-    this.indexer.forget(resident);
+    this.#sweeperMade?.forget(id);
+    this.#indexer?.forget(resident);
     for (const scan of resident.scans) scan.lose();
     resident.broken = true;
     resident.space.instance.release();
@@ -562,10 +597,9 @@ export class DatabaseEngine implements MemoryUser {
   }
 
   #applied(resident: ResidentSpace): void {
-    this.indexer.schedule(resident);
+    this.#schedule(resident);
     this.#decideIndex(resident);
-    this.#sweeper.schedule(resident);
-    this.#compactor.consider(resident);
+    this.#considerCompaction(resident);
     this.#checkpoints.consider(resident);
   }
 
@@ -575,7 +609,7 @@ export class DatabaseEngine implements MemoryUser {
   }
 
   #indexed(resident: ResidentSpace): void {
-    this.#compactor.consider(resident);
+    this.#considerCompaction(resident);
     this.#checkpoints.whenIdle(resident);
   }
 
@@ -610,7 +644,7 @@ export class DatabaseEngine implements MemoryUser {
     const takeOver = (): void => resident.takeOver(compaction.space);
     const tookOver = await this.#atRest(resident, takeOver, () => !compaction.failed);
     if (!tookOver) return false;
-    this.indexer.schedule(resident);
+    this.#schedule(resident);
     // If it cannot be stored now, the log goes on from the old image, and the next checkpoint tries again.
     await this.checkpoint(resident).catch(() => {});
     this.events.log('info', 'compacted', { space: resident.entry.name, storedBytes: resident.storedBytes });
@@ -629,31 +663,18 @@ export class DatabaseEngine implements MemoryUser {
     onProgress: CallContext['onProgress'],
   ): Promise<VerifyReport> {
     this.#assertOpen();
-    const { verifySpace } = await maintenancePart.load();
-    const state = await this.#environment.backend.readState();
-    const faults = catalogFaults(state, this.#checksum);
-    const spaces: SpaceReport[] = [];
-    let done = 0;
-    for (const entry of [...this.#catalog.spaces]) {
-      if (!this.#catalog.spaces.some(({ id }) => id === entry.id)) continue;
-      const report = await this.#checkpoints.exclusively(entry.id, async () => {
-        signal?.throwIfAborted();
+    const { verifyDatabase } = await maintenancePart.load();
+    const database = {
+      environment: this.#environment,
+      checksum: this.#checksum,
+      spaces: () => {
         this.#assertOpen();
-        const current = await this.#environment.backend.readState();
-        const manifests = {
-          first: current.manifests.get(entry.id),
-          copy: current.manifestCopies?.get(entry.id),
-        };
-        const onBlock = (): void => {
-          signal?.throwIfAborted();
-          done++;
-          onProgress?.({ done, total: done });
-        };
-        return verifySpace(this.#environment, entry, manifests, { checksum: this.#checksum, deep, onBlock });
-      });
-      spaces.push(report);
-    }
-    return { ok: faults.length === 0 && spaces.every((space) => space.faults.length === 0), spaces, faults };
+        return this.#catalog.spaces;
+      },
+      exclusively: <Result>(id: number, work: () => Promise<Result>) =>
+        this.#checkpoints.exclusively(id, work),
+    };
+    return verifyDatabase(database, deep, signal, onProgress);
   }
 
   get checksum(): Checksum {
@@ -692,7 +713,9 @@ export class DatabaseEngine implements MemoryUser {
   }
 
   /** The hits of many queries, group by group, where several threads can find them; else `undefined`. */
-  searchByThreads(resident: ResidentSpace, batch: Batch): Promise<PackedHits[] | undefined> {
+  async searchByThreads(resident: ResidentSpace, batch: Batch): Promise<PackedHits[] | undefined> {
+    if (this.#threads.now === undefined) return undefined;
+    const { searchByThreads } = await indexingPart.load();
     return searchByThreads(this.#environment, this.#threads, resident, batch);
   }
 
@@ -722,8 +745,8 @@ export class DatabaseEngine implements MemoryUser {
 
   /** Lets background work go on that `linksPerWakeMax` stopped. */
   wake(): void {
-    this.indexer.wake();
-    for (const resident of this.#residents.values()) this.indexer.schedule(resident);
+    this.#indexer?.wake();
+    for (const resident of this.#residents.values()) this.#schedule(resident);
   }
 
   /**
@@ -739,7 +762,7 @@ export class DatabaseEngine implements MemoryUser {
       if (engine !== 'key-value' || entry === undefined) continue;
       // One that cannot be opened says so to whoever uses it; the others are tended all the same.
       await this.resident(entry)
-        .then((resident) => this.#sweeper.sweepAll(resident, sweepSlice))
+        .then((resident) => this.#sweeper.sweepAll(resident))
         .catch(() => {});
     }
     for (const resident of [...this.#residents.values()])
@@ -779,8 +802,14 @@ export class DatabaseEngine implements MemoryUser {
   // --- end --------------------------------------------------------------------------------------------------------
 
   close(): Promise<void> {
-    this.#closing ??= this.#shutDown();
-    return this.#closing;
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
+    while (this.beginning.size > 0) await Promise.allSettled(this.beginning);
+    this.#closing = this.#shutDown();
+    await this.#closing;
   }
 
   async #shutDown(): Promise<void> {
@@ -791,8 +820,8 @@ export class DatabaseEngine implements MemoryUser {
     await Promise.allSettled(this.#opening.values());
     await Promise.all(this.#entering);
     await this.#queue.idle();
-    await this.indexer.stop();
-    await this.#compactor.stop();
+    await this.#indexer?.stop();
+    await this.#compactor?.stop();
     // If a last checkpoint fails, the log has everything that was promised.
     for (const resident of [...this.#residents.values()]) {
       await this.checkpoint(resident).catch(() => {});

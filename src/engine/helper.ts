@@ -6,16 +6,8 @@
 import type { PackedHits } from '../api/calls.ts';
 import type { VectorData } from '../api/database.ts';
 import type { BuildName } from '../kernel/module.ts';
-import { Status } from '../kernel/status.ts';
-import { type HelperPlace, SharedCore } from '../kernel/threads.ts';
-import { vectorItems } from '../space/metrics.ts';
-import {
-  batchQueriesMax,
-  type ReadOptions,
-  type SearchEffort,
-  type VectorShape,
-  VectorSpace,
-} from '../space/vector-space.ts';
+import type { HelperPlace } from '../kernel/threads.ts';
+import type { ReadOptions, SearchEffort, VectorShape } from '../space/vector-space.ts';
 
 /** How a worker is told that it is a helper: by its name. */
 export const helperName = 'shibumi-helper';
@@ -73,45 +65,3 @@ export interface Answered {
 
 /** What is said of a job to whoever gave it. */
 export type HelperAnswer = Answered | { readonly error: string };
-
-/** Nodes linked between two looks at whether there are more. */
-const linksPerStep = 64;
-
-/** What a helper does: it is told by messages, and answers each. */
-export class HelperWork {
-  #core: SharedCore | undefined;
-
-  answer(job: HelperJob): HelperAnswer {
-    try {
-      // The thread it is stays the same from its first job on.
-      this.#core ??= SharedCore.join(job.place, job.build);
-      if (job.kind === 'search') return { status: Status.Ok, parts: searchGroups(this.#core, job) };
-      const { threads } = this.#core;
-      return { status: job.kind === 'check' ? threads.links_check() : link(this.#core, job.place.thread) };
-    } catch (error) {
-      return { error: error instanceof Error ? error.message : String(error) };
-    }
-  }
-}
-
-function link({ threads }: SharedCore, thread: number): number {
-  const status = threads.links_join(thread);
-  if (status === Status.Ok) while (threads.links_work(thread, linksPerStep) > 0);
-  return status;
-}
-
-function searchGroups(
-  core: SharedCore,
-  { shape, queries, k, effort, options, taken }: BatchJob,
-): FoundPart[] {
-  const space = new VectorSpace(core, shape);
-  space.open();
-  const items = vectorItems(shape.dimension, shape.metric) * batchQueriesMax;
-  const parts: FoundPart[] = [];
-  for (;;) {
-    const group = Atomics.add(core.counter(taken), 0, 1);
-    if (group * items >= queries.length) return parts;
-    const own = queries.subarray(group * items, (group + 1) * items);
-    parts.push({ group, hits: space.searchBatch(own, k, effort, options) });
-  }
-}

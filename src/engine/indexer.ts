@@ -7,11 +7,12 @@
 import { nextTask } from '../base/next-task.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { Threads } from './helper.ts';
+import { indexingPart } from './parts.ts';
 import { blockBytes, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { Pins, type SpaceBlocks } from './space-blocks.ts';
 import { ThreadUse } from './thread-use.ts';
-import { ThreadedLinks } from './threaded-links.ts';
+import type { ThreadedLinks } from './threaded-links.ts';
 
 /** How often slices look whether what is left is a bulk for threads: it costs a walk along the queue. */
 const bulkLookMs = 200;
@@ -131,11 +132,22 @@ export class Indexer {
       Math.ceil(resident.space.count() * settings.threadedShareMin),
     );
     if (resident.space.pending() < least) return false;
-    return resident.space.instance.exports.vec_links_wanted() >>> 0 >= least;
+    if (resident.space.instance.exports.vec_links_wanted() >>> 0 < least) return false;
+    if (indexingPart.isLoaded) return true;
+    // Until it is there, slices do what they can.
+    indexingPart.load().then(
+      () => this.schedule(resident),
+      (error: unknown) => this.#threads.failed(error),
+    );
+    return false;
   }
 
   #link(resident: ResidentSpace): { links: ThreadedLinks; ended: Promise<void> } {
-    const links = new ThreadedLinks(this.#environment, this.#threads.now as Threads, resident);
+    const links = new indexingPart.loaded.ThreadedLinks(
+      this.#environment,
+      this.#threads.now as Threads,
+      resident,
+    );
     resident.threadedLinks = links;
     this.#queue.delete(resident);
     const work = async (): Promise<void> => {

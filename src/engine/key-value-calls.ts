@@ -27,10 +27,10 @@ import { cutIfLarge, splitPuts, storedLength } from '../space/large-bytes.ts';
 import { LargeValue, largeReferenceBytes } from '../space/large-value.ts';
 import type { Need } from '../space/space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
+import { openEntryScan } from './entry-scan.ts';
 import type { HandlersOf } from './handlers.ts';
 import type { Found } from './large-values.ts';
 import type { ScanCalls } from './scan-calls.ts';
-import { openEntryScan } from './scans.ts';
 import type { SpaceAccess } from './space-access.ts';
 
 /** The longest decimal of 64 bits. */

@@ -10,9 +10,10 @@
  * a value is being written its space stays in memory: only the resident that published it may log its put.
  */
 
-import type { Value } from '../api/database.ts';
+import type { Entry, Value } from '../api/database.ts';
 import { type ErrorCode, isShibuDbError, shibuDbError } from '../api/errors.ts';
 import { readUtf8 } from '../base/text.ts';
+import type { StoredEntry } from '../space/key-value-space.ts';
 import type { LargeBytes } from '../space/large-bytes.ts';
 import { LargeValue, largeBlock, largePieceBytes } from '../space/large-value.ts';
 import type { StoredForm } from '../space/operation.ts';
@@ -224,7 +225,21 @@ export class LargeValues {
     return loaded;
   }
 
-  /** The same, asking `find` again until all values are of one moment. @throws CORRUPTION, and what `find` throws */
+  /** The entries of a scan, with what is large among them. @throws SNAPSHOT_LOST with `details.cursor`, CORRUPTION */
+  async loadEntries(
+    resident: ResidentSpace,
+    entries: readonly StoredEntry[],
+    cursor: string | undefined,
+  ): Promise<Entry[]> {
+    const values = await this.loadAll({ resident, values: entries.map(({ value }) => value) });
+    if (!Array.isArray(values))
+      throw shibuDbError('SNAPSHOT_LOST', 'A large value was dropped; go on with a new one from the cursor', {
+        details: { cursor },
+      });
+    return entries.map(({ key }, i) => ({ key, value: values[i] as Value }));
+  }
+
+  /** The same as `loadAll`, asking `find` again until all values are of one moment. @throws CORRUPTION, and what `find` throws */
   async settle(first: Found, find: () => Found | Promise<Found>): Promise<(Value | undefined)[]> {
     let found = first;
     for (;;) {

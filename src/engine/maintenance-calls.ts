@@ -3,9 +3,9 @@
 import type { ArgumentsOf, CallContext, ExportStep, ImportStep } from '../api/calls.ts';
 import type { VerifyReport } from '../api/database.ts';
 import { invalid, shown } from '../base/arguments.ts';
-import { checkEncryption } from '../base/encryption-secret.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import type { HandlersOf } from './handlers.ts';
+import { secretsPart } from './parts.ts';
 import { exportFrames } from './transfer/export.ts';
 import { Import } from './transfer/import.ts';
 
@@ -22,6 +22,7 @@ export class MaintenanceCalls implements HandlersOf<'maintenance'> {
   }
 
   async changeEncryption({ current, next }: ArgumentsOf<'changeEncryption'>): Promise<undefined> {
+    const { checkEncryption } = await secretsPart.load();
     const former = checkEncryption(current, 'the current encryption');
     await this.#engine.changeEncryption(former, checkEncryption(next, 'the next encryption'));
   }

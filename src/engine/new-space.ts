@@ -2,63 +2,31 @@
 
 import type { Durability } from '../api/database.ts';
 import { integerIn, invalid, oneOf, shown, wellFormedText } from '../base/arguments.ts';
-import { firstChoice } from '../space/auto-index.ts';
-import { checkStored, parseIndexType } from '../space/index-types.ts';
-import { parseMetadataFields } from '../space/metadata/fields.ts';
-import { bitsMax, dimensionMax, isOfBits, parseMetric, parsePower } from '../space/metrics.ts';
+import { vectorsPart } from './parts.ts';
 import type { NewSpace } from './space-catalog.ts';
 
 const nameLengthMax = 255;
 const keyValueOptions = ['durability'] as const;
-const vectorOptions = [
-  'dimension',
-  'indexType',
-  'metric',
-  'p',
-  'ids',
-  'originals',
-  'efConstruction',
-  'seed',
-  'metadataFields',
-  'durability',
-] as const;
-
-/** @throws INVALID_ARGUMENT */
-export function parseNewSpace(name: unknown, engine: unknown, options: unknown): NewSpace {
+/** @throws INVALID_ARGUMENT, SCRIPT_UNAVAILABLE */
+export async function parseNewSpace(name: unknown, engine: unknown, options: unknown): Promise<NewSpace> {
   const text = wellFormedText(name, 'the name of a space');
   if (text.length === 0 || text.length > nameLengthMax) {
     throw invalid(`Got a name of ${text.length} characters, expected 1 to ${nameLengthMax}`);
   }
   const kind = oneOf(engine, ['key-value', 'vector'], 'engine');
-  const bag = parseBag(options ?? {}, kind === 'vector' ? vectorOptions : keyValueOptions);
-  const durability = parseDurability(bag.durability ?? 'strict');
-  if (kind === 'key-value') return { name: text, engine: kind, durability };
-  const metric = parseMetric(bag.metric ?? 'L2');
-  const p = parsePower(bag.p, metric);
-  const metadataFields = parseMetadataFields(bag.metadataFields ?? []);
-  const originals = oneOf(bag.originals ?? 'memory', ['memory', 'storage'], 'originals');
-  const dimension = integerIn(bag.dimension, 1, isOfBits(metric) ? bitsMax : dimensionMax, 'dimension');
-  if (originals === 'storage') checkStored(bag.indexType ?? 'Flat', metric, dimension);
-  return {
-    name: text,
-    engine: kind,
-    durability,
-    dimension,
-    ...(bag.indexType === 'Auto'
-      ? { indexType: 'Auto' as const, auto: firstChoice }
-      : { indexType: parseIndexType(bag.indexType ?? 'Flat', metric, dimension).indexType }),
-    metric,
-    ...(p === undefined ? {} : { p }),
-    ids: oneOf(bag.ids ?? 'int', ['int', 'string'], 'ids'),
-    ...(originals === 'storage' ? { originals } : {}),
-    efConstruction: integerIn(bag.efConstruction ?? 128, 8, 4096, 'efConstruction'),
-    seed: integerIn(bag.seed ?? 42, 0, Number.MAX_SAFE_INTEGER, 'seed'),
-    ...(metadataFields.length === 0 ? {} : { metadataFields }),
-  };
+  if (kind === 'vector') {
+    const { parseVectorOptions } = await vectorsPart.load();
+    return { name: text, engine: kind, ...(await parseVectorOptions(options ?? {})) };
+  }
+  const { durability } = parseBag(options ?? {}, keyValueOptions);
+  return { name: text, engine: kind, durability: parseDurability(durability) };
 }
 
 /** An option nobody knows is a typing error that would silently do nothing: it is refused. */
-function parseBag<Name extends string>(options: unknown, known: readonly Name[]): { [N in Name]?: unknown } {
+export function parseBag<Name extends string>(
+  options: unknown,
+  known: readonly Name[],
+): { [N in Name]?: unknown } {
   if (typeof options !== 'object' || options === null)
     throw invalid(`Got ${shown(options)} for options, expected an object`);
   const stranger = Object.keys(options).find((name) => !known.includes(name as Name));
@@ -67,7 +35,7 @@ function parseBag<Name extends string>(options: unknown, known: readonly Name[])
   return options;
 }
 
-function parseDurability(value: unknown): Durability {
+export function parseDurability(value: unknown = 'strict'): Durability {
   if (typeof value === 'object' && value !== null) {
     const { everyOps, everyMs, ...rest } = value as { everyOps?: unknown; everyMs?: unknown };
     if (Object.keys(rest).length === 0 && (everyOps === undefined) !== (everyMs === undefined)) {

@@ -1,10 +1,10 @@
 /** The encrypted backend that an environment asks for, over the one it gives; and who else may use it then. */
 
 import type { Encryption } from '../api/encryption.ts';
-import { assertSameEncryption } from '../base/encryption-secret.ts';
+import { assertSameEncryption } from '../base/same-encryption.ts';
 import type { EncryptedBackend } from '../storage/encryption/encrypted-backend.ts';
 import type { Checksum } from '../storage/envelope.ts';
-import { encryptionPart, portableScrypt } from './parts.ts';
+import { portableScrypt, secretsPart } from './parts.ts';
 import type { Environment } from './settings.ts';
 
 export async function encryptedBackend(
@@ -12,7 +12,7 @@ export async function encryptedBackend(
   checksum: Checksum,
 ): Promise<EncryptedBackend | undefined> {
   if (encryption === undefined) return undefined;
-  const { EncryptedBackend } = await encryptionPart.load();
+  const { EncryptedBackend } = await secretsPart.load();
   return EncryptedBackend.open(backend, encryption, { checksum, scrypt, cost: settings.passwordCost });
 }
 

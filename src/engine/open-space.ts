@@ -18,13 +18,18 @@ import { AbsentBlocks, type CoreInstance, checkStatus, OtherCore } from '../kern
 import type { Core } from '../kernel/module.ts';
 import { type OperationView, operationsIn } from '../space/operation.ts';
 import { firstDerivedSegment } from '../space/space.ts';
-import { VectorSpace } from '../space/vector-space.ts';
 import type { BlockName } from '../storage/backend.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import type { Manifest, ManifestBlock } from '../storage/manifest.ts';
 import { maintenancePart } from './parts.ts';
-import { blockBytes, makeSpace, ResidentSpace, type StoredManifests } from './resident-space.ts';
+import {
+  blockBytes,
+  loadEngineOf,
+  makeSpace,
+  ResidentSpace,
+  type StoredManifests,
+} from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { droppableSegments, Pins, SpaceBlocks, untilPresent } from './space-blocks.ts';
 import { adopt, coreKindOf, inFreshInstance } from './space-image.ts';
@@ -41,7 +46,7 @@ import {
 /** Records set aside at most; with more, the log itself is at fault and the rest of it is left out. */
 const asideMax = 16;
 
-/** @throws CORRUPTION, OUT_OF_MEMORY, VERSION_MISMATCH, WASM_UNAVAILABLE */
+/** @throws CORRUPTION, OUT_OF_MEMORY, VERSION_MISMATCH, WASM_UNAVAILABLE, SCRIPT_UNAVAILABLE */
 export async function openResidentSpace(
   environment: Environment,
   entry: CatalogEntry,
@@ -51,7 +56,7 @@ export async function openResidentSpace(
   const stored = new StoredSpace(environment, entry, manifests, checksum);
   const { cores } = environment;
   // Before anything is read: it is what checks it.
-  const core = await cores.load(coreKindOf(entry));
+  const [core] = await Promise.all([cores.load(coreKindOf(entry)), loadEngineOf(entry)]);
   try {
     return await openWhole(environment, entry, stored, core).catch(async (error: unknown) => {
       // The image has another index than the catalog says, one from before a change that got no further.
@@ -109,8 +114,8 @@ async function openImage(
     const make = (): void => (manifest === undefined ? space.create() : space.open(isForeign));
     await untilPresent(resident.blocks, pins, make);
     // The catalog says which index there is; a change that was stored there may have come no further.
-    if (space instanceof VectorSpace)
-      resident.indexChanged = await untilPresent(resident.blocks, pins, () => space.reindex());
+    if (entry.engine === 'vector')
+      resident.indexChanged = await untilPresent(resident.blocks, pins, () => resident.vectors.reindex());
     pins.release();
     resident.manifests = { first: found?.bytes, copy: found?.bytes };
     return resident;

@@ -1,34 +1,10 @@
 /** Changing the index of a space that is in use. */
 
-import { integerIn } from '../base/arguments.ts';
-import { firstChoice } from '../space/auto-index.ts';
-import { checkStored, parseIndexType } from '../space/index-types.ts';
-import { type CatalogEntry, indexTypeOf, vectorKind } from '../storage/catalog.ts';
+import { type CatalogEntry, indexTypeOf } from '../storage/catalog.ts';
 import type { ResidentSpace } from './resident-space.ts';
 
 /** What of a catalog entry a new index changes. */
 export type IndexChange = Pick<CatalogEntry, 'indexType' | 'efConstruction' | 'auto'>;
-
-/** @throws INVALID_ARGUMENT */
-export function parseReindex(
-  entry: CatalogEntry,
-  options: { indexType: unknown; efConstruction: unknown },
-): IndexChange {
-  const { dimension, metric } = vectorKind(entry);
-  const efConstruction = integerIn(
-    options.efConstruction ?? entry.efConstruction ?? 128,
-    8,
-    4096,
-    'efConstruction',
-  );
-  if (entry.originals === 'storage') checkStored(options.indexType, metric, dimension);
-  if (options.indexType === 'Auto') {
-    // The index that is there stays until it is known that another one pays.
-    const auto = entry.auto ?? { ...firstChoice, indexType: indexTypeOf(entry) };
-    return { indexType: 'Auto', auto, efConstruction };
-  }
-  return { indexType: parseIndexType(options.indexType, metric, dimension).indexType, efConstruction };
-}
 
 /** The entry with another index. */
 export function withIndex({ auto: _, ...entry }: CatalogEntry, change: IndexChange): CatalogEntry {

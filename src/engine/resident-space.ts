@@ -9,14 +9,16 @@ import type { Durability, StorageFault } from '../api/database.ts';
 import { assert } from '../base/assert.ts';
 import { AbsentBlocks, type CoreInstance } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
-import { KeyValueSpace } from '../space/key-value-space.ts';
+import type { KeyValueSpace } from '../space/key-value-space.ts';
 import type { LargeReferences } from '../space/large-references.ts';
 import type { OperationView } from '../space/operation.ts';
+import { loadMetadataFor } from '../space/parts.ts';
 import type { Need, Space } from '../space/space.ts';
-import { VectorSpace } from '../space/vector-space.ts';
+import type { VectorSpace } from '../space/vector-space.ts';
 import { type CatalogEntry, indexTypeOf } from '../storage/catalog.ts';
 import type { Manifest } from '../storage/manifest.ts';
 import type { Compaction } from './compaction.ts';
+import { indexingPart, keyValuePart, vectorsPart } from './parts.ts';
 import type { SnapshotScan } from './snapshot-scan.ts';
 import type { SpaceBlocks } from './space-blocks.ts';
 import type { ThreadedLinks } from './threaded-links.ts';
@@ -102,7 +104,7 @@ export class ResidentSpace {
 
   /** Of a key-value space: the large values it refers to. */
   get large(): LargeReferences | undefined {
-    return this.space instanceof KeyValueSpace ? this.space.large : undefined;
+    return this.entry.engine === 'key-value' ? this.keyValue.large : undefined;
   }
 
   get durability(): Durability {
@@ -127,14 +129,13 @@ export class ResidentSpace {
   }
 
   get keyValue(): KeyValueSpace {
-    const { space } = this;
-    if (!(space instanceof KeyValueSpace)) assert(false, `${this.entry.name} is a key-value space`);
-    return space;
+    if (this.entry.engine !== 'key-value') assert(false, `${this.entry.name} is a key-value space`);
+    return this.space as KeyValueSpace;
   }
 
   get vectors(): VectorSpace {
-    assert(this.space instanceof VectorSpace, `${this.entry.name} is a vector space`);
-    return this.space;
+    assert(this.entry.engine === 'vector', `${this.entry.name} is a vector space`);
+    return this.space as VectorSpace;
   }
 
   /**
@@ -214,10 +215,16 @@ export class ResidentSpace {
   }
 }
 
-/** A space object over an instance that is empty or will be given blocks. */
+/** The script that a space's engine takes. @throws SCRIPT_UNAVAILABLE */
+export async function loadEngineOf({ engine, indexType, metadataFields }: CatalogEntry): Promise<void> {
+  const part = engine === 'key-value' ? keyValuePart : indexType === 'Auto' ? indexingPart : vectorsPart;
+  await Promise.all([part.load(), loadMetadataFor(metadataFields)]);
+}
+
+/** A space object over an instance that is empty or will be given blocks. Requires: its engine is loaded. */
 export function makeSpace(entry: CatalogEntry, instance: CoreInstance, wallClock?: () => number): Space {
-  if (entry.engine === 'key-value') return new KeyValueSpace(instance, wallClock);
-  return new VectorSpace(instance, {
+  if (entry.engine === 'key-value') return new keyValuePart.loaded.KeyValueSpace(instance, wallClock);
+  return new vectorsPart.loaded.VectorSpace(instance, {
     dimension: entry.dimension ?? 0,
     metric: entry.metric ?? 'L2',
     ...(entry.p === undefined ? {} : { p: entry.p }),

@@ -6,13 +6,13 @@
 
 import type { StorageFault } from '../api/database.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
-import { keyValueTreeSegment, readStored } from '../space/key-value-space.ts';
 import { LargeValue, largeBlock } from '../space/large-value.ts';
 import { OperationKind, operationsIn } from '../space/operation.ts';
-import { firstDerivedSegment, type Space } from '../space/space.ts';
+import { firstDerivedSegment, keyValueTreeSegment, type Space } from '../space/space.ts';
 import { salvageVectors } from '../space/vector-salvage.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Manifest } from '../storage/manifest.ts';
+import { keyValuePart } from './parts.ts';
 import { makeSpace, ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 import { adopt, freshInstance, inFreshInstance } from './space-image.ts';
@@ -147,7 +147,12 @@ function salvageKeyValues(remains: CoreInstance, space: Space, large: ReadonlySe
 /** Whether all of a put's value is there, if it is a large one. */
 function isWhole(body: Uint8Array, flags: number, large: ReadonlySet<number>): boolean {
   const view = new DataView(body.buffer);
-  const { value } = readStored(body, 8 + view.getUint32(0, true), view.getUint32(4, true), flags);
+  const { value } = keyValuePart.loaded.readStored(
+    body,
+    8 + view.getUint32(0, true),
+    view.getUint32(4, true),
+    flags,
+  );
   if (!(value instanceof LargeValue)) return true;
   return Array.from({ length: value.pieces }, (_, i) => largeBlock(value.first + i)).every((block) =>
     large.has(block),

@@ -1,15 +1,15 @@
 /** The open scans of a session, which its caller pulls step by step. */
 
 import type { ArgumentsOf, ScanStep } from '../api/calls.ts';
-import type { Entry, Value, VectorData, VectorEntry } from '../api/database.ts';
+import type { Entry, VectorData, VectorEntry } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid } from '../base/arguments.ts';
-import { unpackEntries } from '../base/entry-columns.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { StoredEntry } from '../space/key-value-space.ts';
 import { LargeValue } from '../space/large-value.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import type { HandlersOf } from './handlers.ts';
+import { keyValuePart } from './parts.ts';
 import { fetchFor } from './read-space.ts';
 import type { ResidentSpace } from './resident-space.ts';
 import { type EntryChunk, isColumns, type VectorChunk } from './scans.ts';
@@ -65,7 +65,7 @@ export class ScanCalls implements HandlersOf<'scans'> {
       if (done) this.scanClose({ scan: id });
       if (!isColumns(chunk)) return { items: chunk as Step['items'], done, cursor };
       if (packed === true) return { items: [], columns: chunk, done, cursor };
-      return { items: unpackEntries(chunk), done, cursor };
+      return { items: keyValuePart.loaded.unpackEntries(chunk), done, cursor };
     } catch (error) {
       if (error instanceof AbsentBlocks) {
         const pins = new Pins();
@@ -99,20 +99,9 @@ export class ScanCalls implements HandlersOf<'scans'> {
     cursor: string | undefined,
   ): Promise<Step> {
     try {
-      const values = await this.#engine.large.loadAll({
-        resident,
-        values: entries.map(({ value }) => value),
-      });
-      if (!Array.isArray(values))
-        throw shibuDbError(
-          'SNAPSHOT_LOST',
-          'A large value was dropped; go on with a new one from the cursor',
-          {
-            details: { cursor },
-          },
-        );
+      const items = await this.#engine.large.loadEntries(resident, entries, cursor);
       if (step.done) this.scanClose({ scan: id });
-      return { ...step, items: entries.map(({ key }, i) => ({ key, value: values[i] as Value })) };
+      return { ...step, items };
     } catch (error) {
       this.scanClose({ scan: id });
       throw error;

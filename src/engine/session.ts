@@ -9,29 +9,28 @@ import type { ArgumentsOf, CallContext, Method, ResultOf, SessionState, SignedIn
 import type { SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
-import { BufferPool } from '../base/buffer-pool.ts';
+import type { BufferPool } from '../base/buffer-pool.ts';
 import type { ValuePool } from '../base/value-pool.ts';
-import { Access } from './access.ts';
+import { metadataPart } from '../space/parts.ts';
+import type { Access } from './access.ts';
 import type { DatabaseEngine } from './database-engine.ts';
 import { EventCalls } from './event-calls.ts';
 import { type Handlers, type HandlersOf, partOf, type SessionPart } from './handlers.ts';
-import { KeyValueCalls } from './key-value-calls.ts';
 import { parseNewSpace } from './new-space.ts';
-import { maintenancePart, usersPart } from './parts.ts';
+import { keyValuePart, maintenancePart, secretsPart, vectorsPart } from './parts.ts';
 import { ScanCalls } from './scan-calls.ts';
 import { SpaceAccess } from './space-access.ts';
-import { StreamCalls } from './stream-calls.ts';
-import { VectorCalls } from './vector-calls.ts';
+import type { StreamCalls } from './stream-calls.ts';
 
 export class Session implements HandlersOf<'session'> {
   readonly #engine: DatabaseEngine;
   readonly #onClose: () => Promise<void>;
   readonly #spaces: SpaceAccess;
   readonly #scans: ScanCalls;
-  readonly #streams: StreamCalls;
-  readonly #access: Access;
+  #streams: StreamCalls | undefined;
+  #access: Access | undefined;
   readonly #events: EventCalls;
-  readonly #buffers: BufferPool = new BufferPool();
+  #buffers: BufferPool | undefined;
   /** By method; a function makes those whose script is loaded first. */
   readonly #handlers: Map<Method, unknown> = new Map();
   #closed = false;
@@ -45,24 +44,34 @@ export class Session implements HandlersOf<'session'> {
     this.#onClose = onClose;
     this.#spaces = new SpaceAccess(engine);
     this.#scans = new ScanCalls(engine);
-    this.#streams = new StreamCalls(this.#spaces);
-    this.#access = new Access(engine.users, {
-      current: () => this.#spaces.current,
-      scanned: (scan) => this.#scans.spaceOf(scan),
-      uploaded: (upload) => this.#streams.spaceOf(upload),
-    });
-    this.#events = new EventCalls(engine.events, (space) => this.#access.maySee(space));
-    const parts: { [P in SessionPart]: HandlersOf<P> | (() => Promise<HandlersOf<P>>) } = {
+    this.#events = new EventCalls(engine.events, (space) => this.#guard()?.maySee(space) ?? true);
+    const parts: { [P in SessionPart]: HandlersOf<P> | (() => HandlersOf<P> | Promise<HandlersOf<P>>) } = {
       session: this,
-      keyValue: new KeyValueCalls(this.#spaces, this.#scans, pool, this.#buffers),
-      vectors: new VectorCalls(this.#spaces, this.#scans),
-      streams: this.#streams,
+      keyValue: () =>
+        keyValuePart.use(({ BufferPool, KeyValueCalls }) => {
+          this.#buffers ??= new BufferPool();
+          return new KeyValueCalls(this.#spaces, this.#scans, pool, this.#buffers);
+        }),
+      vectors: () => {
+        const make = ({ VectorCalls }: typeof vectorsPart.loaded) =>
+          new VectorCalls(this.#spaces, this.#scans);
+        // All that spaces which are there take: calls on one of them keep the order they came in.
+        const hasMetadata = engine.listSpaces().some(({ metadataFields }) => metadataFields !== undefined);
+        return hasMetadata && !metadataPart.isLoaded
+          ? Promise.all([vectorsPart.load(), metadataPart.load()]).then(([part]) => make(part))
+          : vectorsPart.use(make);
+      },
+      streams: () =>
+        keyValuePart.use(({ StreamCalls }) => {
+          this.#streams ??= new StreamCalls(this.#spaces);
+          return this.#streams;
+        }),
       scans: this.#scans,
       events: this.#events,
-      maintenance: async () => new (await maintenancePart.load()).MaintenanceCalls(engine),
+      maintenance: () => maintenancePart.use(({ MaintenanceCalls }) => new MaintenanceCalls(engine)),
       users: async () => {
-        const { UserCalls } = await usersPart.load();
-        return new UserCalls(engine.users, await engine.users.accounts(), this.#access);
+        const { UserCalls } = await secretsPart.load();
+        return new UserCalls(engine.users, await engine.users.accounts(), this.#makeAccess());
       },
     };
     for (const [method, part] of Object.entries(partOf)) this.#handlers.set(method as Method, parts[part]);
@@ -79,41 +88,86 @@ export class Session implements HandlersOf<'session'> {
   ): ResultOf<M> | Promise<ResultOf<M>> {
     if (this.#closed && method !== 'close')
       throw shibuDbError('CLOSED', `${method} was called after close()`);
-    const handlers = this.#handlers.get(method) as Pick<Handlers, M> | (() => Promise<unknown>) | undefined;
+    const handlers = this.#handlers.get(method);
     if (handlers === undefined) {
       const methods = Object.keys(partOf).join(', ');
       throw invalid(`Got ${shown(method)} for a method, expected one of ${methods}`);
     }
-    const allow = this.#access.check(method, args);
-    if (typeof handlers === 'function') return this.#loadFor(method, args, context, handlers);
-    return handlers[method](args, allow === undefined ? context : { ...context, allow });
+    return this.#run(method, args, context, handlers);
   }
 
-  /** Makes the handlers of all calls of a part, once, then the call, as if it came now. @throws SCRIPT_UNAVAILABLE */
-  async #loadFor<M extends Method>(
+  #run<M extends Method>(
     method: M,
     args: ArgumentsOf<M>,
     context: CallContext,
-    make: () => Promise<unknown>,
+    found: unknown,
+  ): ResultOf<M> | Promise<ResultOf<M>> {
+    const allow = this.#guard()?.check(method, args);
+    let handlers = found;
+    if (typeof found === 'function') {
+      handlers = found();
+      if (handlers instanceof Promise) return this.#runLater(method, args, context, found, handlers);
+      this.#adopt(found, handlers);
+    }
+    const given = allow === undefined ? context : { ...context, allow };
+    return (handlers as Pick<Handlers, M>)[method](args, given);
+  }
+
+  /** The same once the part is there. It was accepted now: whoever closes lets it begin first. @throws SCRIPT_UNAVAILABLE */
+  #runLater<M extends Method>(
+    method: M,
+    args: ArgumentsOf<M>,
+    context: CallContext,
+    make: unknown,
+    making: Promise<unknown>,
   ): Promise<ResultOf<M>> {
-    const made = await make();
-    // Others may have waited too.
-    if (this.#handlers.get(method) === make)
-      for (const [other, handlers] of this.#handlers) if (handlers === make) this.#handlers.set(other, made);
-    return this.call(method, args, context);
+    const { beginning } = this.#engine;
+    const begun = making.then((made) => {
+      this.#adopt(make, made);
+      // Inside an object nobody waits for the answer.
+      return { answer: this.#run(method, args, context, this.#handlers.get(method)) };
+    });
+    const onBegun = (): void => {
+      beginning.delete(begun);
+    };
+    beginning.add(begun);
+    begun.then(onBegun, onBegun);
+    return begun.then(({ answer }) => answer);
+  }
+
+  /** The first ones that were made are those of all calls of their part. */
+  #adopt(make: unknown, made: unknown): void {
+    for (const [method, handlers] of this.#handlers) if (handlers === make) this.#handlers.set(method, made);
+  }
+
+  /** Who checks every call, once there are users: until then everybody may do everything. */
+  #guard(): Access | undefined {
+    return this.#access ?? (this.#engine.users.any ? this.#makeAccess() : undefined);
+  }
+
+  /** Requires: the part for users is loaded, as it is where there are any. */
+  #makeAccess(): Access {
+    this.#access ??= new secretsPart.loaded.Access(this.#engine.users, {
+      current: () => this.#spaces.current,
+      scanned: (scan) => this.#scans.spaceOf(scan),
+      uploaded: (upload) => this.#streams?.spaceOf(upload),
+    });
+    return this.#access;
   }
 
   /** Takes the buffer of an answer back, to be used for another. Requires: whoever got it needs its contents no more. */
   giveBack(buffer: ArrayBuffer): void {
-    this.#buffers.give(buffer);
+    this.#buffers?.give(buffer);
   }
 
   /** Makes this session what another one was, whatever it was itself. */
   resumeSession(state: SessionState): SignedIn | undefined {
-    const signedIn = this.#access.resume(state);
+    if (state.token !== undefined && !this.#engine.users.any)
+      this.#engine.users.authenticateByToken(state.token);
+    const signedIn = this.#guard()?.resume(state);
     this.#spaces.resume(state.space);
     this.#scans.closeAll();
-    this.#streams.closeAll();
+    this.#streams?.closeAll();
     this.#events.close();
     return signedIn;
   }
@@ -121,7 +175,7 @@ export class Session implements HandlersOf<'session'> {
   // --- spaces -----------------------------------------------------------------------------------------------------
 
   async createSpace({ name, engine, options }: ArgumentsOf<'createSpace'>): Promise<undefined> {
-    await this.#engine.createSpace(parseNewSpace(name, engine, options));
+    await this.#engine.createSpace(await parseNewSpace(name, engine, options));
   }
 
   async deleteSpace({ name }: { name: string }): Promise<undefined> {
@@ -152,7 +206,7 @@ export class Session implements HandlersOf<'session'> {
 
   async close(): Promise<undefined> {
     this.#scans.closeAll();
-    this.#streams.closeAll();
+    this.#streams?.closeAll();
     this.#events.close();
     if (this.#closed) return;
     this.#closed = true;

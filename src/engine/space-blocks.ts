@@ -11,9 +11,7 @@
 
 import type { StorageFault } from '../api/database.ts';
 import { AbsentBlocks, type CoreInstance } from '../kernel/instance.ts';
-import { deadlinesSegment, keyValueTreeSegment } from '../space/key-value-space.ts';
-import { GroupMask } from '../space/space.ts';
-import { originalsSegment } from '../space/vector-space.ts';
+import { deadlinesSegment, GroupMask, keyValueTreeSegment, originalsSegment } from '../space/space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Manifest, ManifestBlock } from '../storage/manifest.ts';
 import type { BlockBudget } from './block-budget.ts';

@@ -4,7 +4,7 @@ import type { StorageFault } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { CoreInstance } from '../kernel/instance.ts';
 import type { Core, CoreKind } from '../kernel/module.ts';
-import { isCommon } from '../space/index-types.ts';
+import { isCommon } from '../space/common-index.ts';
 import { type CatalogEntry, indexTypeOf } from '../storage/catalog.ts';
 import type { ManifestBlock } from '../storage/manifest.ts';
 import { blockBytes, framesMax } from './resident-space.ts';

@@ -6,7 +6,7 @@ import type { Environment } from './settings.ts';
 import { Pins, untilPresent } from './space-blocks.ts';
 
 /** Expired entries removed at a time. */
-export const sweepSlice = 1000;
+const sweepSlice = 1000;
 
 export interface SweeperHooks {
   readonly closing: () => boolean;
@@ -38,7 +38,7 @@ export class Sweeper {
     const waitMs = Math.min(Math.max(deadline - this.#hooks.wallClock(), sweepMsMin), sweepMsMax);
     const timer = setTimeout(async () => {
       // What cannot be read is told to whoever reads it.
-      const swept = resident.broken ? 0 : await this.sweepAll(resident, sweepSlice).catch(() => 0);
+      const swept = resident.broken ? 0 : await this.sweepAll(resident).catch(() => 0);
       this.#timers.delete(id);
       if (resident.broken) return;
       // A slice; with more to do the next one follows soon.
@@ -49,11 +49,11 @@ export class Sweeper {
   }
 
   /** The same wherever it lies: blocks that are not in memory are fetched. */
-  async sweepAll(resident: ResidentSpace, most: number): Promise<number> {
+  async sweepAll(resident: ResidentSpace): Promise<number> {
     const pins = new Pins();
     try {
       return await untilPresent(resident.blocks, pins, () =>
-        resident.broken ? 0 : this.sweep(resident, most),
+        resident.broken ? 0 : this.sweep(resident, sweepSlice),
       );
     } finally {
       pins.release();

@@ -7,7 +7,7 @@ import type { PackedHits } from '../api/calls.ts';
 import { Status } from '../kernel/status.ts';
 import { SharedCore } from '../kernel/threads.ts';
 import { vectorItems } from '../space/metrics.ts';
-import { batchQueriesMax } from '../space/vector-space.ts';
+import { batchQueriesMax } from '../space/space.ts';
 import { copyBlocks } from './copy-image.ts';
 import type { BatchJob, Helper } from './helper.ts';
 import { blockBytes, framesMax, type ResidentSpace } from './resident-space.ts';

@@ -13,9 +13,10 @@ import { nextTask } from '../base/next-task.ts';
 import type { CoreInstance } from '../kernel/instance.ts';
 import { Status } from '../kernel/status.ts';
 import { SharedCore } from '../kernel/threads.ts';
-import { segmentOfMeasure, VectorSegment } from '../space/vector-segments.ts';
+import { VectorSegment } from '../space/vector-segments.ts';
 import { copyBlock } from './copy-image.ts';
 import type { Answered, Helper, Threads } from './helper.ts';
+import { vectorsPart } from './parts.ts';
 import { blockBytes, framesMax, type ResidentSpace } from './resident-space.ts';
 import type { Environment } from './settings.ts';
 
@@ -128,7 +129,7 @@ export class ThreadedLinks {
    */
   async #copyIn(shared: SharedCore): Promise<boolean> {
     const { exports } = this.#instance;
-    const measured = segmentOfMeasure(this.#resident.vectors.shape);
+    const measured = vectorsPart.loaded.segmentOfMeasure(this.#resident.vectors.shape);
     const blocks = exports.arena_segment_blocks(measured) >>> 0;
     for (const segment of [VectorSegment.Meta, VectorSegment.Slots, ...graphSegments]) {
       const count = exports.arena_segment_blocks(segment) >>> 0;

@@ -5,8 +5,8 @@ import type { FirstAdmin, User } from '../api/users.ts';
 import { wellFormedText } from '../base/arguments.ts';
 import type { Access } from './access.ts';
 import type { HandlersOf } from './handlers.ts';
-import type { UserAccounts } from './users/user-accounts.ts';
-import { publicUser, type UserDirectory } from './users/user-directory.ts';
+import { publicUser, type UserAccounts } from './users/user-accounts.ts';
+import type { UserDirectory } from './users/user-directory.ts';
 
 export class UserCalls implements HandlersOf<'users'> {
   readonly #users: UserDirectory;

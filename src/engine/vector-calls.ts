@@ -5,29 +5,23 @@ import type { Metadata, SearchHit, VectorData, VectorId } from '../api/database.
 import { integerIn, invalid, numberIn, shown } from '../base/arguments.ts';
 import { nextTask } from '../base/next-task.ts';
 import { encodeUtf8 } from '../base/text.ts';
-import { ByteWriter } from '../space/metadata/byte-writer.ts';
-import { recordBytesMax, writeRecord } from '../space/metadata/record.ts';
 import { vectorItems } from '../space/metrics.ts';
 import { encodeDeleteInt, encodeDeleteString, encodeUpdate } from '../space/operation.ts';
+import { metadataPart } from '../space/parts.ts';
 import { ReadProgress } from '../space/read-progress.ts';
+import { batchQueriesMax } from '../space/space.ts';
 import { checkId } from '../space/vector-ids.ts';
 import { checkQueries, checkVector } from '../space/vector-input.ts';
-import {
-  batchQueriesMax,
-  kMax,
-  type RangeStart,
-  type ReadOptions,
-  type SearchEffort,
-} from '../space/vector-space.ts';
-import { compileOptional, compileWhere } from '../space/where/compile.ts';
+import { kMax, type RangeStart, type ReadOptions, type SearchEffort } from '../space/vector-space.ts';
+import type { FilterProgram } from '../space/where/compile.ts';
 import { type CatalogEntry, vectorKind } from '../storage/catalog.ts';
 import { insertVectors, prepareInsert } from './bulk-insert.ts';
 import { deleteByIds, deleteWhere } from './delete-vectors.ts';
 import type { HandlersOf } from './handlers.ts';
-import { parseReindex } from './reindex.ts';
+import { parseReindex } from './new-vector-space.ts';
 import type { ScanCalls } from './scan-calls.ts';
-import { openVectorScan } from './scans.ts';
 import type { SpaceAccess } from './space-access.ts';
+import { openVectorScan } from './vector-scan.ts';
 
 /** Candidates a hit: beyond it a scan of the originals is both exact and quicker. */
 const oversampleMax = 1000;
@@ -45,6 +39,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   }
 
   async insertVector({ space, id, vector, metadata }: ArgumentsOf<'insertVector'>): Promise<undefined> {
+    if (lacksPart(metadata)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'insertVector');
     const records = metadata === undefined ? undefined : [metadata];
     const insert = prepareInsert(entry, [id], checkVector(vector, vectorKind(entry)), records);
@@ -55,6 +50,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     { space, ids, vectors, metadata }: ArgumentsOf<'insertVectors'>,
     context: CallContext,
   ): Promise<undefined> {
+    if (lacksPart(metadata)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'insertVectors');
     const insert = prepareInsert(entry, ids, vectors, metadata);
     await insertVectors(this.#spaces.engine, entry, insert, context);
@@ -86,7 +82,8 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     const { engine } = this.#spaces;
     if (typeof which !== 'object' || which === null || !('where' in which))
       return deleteByIds(engine, entry, which);
-    const filter = compileWhere(which.where, entry.metadataFields ?? []);
+    if (lacksPart(which)) await metadataPart.load();
+    const filter = metadataPart.loaded.compileWhere(which.where, entry.metadataFields ?? []);
     return deleteWhere(engine, entry, filter, () => {
       if (signal?.aborted) throw signal.reason;
       allow?.();
@@ -104,6 +101,8 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     if (replace !== undefined && typeof replace !== 'boolean')
       throw invalid(`Got ${shown(replace)} for replace, expected a boolean`);
     const checked = checkId(id, entry.ids ?? 'int');
+    if (!metadataPart.isLoaded) await metadataPart.load();
+    const { ByteWriter, recordBytesMax, writeRecord } = metadataPart.loaded;
     const writer = new ByteWriter();
     const values = writeRecord(writer, metadata, entry.metadataFields ?? [], 'metadata', true);
     const patch = writer.written;
@@ -120,24 +119,19 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     );
   }
 
-  countVectors({ space, where }: ArgumentsOf<'countVectors'>): MaybeLater<number> {
+  countVectors(args: ArgumentsOf<'countVectors'>): MaybeLater<number> {
+    if (lacksPart(args.where)) return metadataPart.load().then(() => this.countVectors(args));
+    const { space, where } = args;
     const entry = this.#spaces.entry(space, 'vector', 'countVectors');
-    const filter = compileOptional(where, entry.metadataFields);
+    const filter = filterOf(where, entry);
     return this.#spaces.read(entry, ({ vectors }) =>
       filter === undefined ? vectors.count() : vectors.countWhere(filter),
     );
   }
 
-  searchTopK({
-    space,
-    query,
-    k,
-    efSearch,
-    nprobe,
-    rerank,
-    oversample,
-    ...hits
-  }: ArgumentsOf<'searchTopK'>): MaybeLater<SearchHit<VectorData>[]> {
+  searchTopK(args: ArgumentsOf<'searchTopK'>): MaybeLater<SearchHit<VectorData>[]> {
+    if (lacksPart(args.where)) return metadataPart.load().then(() => this.searchTopK(args));
+    const { space, query, k, efSearch, nprobe, rerank, oversample, ...hits } = args;
     const entry = this.#spaces.entry(space, 'vector', 'searchTopK');
     const vector = checkVector(query, vectorKind(entry), 'query');
     integerIn(k, 1, kMax, 'k');
@@ -153,6 +147,7 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     { space, queries, k, efSearch, nprobe, rerank, oversample, ...hits }: ArgumentsOf<'searchTopKBatch'>,
     { signal, onProgress, allow }: CallContext,
   ): Promise<PackedHits> {
+    if (lacksPart(hits.where)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'searchTopKBatch');
     const packed = checkQueries(queries, vectorKind(entry));
     integerIn(k, 1, kMax, 'k');
@@ -201,14 +196,9 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     return joinHits(parts);
   }
 
-  rangeSearch({
-    space,
-    query,
-    radius,
-    limit,
-    after,
-    ...hits
-  }: ArgumentsOf<'rangeSearch'>): MaybeLater<SearchHit<VectorData>[]> {
+  rangeSearch(args: ArgumentsOf<'rangeSearch'>): MaybeLater<SearchHit<VectorData>[]> {
+    if (lacksPart(args.where)) return metadataPart.load().then(() => this.rangeSearch(args));
+    const { space, query, radius, limit, after, ...hits } = args;
     const entry = this.#spaces.entry(space, 'vector', 'rangeSearch');
     const vector = checkVector(query, vectorKind(entry), 'query');
     if (typeof radius !== 'number' || Number.isNaN(radius))
@@ -242,11 +232,27 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   }
 
   async scanVectorsOpen({ space, ...options }: ArgumentsOf<'scanVectorsOpen'>): Promise<number> {
+    if (lacksPart(options.where)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'scanVectors');
-    const source = openVectorScan(options, entry, this.#spaces.engine.snapshotBytesMax);
+    const source = openVectorScan(
+      options,
+      entry,
+      filterOf(options.where, entry),
+      this.#spaces.engine.snapshotBytesMax,
+    );
     const resident = await this.#spaces.engine.resident(entry);
     return this.#scans.keep(source(resident), resident);
   }
+}
+
+/** Whether this is given and takes the part for metadata: a space without fields, which refuses it, may have been all there was. */
+function lacksPart(given: unknown): boolean {
+  return given !== undefined && !metadataPart.isLoaded;
+}
+
+/** The program of a `where`, if there is one. @throws INVALID_ARGUMENT */
+export function filterOf(where: unknown, { metadataFields = [] }: CatalogEntry): FilterProgram | undefined {
+  return where === undefined ? undefined : metadataPart.loaded.compileWhere(where, metadataFields);
 }
 
 function checkStart(after: unknown, entry: CatalogEntry): RangeStart {
@@ -286,6 +292,6 @@ function readOptions(
   return {
     includeVectors: includeVectors === true,
     includeMetadata: includeMetadata === true,
-    filter: compileOptional(where, entry.metadataFields),
+    filter: filterOf(where, entry),
   };
 }

@@ -5,8 +5,7 @@
 
 import type { SpaceReport, StorageFault } from '../api/database.ts';
 import { operationsIn } from '../space/operation.ts';
-import type { Space } from '../space/space.ts';
-import { originalsSegment } from '../space/vector-space.ts';
+import { originalsSegment, type Space } from '../space/space.ts';
 import type { CatalogEntry } from '../storage/catalog.ts';
 import type { Checksum } from '../storage/envelope.ts';
 import type { Manifest } from '../storage/manifest.ts';

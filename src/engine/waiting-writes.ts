@@ -4,8 +4,8 @@ import { isShibuDbError } from '../api/errors.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import type { Decide } from '../space/conditional.ts';
 import { largestOperation, OperationKind, operationsIn } from '../space/operation.ts';
-import { PendingKeys } from '../space/pending-keys.ts';
 import type { Need } from '../space/space.ts';
+import { keyValuePart } from './parts.ts';
 import type { ResidentSpace } from './resident-space.ts';
 
 export const countThere: unique symbol = Symbol('how many there were');
@@ -106,7 +106,7 @@ export function composed(taken: Waiting[]): Waiting[] {
 /** Decides what is conditional, each with all before it counted in. What cannot be is refused and left out. */
 export function decideInOrder(resident: ResidentSpace, waiting: Waiting[]): Waiting[] {
   if (waiting.every(({ decide }) => decide === undefined)) return waiting;
-  const keys = new PendingKeys(resident.keyValue);
+  const keys = new keyValuePart.loaded.PendingKeys(resident.keyValue);
   return waiting.filter((each) => {
     try {
       if (each.decide !== undefined) {

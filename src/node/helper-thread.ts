@@ -1,14 +1,8 @@
 /** Helpers in Node, Bun and Deno (engine/helper.ts): worker threads. */
 
 import { parentPort, Worker } from 'node:worker_threads';
-import {
-  type Answered,
-  type Helper,
-  type HelperAnswer,
-  type HelperJob,
-  HelperWork,
-  type Threads,
-} from '../engine/helper.ts';
+import type { Answered, Helper, HelperAnswer, HelperJob, Threads } from '../engine/helper.ts';
+import { indexingPart } from '../engine/parts.ts';
 
 /** `undefined` where one thread is all that is wanted. */
 export function nodeThreads(
@@ -62,6 +56,6 @@ class ThreadHelper implements Helper {
 export function serveHelperThread(): void {
   const port = parentPort;
   if (port === null) throw new Error('helper.js is the script of a worker thread, not a module to import');
-  const work = new HelperWork();
-  port.on('message', (job: HelperJob) => port.postMessage(work.answer(job)));
+  const ready = indexingPart.load().then(({ HelperWork }) => new HelperWork());
+  port.on('message', async (job: HelperJob) => port.postMessage(await (await ready).answer(job)));
 }

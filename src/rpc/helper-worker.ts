@@ -5,10 +5,11 @@ import {
   type Helper,
   type HelperAnswer,
   type HelperJob,
-  HelperWork,
   helperName,
   type Threads,
 } from '../engine/helper.ts';
+import type { HelperWork } from '../engine/helper-work.ts';
+import { indexingPart } from '../engine/parts.ts';
 import type { BuildName } from '../kernel/module.ts';
 
 /** More than that gain little: what they share is the way to memory. */
@@ -87,13 +88,20 @@ export function isHelper(): boolean {
 }
 
 export function serveHelper(): void {
-  const work = new HelperWork();
-  const ready = holdOwnLock();
+  const ready = begin();
   self.onmessage = async ({ data }: MessageEvent<HelperJob>) => {
     // A job keeps the thread to itself: whoever waits for it has to know before that it lives.
-    await ready;
-    self.postMessage(work.answer(data));
+    const answer = await ready.then(
+      (work) => work.answer(data),
+      (error: unknown) => ({ error: error instanceof Error ? error.message : String(error) }),
+    );
+    self.postMessage(answer);
   };
+}
+
+async function begin(): Promise<HelperWork> {
+  const [{ HelperWork }] = await Promise.all([indexingPart.load(), holdOwnLock()]);
+  return new HelperWork();
 }
 
 /** Without Web Locks only the time that a helper gives no sign tells that it is gone. */

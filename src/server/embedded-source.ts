@@ -44,7 +44,7 @@ export async function openEmbedded(
           return;
         }
         if (engine.listSpaces().some((space) => space.name === name)) return;
-        await engine.createSpace(parseNewSpace(name, 'key-value', {}));
+        await engine.createSpace(await parseNewSpace(name, 'key-value', {}));
       },
       close: async () => {
         await close();
@@ -63,7 +63,7 @@ async function ensureUpstreamSpace(upstream: Upstream, name: string): Promise<vo
   if ((await upstream.listSpaces()).some((space) => space.name === name)) return;
   for (const durability of ['strict', 'relaxed', 'none'] as const) {
     try {
-      await upstream.createSpace(parseNewSpace(name, 'key-value', { durability }));
+      await upstream.createSpace(await parseNewSpace(name, 'key-value', { durability }));
       return;
     } catch (error) {
       if (!isShibuDbError(error) || error.code !== 'UNSUPPORTED' || durability === 'none') throw error;

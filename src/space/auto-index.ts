@@ -11,8 +11,6 @@ import type { IndexChoice, IndexType, Metric } from '../api/database.ts';
 import { vectorBytes } from './metrics.ts';
 import type { VectorSpace } from './vector-space.ts';
 
-export const firstChoice: IndexChoice = { indexType: 'Flat', reason: 'there are no vectors yet' };
-
 /** Below it nothing is worth an index, however slow the machine. */
 const countLeast = 1000;
 /** An exact search that takes longer is worth an index; one that takes less than half of it is not worth keeping one. */

@@ -5,8 +5,11 @@
  * measured first (`SQ8`, `BQ`, `PQ16`, or `Flat` for the originals themselves). It is kept as the caller wrote it.
  */
 
-import type { IndexType, Metric } from '../api/database.ts';
+import type { IndexChoice, IndexType, Metric } from '../api/database.ts';
 import { integerIn, invalid, shown } from '../base/arguments.ts';
+import { metricsOfCodes } from './common-index.ts';
+import { VectorSegment } from './vector-segments.ts';
+import type { VectorShape } from './vector-space.ts';
 
 /** `IndexKind` of wasm/vector/format.h. */
 export const indexKinds = { Flat: 0, HNSW: 1, IVF: 2 } as const;
@@ -82,16 +85,8 @@ const shapes: readonly Shape[] = [
 
 const noParts: ParsedIndexType = { index: 'Flat', m: 0, codes: 'none', lists: 0, subspaces: 0 };
 
-/**
- * Whether the core's part for vectors serves such a space (wasm/core/parts.h: has_metric, has_index, has_codes; a unit test compares
- * the two). The rest needs the whole core.
- */
-export function isCommon(indexType: IndexType, metric: Metric): boolean {
-  return /^(Flat|SQ8|HNSW\d+(,Flat|,SQ8)?)$/.test(indexType) && metricsOfCodes.includes(metric);
-}
-
-/** Metrics that codes can be measured by, and that centroids, which are means, make sense for. */
-const metricsOfCodes: readonly Metric[] = ['L2', 'InnerProduct', 'Cosine'];
+/** With indexType `Auto`. */
+export const firstChoice: IndexChoice = { indexType: 'Flat', reason: 'there are no vectors yet' };
 
 /**
  * @throws INVALID_ARGUMENT for what is no index type, has a number out of range, or needs a metric that the space does not
@@ -162,4 +157,10 @@ export function defaultCandidates(
  */
 export function defaultProbes({ lists }: ParsedIndexType): number {
   return Math.min(lists, Math.ceil(3 * Math.sqrt(lists)));
+}
+
+/** What a graph is linked by: the codes, but for those of PQ, which are too coarse for it. */
+export function segmentOfMeasure({ indexType, metric, dimension }: VectorShape): number {
+  const { codes } = parseIndexType(indexType, metric, dimension);
+  return codes === 'none' || codes === 'PQ' ? VectorSegment.Vectors : VectorSegment.Codes;
 }

@@ -30,11 +30,8 @@ import {
   type StoredForm,
   ValueFlags,
 } from './operation.ts';
-import type { Need, Space } from './space.ts';
+import { deadlinesSegment, keyValueTreeSegment, type Need, type Space } from './space.ts';
 
-/** Segments of the trees from key to value and from deadline to key (wasm/kv/kv_space.h). */
-export const keyValueTreeSegment = 1;
-export const deadlinesSegment = 2;
 export const keyBytesMax = 4096;
 export const valueBytesMax: number = 64 * 1024 * 1024;
 

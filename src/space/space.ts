@@ -56,3 +56,12 @@ export const firstDerivedSegment = 8;
 
 /** Segments' group bits, for checkpoints (wasm/core/arena.h). */
 export const GroupMask = { Primary: 1, Derived: 2 } as const;
+
+/** Segments of a key-value space's trees from key to value and from deadline to key (wasm/kv/kv_space.h). */
+export const keyValueTreeSegment = 1;
+export const deadlinesSegment = 2;
+/** Segment of the originals of a vector space (wasm/vector/format.h). */
+export const originalsSegment = 1;
+
+/** wasm/index/batch_scan.h: kBatchMost */
+export const batchQueriesMax = 32;

@@ -25,18 +25,16 @@ import {
   type ParsedIndexType,
   parseIndexType,
 } from './index-types.ts';
-import { readRecord } from './metadata/record.ts';
 import { isOfBits, metricCodes, vectorBytes, vectorItems } from './metrics.ts';
 import { bytesOf, dataView, type OperationView } from './operation.ts';
+import { metadataPart } from './parts.ts';
 import { progressWords, ReadProgress } from './read-progress.ts';
-import type { Need, Space } from './space.ts';
+import { batchQueriesMax, type Need, originalsSegment, type Space } from './space.ts';
 import { toPublicId } from './vector-ids.ts';
 import { applyVectorOperation, checkTargets } from './vector-operations.ts';
 import { VectorSegment } from './vector-segments.ts';
 import type { FilterProgram } from './where/compile.ts';
 
-/** wasm/index/batch_scan.h: kBatchMost */
-export const batchQueriesMax = 32;
 /** wasm/exports_vector.cc: kSearchEach */
 const searchEach = -102;
 /** Most hits of one search: bounds the memory a query may ask for. */
@@ -122,8 +120,6 @@ type Run = (
   words: number,
 ) => number;
 
-/** Segment of the originals (wasm/vector/format.h). */
-export const originalsSegment = 1;
 /** Vectors of one scan step where originals are absent: they may all lie in blocks of their own. */
 const scanAbsentMax = 64;
 
@@ -604,7 +600,9 @@ export class VectorSpace implements Space {
 
   #metadataAt(slot: number): Metadata | undefined {
     const record = this.#recordAt(slot);
-    return record.length === 0 ? undefined : readRecord(record, this.shape.metadataFields ?? []);
+    return record.length === 0
+      ? undefined
+      : metadataPart.loaded.readRecord(record, this.shape.metadataFields ?? []);
   }
 
   /** Copies of live slots' originals. With `progress` those that are there are kept when others are not. */

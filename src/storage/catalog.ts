@@ -3,7 +3,7 @@
  * grows with every feature, which JSON takes more kindly than a fixed layout.
  */
 
-import type { IndexChoice, IndexType, Metric, SpaceInfo, StorageFault } from '../api/database.ts';
+import type { IndexChoice, IndexType, Metric, SpaceInfo } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
 import type { Permissions, Role } from '../api/users.ts';
 import { type Checksum, EnvelopeKind, envelopeHeaderBytes, seal, unseal } from './envelope.ts';
@@ -81,23 +81,6 @@ export function soundCatalog(
       throw error;
     }
   }
-}
-
-/** What is wrong with the catalog and its copy. */
-export function catalogFaults(
-  state: { catalog: Uint8Array | undefined; catalogCopy?: Uint8Array | undefined },
-  checksum: Checksum,
-): StorageFault[] {
-  const faults: StorageFault[] = [];
-  for (const bytes of [state.catalog, state.catalogCopy]) {
-    if (bytes === undefined) continue;
-    try {
-      decodeCatalog(bytes, checksum);
-    } catch (error) {
-      faults.push({ kind: 'catalog', message: (error as Error).message });
-    }
-  }
-  return faults;
 }
 
 export function decodeCatalog(bytes: Uint8Array, checksum: Checksum): Catalog {

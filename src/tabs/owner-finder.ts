@@ -9,7 +9,7 @@
 import { fromEnvelope } from '../api/error-envelope.ts';
 import { type ErrorCode, type ShibuDbError, shibuDbError } from '../api/errors.ts';
 import { compareBuilds, thisBuild } from '../base/build.ts';
-import { assertSameEncryption } from '../base/encryption-secret.ts';
+import { assertSameEncryption } from '../base/same-encryption.ts';
 import { withTimeout } from '../base/with-timeout.ts';
 import type { WorkerOpenOptions } from '../rpc/messages.ts';
 import type { Secret, UnlockedKey } from '../storage/encryption/key-record.ts';

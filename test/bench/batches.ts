@@ -5,7 +5,8 @@
 
 import type { IndexType } from '../../src/api/database.ts';
 import type { Core } from '../../src/kernel/module.ts';
-import { batchQueriesMax, type VectorSpace } from '../../src/space/vector-space.ts';
+import { batchQueriesMax } from '../../src/space/space.ts';
+import type { VectorSpace } from '../../src/space/vector-space.ts';
 import { makeSpace } from '../data/core-space.ts';
 import { type DataSet, queryCount, recallAt10, rowAt, truthK } from '../data/data-set.ts';
 import { makeRow, median, type Row, type RowFrame } from './row.ts';

@@ -45,6 +45,26 @@ const useOf = {
     await db.deleteVector(0, { space: 'space' });
     await db.close();
   },
+  /** The same with metadata, and a search that is filtered by it. */
+  async filter(open, build) {
+    const db = await open('loads', { build });
+    await db.createSpace('space', 'vector', {
+      dimension: 2,
+      metadataFields: [{ name: 'colour', type: 'string' }],
+    });
+    await db.insertVector(1, [0, 1], { space: 'space', metadata: { colour: 'green' } });
+    const hits = await db.searchTopK([0, 1], 5, { space: 'space', where: "colour = 'green'" });
+    if (hits.length !== 1) throw new Error(`Got ${hits.length} hits, expected 1`);
+    await db.close();
+  },
+  /** The same with another index than it was made with. */
+  async reindex(open, build) {
+    const db = await open('loads', { build });
+    await db.createSpace('space', 'vector', { dimension: 2 });
+    await db.insertVector(1, [0, 1], { space: 'space' });
+    await db.reindex({ space: 'space', indexType: 'HNSW16' });
+    await db.close();
+  },
   async users(open, build) {
     const db = await open('loads', { build, admin: { username: 'root', password: 'long enough' } });
     await db.authenticate('root', 'long enough');

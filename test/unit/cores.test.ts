@@ -17,7 +17,7 @@ import {
   LazyCores,
   oneCore,
 } from '../../src/kernel/module.ts';
-import { isCommon } from '../../src/space/index-types.ts';
+import { isCommon } from '../../src/space/common-index.ts';
 import { KeyValueSpace } from '../../src/space/key-value-space.ts';
 import { encodeInsertInts, encodePut, operationsIn } from '../../src/space/operation.ts';
 import { VectorSpace } from '../../src/space/vector-space.ts';

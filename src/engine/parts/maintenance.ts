@@ -1,4 +1,4 @@
-export { Compaction } from '../compaction.ts';
+export { Compactor } from '../compactor.ts';
 export { MaintenanceCalls } from '../maintenance-calls.ts';
 export { salvageSpace } from '../salvage.ts';
-export { verifySpace } from '../verify.ts';
+export { verifyDatabase } from '../verify-database.ts';

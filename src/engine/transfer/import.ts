@@ -6,11 +6,8 @@
 
 import type { Metadata, Progress, PutEntry, VectorData } from '../../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
-import { putManyOperations } from '../../space/key-value-batch.ts';
-import { checkKey, deadlineOf, putOperation, readDeadline } from '../../space/key-value-space.ts';
-import { cutIfLarge, type LargeBytes } from '../../space/large-bytes.ts';
+import type { LargeBytes } from '../../space/large-bytes.ts';
 import type { LargeValue } from '../../space/large-value.ts';
-import { readRecord } from '../../space/metadata/record.ts';
 import { isOfBits, vectorBytes } from '../../space/metrics.ts';
 import {
   dataView,
@@ -19,12 +16,12 @@ import {
   type OperationView,
   ValueFlags,
 } from '../../space/operation.ts';
+import { metadataPart } from '../../space/parts.ts';
 import { type CatalogEntry, type StoredUser, vectorKind } from '../../storage/catalog.ts';
 import { EnvelopeKind } from '../../storage/envelope.ts';
-import { prepareInsert } from '../bulk-insert.ts';
 import type { DatabaseEngine } from '../database-engine.ts';
 import { parseNewSpace } from '../new-space.ts';
-import { parseUsers } from '../users/imported-users.ts';
+import { keyValuePart, secretsPart, vectorsPart } from '../parts.ts';
 import { damaged, type Frame, FrameReader } from './frames.ts';
 
 const spacesMax = 100_000;
@@ -151,6 +148,7 @@ export class Import {
   async #takeUsers(body: Uint8Array): Promise<void> {
     if (this.#expected === undefined || this.#users !== undefined || this.#spaces.length > 0 || this.#entry)
       throw damaged('The export', 'users are out of place');
+    const { parseUsers } = await secretsPart.load();
     this.#users = parseUsers(objectOf(body, 'The users of the export').users);
     if (this.#withUsers) (await this.#engine.users.accounts()).checkAddition(this.#users);
   }
@@ -161,7 +159,7 @@ export class Import {
       throw damaged('The export', 'a space is out of place');
     const { name, engine, ...options } = objectOf(body, 'A space of the export');
     if (name !== expected) throw damaged('The export', `"${expected}" should follow, it has another space`);
-    await this.#engine.createSpace(parseNewSpace(name, engine, options));
+    await this.#engine.createSpace(await parseNewSpace(name, engine, options));
     this.#entry = this.#engine.entryOf(expected);
     this.#inSpace = 0;
   }
@@ -190,13 +188,13 @@ export class Import {
     // What has expired on the way counts as read, and is not stored.
     const living: PutEntry[] = [];
     for (const each of entries) {
-      const large = cutIfLarge(each?.value);
+      const large = keyValuePart.loaded.cutIfLarge(each?.value);
       if (each === undefined) continue;
       if (large === undefined) living.push(each);
       else await this.#putLarge(entry, each, large);
     }
     if (living.length > 0) {
-      const { operations: bytes, count, deadlines } = putManyOperations(living, now);
+      const { operations: bytes, count, deadlines } = keyValuePart.loaded.putManyOperations(living, now);
       await this.#engine.submit(entry, bytes, { count, bytes: bytes.length, deadlines });
     }
     return entries.length;
@@ -204,9 +202,10 @@ export class Import {
 
   /** Goes before the others of its frame: no key is in it twice. */
   async #putLarge(entry: CatalogEntry, { key, ttlMs }: PutEntry, large: LargeBytes): Promise<void> {
-    checkKey(key);
-    const deadlineMs = deadlineOf(ttlMs, this.#engine.wallClock());
-    const encode = ([stored]: readonly LargeValue[]): Uint8Array => putOperation(key, stored, deadlineMs);
+    keyValuePart.loaded.checkKey(key);
+    const deadlineMs = keyValuePart.loaded.deadlineOf(ttlMs, this.#engine.wallClock());
+    const encode = ([stored]: readonly LargeValue[]): Uint8Array =>
+      keyValuePart.loaded.putOperation(key, stored, deadlineMs);
     await this.#engine.putLarge(
       entry,
       { large: [large], encode },
@@ -218,7 +217,7 @@ export class Import {
     let count = 0;
     for (const operation of operations) {
       const { ids, vectors, metadata } = vectorsOf(operation, entry);
-      const insert = prepareInsert(entry, ids, vectors, metadata);
+      const insert = vectorsPart.loaded.prepareInsert(entry, ids, vectors, metadata);
       for (let from = 0, to = 0; from < insert.count; from = to) {
         to = insert.chunkEnd(from);
         await this.#engine.submit(entry, insert.operation(from, to), insert.need(from, to));
@@ -288,7 +287,7 @@ function entryOf({ kind, flags, body }: OperationView, now: number): PutEntry | 
   const raw = body.slice(8 + keyLength + front);
   const value = (flags & ValueFlags.Bytes) === 0 ? textOf(raw, 'a value') : raw;
   if (front === 0) return { key, value };
-  const ttlMs = readDeadline(body, 8 + keyLength) - now;
+  const ttlMs = keyValuePart.loaded.readDeadline(body, 8 + keyLength) - now;
   return ttlMs > 0 ? { key, value, ttlMs } : undefined;
 }
 
@@ -352,7 +351,7 @@ function metadataOf(bytes: Uint8Array, count: number, entry: CatalogEntry): Meta
     const metadata = Array.from({ length: count }, (_, i) => {
       const end = view.getUint32(i * 4, true);
       if (end < from || end > records.length) throw new RangeError('Records overlap');
-      const record = readRecord(records.subarray(from, end), entry.metadataFields ?? []);
+      const record = metadataPart.loaded.readRecord(records.subarray(from, end), entry.metadataFields ?? []);
       from = end;
       return record;
     });

@@ -14,7 +14,7 @@ import { hashPassword, issueToken, newSessionKey, verifyPassword, verifyToken } 
 import { LoginThrottle } from './login-throttle.ts';
 import { portableScrypt } from './portable-scrypt.ts';
 import { checkPermissions, checkRole, checkUsername } from './user-checks.ts';
-import { publicUser, type UserDirectory, type UserStore } from './user-directory.ts';
+import type { UserDirectory, UserStore } from './user-directory.ts';
 
 export interface AccountSettings {
   readonly passwordCost: PasswordCost;
@@ -221,6 +221,10 @@ export class UserAccounts {
     if (this.#users.find(username) !== undefined)
       throw shibuDbError('USER_EXISTS', `There is a user ${shown(username)} already`);
   }
+}
+
+export function publicUser({ username, role, permissions }: StoredUser): User {
+  return { username, role, permissions: { ...permissions } };
 }
 
 /** A timer that goes with its signal: an engine that is closed leaves none behind. */

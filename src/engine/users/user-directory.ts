@@ -1,9 +1,9 @@
 /** The users of a database as far as every call needs them: whether there are any, and finding one. All else is user-accounts.ts. */
 
 import { shibuDbError } from '../../api/errors.ts';
-import type { FirstAdmin, User } from '../../api/users.ts';
+import type { FirstAdmin } from '../../api/users.ts';
 import type { Catalog, StoredUser } from '../../storage/catalog.ts';
-import { usersPart } from '../parts.ts';
+import { secretsPart } from '../parts.ts';
 import type { AccountMeans, UserAccounts } from './user-accounts.ts';
 
 /** The catalog, as far as users go. */
@@ -40,7 +40,7 @@ export class UserDirectory {
 
   /** What signs in and changes users. @throws SCRIPT_UNAVAILABLE */
   async accounts(): Promise<UserAccounts> {
-    const { UserAccounts } = await usersPart.load();
+    const { UserAccounts } = await secretsPart.load();
     this.#accounts ??= new UserAccounts(this, this.#means);
     if (this.#closed) this.#accounts.close();
     return this.#accounts;
@@ -77,10 +77,6 @@ export class UserDirectory {
     this.#closed = true;
     this.#accounts?.close();
   }
-}
-
-export function publicUser({ username, role, permissions }: StoredUser): User {
-  return { username, role, permissions: { ...permissions } };
 }
 
 /** The catalog's users without any permission for a space that goes. */

@@ -141,7 +141,7 @@ export class RoutedSession implements Callee {
   async #onUpstreamSpace(upstream: Upstream, method: string, args: never, name: string): Promise<unknown> {
     if (method === 'createSpace') {
       const { engine, options } = args as { engine: unknown; options: unknown };
-      await upstream.createSpace(parseNewSpace(name, engine, options));
+      await upstream.createSpace(await parseNewSpace(name, engine, options));
       return undefined;
     }
     if (method === 'deleteSpace') {
