@@ -6,6 +6,7 @@ import { checkEncryption } from '../base/encryption-secret.ts';
 import type { ClientOptions } from '../client/open-client.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
 import { openStaticSession } from '../engine/open-static.ts';
+import { loadParts } from '../engine/parts.ts';
 import type { Session } from '../engine/session.ts';
 import { defaultSettings, type Environment, type Settings } from '../engine/settings.ts';
 import { MemoryBudget } from '../kernel/memory-budget.ts';
@@ -62,6 +63,7 @@ export async function openEngine(
   settings: Partial<Settings> = {},
 ): Promise<DatabaseEngine> {
   const { prefix = defaultPrefix } = options;
+  await loadParts();
   return DatabaseEngine.open({
     name: prefix,
     backend: new SqliteBackend(storage, prefix),

@@ -36,3 +36,20 @@ export const secretsPart: Part<typeof import('./parts/secrets.ts')> = new Part(
 
 /** For runtimes that have none themselves. */
 export const portableScrypt: Scrypt = async (...given) => (await secretsPart.load()).portableScrypt(...given);
+
+/**
+ * All of them. For runtimes whose script is whole, and where a call has the caller's own arrays, not copies: what it takes from them it
+ * then takes in its own turn, before the caller can write to them again.
+ */
+export async function loadParts(): Promise<void> {
+  const parts = [
+    keyValuePart,
+    vectorsPart,
+    metadataPart,
+    indexingPart,
+    maintenancePart,
+    privatePart,
+    secretsPart,
+  ];
+  await Promise.all(parts.map((part: Part<object>) => part.load()));
+}

@@ -5,7 +5,15 @@
  * A call answers without a promise where it can: a packed message of a thousand gets is then answered at once.
  */
 
-import type { ArgumentsOf, CallContext, Method, ResultOf, SessionState, SignedIn } from '../api/calls.ts';
+import type {
+  ArgumentsOf,
+  CallContext,
+  InSpace,
+  Method,
+  ResultOf,
+  SessionState,
+  SignedIn,
+} from '../api/calls.ts';
 import type { SpaceDescription, SpaceInfo, Stats } from '../api/database.ts';
 import { shibuDbError } from '../api/errors.ts';
 import { invalid, shown } from '../base/arguments.ts';
@@ -122,10 +130,12 @@ export class Session implements HandlersOf<'session'> {
     making: Promise<unknown>,
   ): Promise<ResultOf<M>> {
     const { beginning } = this.#engine;
+    // Which space is the current one may have changed by then.
+    const settled = { ...args, space: (args as Partial<InSpace>).space ?? this.#spaces.current };
     const begun = making.then((made) => {
       this.#adopt(make, made);
       // Inside an object nobody waits for the answer.
-      return { answer: this.#run(method, args, context, this.#handlers.get(method)) };
+      return { answer: this.#run(method, settled, context, this.#handlers.get(method)) };
     });
     const onBegun = (): void => {
       beginning.delete(begun);

@@ -39,8 +39,8 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   }
 
   async insertVector({ space, id, vector, metadata }: ArgumentsOf<'insertVector'>): Promise<undefined> {
-    if (lacksPart(metadata)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'insertVector');
+    if (lacksPart(metadata)) await metadataPart.load();
     const records = metadata === undefined ? undefined : [metadata];
     const insert = prepareInsert(entry, [id], checkVector(vector, vectorKind(entry)), records);
     await this.#spaces.engine.submit(entry, insert.operation(0, 1), insert.need(0, 1));
@@ -50,8 +50,8 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     { space, ids, vectors, metadata }: ArgumentsOf<'insertVectors'>,
     context: CallContext,
   ): Promise<undefined> {
-    if (lacksPart(metadata)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'insertVectors');
+    if (lacksPart(metadata)) await metadataPart.load();
     const insert = prepareInsert(entry, ids, vectors, metadata);
     await insertVectors(this.#spaces.engine, entry, insert, context);
   }
@@ -120,9 +120,9 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   }
 
   countVectors(args: ArgumentsOf<'countVectors'>): MaybeLater<number> {
-    if (lacksPart(args.where)) return metadataPart.load().then(() => this.countVectors(args));
     const { space, where } = args;
     const entry = this.#spaces.entry(space, 'vector', 'countVectors');
+    if (lacksPart(where)) return metadataPart.load().then(() => this.countVectors(settled(args, entry)));
     const filter = filterOf(where, entry);
     return this.#spaces.read(entry, ({ vectors }) =>
       filter === undefined ? vectors.count() : vectors.countWhere(filter),
@@ -130,9 +130,9 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   }
 
   searchTopK(args: ArgumentsOf<'searchTopK'>): MaybeLater<SearchHit<VectorData>[]> {
-    if (lacksPart(args.where)) return metadataPart.load().then(() => this.searchTopK(args));
     const { space, query, k, efSearch, nprobe, rerank, oversample, ...hits } = args;
     const entry = this.#spaces.entry(space, 'vector', 'searchTopK');
+    if (lacksPart(hits.where)) return metadataPart.load().then(() => this.searchTopK(settled(args, entry)));
     const vector = checkVector(query, vectorKind(entry), 'query');
     integerIn(k, 1, kMax, 'k');
     const effort = checkEffort({ efSearch, nprobe, rerank, oversample });
@@ -147,8 +147,8 @@ export class VectorCalls implements HandlersOf<'vectors'> {
     { space, queries, k, efSearch, nprobe, rerank, oversample, ...hits }: ArgumentsOf<'searchTopKBatch'>,
     { signal, onProgress, allow }: CallContext,
   ): Promise<PackedHits> {
-    if (lacksPart(hits.where)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'searchTopKBatch');
+    if (lacksPart(hits.where)) await metadataPart.load();
     const packed = checkQueries(queries, vectorKind(entry));
     integerIn(k, 1, kMax, 'k');
     const items = vectorItems(vectorKind(entry).dimension, vectorKind(entry).metric);
@@ -197,9 +197,9 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   }
 
   rangeSearch(args: ArgumentsOf<'rangeSearch'>): MaybeLater<SearchHit<VectorData>[]> {
-    if (lacksPart(args.where)) return metadataPart.load().then(() => this.rangeSearch(args));
     const { space, query, radius, limit, after, ...hits } = args;
     const entry = this.#spaces.entry(space, 'vector', 'rangeSearch');
+    if (lacksPart(hits.where)) return metadataPart.load().then(() => this.rangeSearch(settled(args, entry)));
     const vector = checkVector(query, vectorKind(entry), 'query');
     if (typeof radius !== 'number' || Number.isNaN(radius))
       throw invalid(`Got ${shown(radius)} for radius, expected a number`);
@@ -232,8 +232,8 @@ export class VectorCalls implements HandlersOf<'vectors'> {
   }
 
   async scanVectorsOpen({ space, ...options }: ArgumentsOf<'scanVectorsOpen'>): Promise<number> {
-    if (lacksPart(options.where)) await metadataPart.load();
     const entry = this.#spaces.entry(space, 'vector', 'scanVectors');
+    if (lacksPart(options.where)) await metadataPart.load();
     const source = openVectorScan(
       options,
       entry,
@@ -248,6 +248,11 @@ export class VectorCalls implements HandlersOf<'vectors'> {
 /** Whether this is given and takes the part for metadata: a space without fields, which refuses it, may have been all there was. */
 function lacksPart(given: unknown): boolean {
   return given !== undefined && !metadataPart.isLoaded;
+}
+
+/** The same call when it goes on later, and another space may be the session's current one. */
+function settled<Args extends InSpace>(args: Args, { name }: CatalogEntry): Args {
+  return { ...args, space: name };
 }
 
 /** The program of a `where`, if there is one. @throws INVALID_ARGUMENT */

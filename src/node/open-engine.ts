@@ -12,6 +12,7 @@ import { checkEncryption } from '../base/encryption-secret.ts';
 import { ValuePool } from '../base/value-pool.ts';
 import { DatabaseEngine } from '../engine/database-engine.ts';
 import { openStaticSession } from '../engine/open-static.ts';
+import { loadParts } from '../engine/parts.ts';
 import { Session } from '../engine/session.ts';
 import { defaultSettings, type Environment, type Settings } from '../engine/settings.ts';
 import { type EngineShare, type OpenedEngine, SharedEngines } from '../engine/shared-engines.ts';
@@ -137,12 +138,13 @@ export async function deleteFolder(place: string, timeoutMs: number): Promise<vo
   await nodeFileSystem.removeEmptyFolder(folder).catch(() => {});
 }
 
-function startEngine(
+async function startEngine(
   name: string,
   core: Core,
   backend: StorageBackend,
   options: EngineOptions,
 ): Promise<DatabaseEngine> {
+  await loadParts();
   return DatabaseEngine.open({
     name,
     cores: oneCore(core),

@@ -9,8 +9,8 @@
 
 import { isShibuDbError } from '../../src/api/errors.ts';
 import type { EngineEvent } from '../../src/engine/event-hub.ts';
+import { loadParts } from '../../src/engine/parts.ts';
 import type { Settings } from '../../src/engine/settings.ts';
-import { loadParts } from '../support/load-parts.ts';
 import { Random } from '../support/random.ts';
 import { type FaultPlan, Faults, type Trace } from './faults.ts';
 import { type Machine, makeMachine, type Process } from './machines.ts';

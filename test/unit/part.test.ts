@@ -72,18 +72,22 @@ test('a file that is not there is named, and found once it is', async () => {
   }
 });
 
-test('what was called before its part was there is done before the database closes', async () => {
+test('what was called before its part was there goes to the space of that moment, before the database closes', async () => {
   const db = await openInProcess();
   await db.createSpace('kv', 'key-value');
+  await db.createSpace('other', 'key-value');
+  await db.useSpace('kv');
   assert.equal(keyValuePart.isLoaded, false);
   const { disk } = db;
-  const writes = [db.put('a', '1', { space: 'kv' }), db.putMany([{ key: 'b', value: '2' }], { space: 'kv' })];
+  const writes = [db.put('a', '1'), db.putMany([{ key: 'b', value: '2' }], { space: 'kv' })];
+  const using = db.useSpace('other');
   const closing = db.close();
   const late = db.put('c', '3', { space: 'kv' });
   await assert.rejects(late, { code: 'CLOSED' });
   await closing;
-  await Promise.all(writes);
+  await Promise.all([...writes, using]);
   const again = await openInProcess(disk);
   assert.deepEqual(await again.getMany(['a', 'b', 'c'], { space: 'kv' }), ['1', '2', undefined]);
+  assert.equal(await again.size({ space: 'other' }), 0);
   await again.close();
 });
