@@ -4,7 +4,7 @@
  * and handed to the next instance, larger than a new one perhaps, which the core never notices: it asks how much there is.
  */
 
-const RealMemory = WebAssembly.Memory;
+const { Memory: RealMemory, Instance: RealInstance } = WebAssembly;
 /** What is kept at most; with more, clearing would cost more than making anew. */
 const keptMax = 24;
 /** One that has grown beyond is left to the collector. */
@@ -13,6 +13,9 @@ const keptBytesMax = 16 * 1024 * 1024;
 export class MemoryPool {
   #free: WebAssembly.Memory[] = [];
   #taken: WebAssembly.Memory[] = [];
+  /** By memory: what the core in it says of itself. */
+  readonly #cores: WeakMap<WebAssembly.Memory, ArenaExports> = new WeakMap();
+  #cleared = 0;
 
   /** `new WebAssembly.Memory` takes from here until the returned function is called. */
   install(): () => void {
@@ -21,11 +24,21 @@ export class MemoryPool {
       this.#taken.push(memory);
       return memory;
     };
+    const instantiate = (module: WebAssembly.Module, imports: WebAssembly.Imports): WebAssembly.Instance => {
+      const instance = new RealInstance(module, imports);
+      const memory = imports.env?.memory;
+      if (memory instanceof RealMemory) this.#cores.set(memory, instance.exports as unknown as ArenaExports);
+      return instance;
+    };
     WebAssembly.Memory = function Memory(descriptor: WebAssembly.MemoryDescriptor) {
       return take(descriptor);
     } as unknown as typeof WebAssembly.Memory;
+    WebAssembly.Instance = function Instance(module: WebAssembly.Module, imports: WebAssembly.Imports) {
+      return instantiate(module, imports);
+    } as unknown as typeof WebAssembly.Instance;
     return () => {
       WebAssembly.Memory = RealMemory;
+      WebAssembly.Instance = RealInstance;
     };
   }
 
@@ -33,21 +46,47 @@ export class MemoryPool {
   reclaim(): void {
     for (const memory of this.#taken) {
       if (this.#free.length >= keptMax || memory.buffer.byteLength > keptBytesMax) continue;
-      clear(memory);
+      const core = this.#cores.get(memory);
+      const used = core === undefined ? memory.buffer.byteLength : usedBytesMost(core);
+      clear(memory, 0, used);
+      // Now and then all of it is looked at: the rest is clean, or what the core says is misunderstood here.
+      if (this.#cleared++ % 100 === 0 && clear(memory, used, memory.buffer.byteLength) > 0)
+        throw new Error(`A core wrote beyond the ${used} bytes that it should have used`);
       this.#free.push(memory);
     }
-    // The smallest is taken first: less to clear.
+    // The smallest is taken first.
     this.#free.sort((a, b) => a.buffer.byteLength - b.buffer.byteLength);
     this.#taken = [];
   }
 }
 
+interface ArenaExports {
+  arena_frames_in_use(): number;
+  arena_frames_free(): number;
+}
+
+const frameBytes = 256 * 1024;
+/** Static data and stack, which are before the frames. */
+const beforeFramesBytes = 2 * 1024 * 1024;
+/** Free frames that were promised to a write, which the core does not count. */
+const promisedFramesMost = 4;
+
+/** Frames are used from the first on. */
+function usedBytesMost(core: ArenaExports): number {
+  const frames = core.arena_frames_in_use() + core.arena_frames_free() + promisedFramesMost;
+  return beforeFramesBytes + frames * frameBytes;
+}
+
 const zeros = Buffer.alloc(16 * 1024);
 
-/** Most of a memory was never written: looking costs less than writing, and touches nothing. */
-function clear({ buffer }: WebAssembly.Memory): void {
-  for (let at = 0; at < buffer.byteLength; at += zeros.length) {
+/** Most of a memory was never written: looking costs less than writing, and touches nothing. @returns pieces that were not clear */
+function clear({ buffer }: WebAssembly.Memory, from: number, to: number): number {
+  let written = 0;
+  for (let at = from; at < Math.min(to, buffer.byteLength); at += zeros.length) {
     const piece = Buffer.from(buffer, at, zeros.length);
-    if (piece.compare(zeros) !== 0) piece.fill(0);
+    if (piece.compare(zeros) === 0) continue;
+    piece.fill(0);
+    written++;
   }
+  return written;
 }

@@ -16,7 +16,7 @@ export function missingPackages(folder: string): string | false {
       const end = path.join(folder, 'node_modules/.package-lock.json');
       if (existsSync(end) && statSync(end).mtimeMs > statSync(path.join(folder, 'package.json')).mtimeMs)
         return false;
-      const args = ['install', '--no-audit', '--no-fund', '--no-package-lock'];
+      const args = ['install', '--include=dev', '--no-audit', '--no-fund', '--no-package-lock'];
       const { status, error, stderr } = spawnSync('npm', args, {
         cwd: folder,
         encoding: 'utf8',

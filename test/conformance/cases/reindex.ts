@@ -125,9 +125,13 @@ export const reindexCases: Case[] = [
       const vectors = new Random(95).vectors(count * wide);
       const ids = Array.from({ length: count }, (_, i) => i);
       await db.insertVectors(ids, vectors);
-      // The choice is made behind the inserts.
-      for (let turn = 0; turn < 500 && (await chosen()).indexType === 'Flat'; turn++)
-        await db.insertVector(count + 1, vectors.slice(0, wide));
+      // The choice is made behind the inserts; where it was made amid them, it is made again when there are twice as many.
+      const more = new Random(98);
+      for (let turn = 0; turn < 3000 && (await chosen()).indexType === 'Flat'; turn++) {
+        const id = Math.min(ids.length, 2 * count);
+        if (id === ids.length) ids.push(id);
+        await db.insertVector(id, more.vectors(wide));
+      }
       const { indexType, reason } = await chosen();
       same(indexType, 'HNSW16,SQ8');
       check(/an exact search of \d+ vectors takes [\d.e+]+ ms, more than 2/.test(reason), reason);
