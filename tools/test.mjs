@@ -2,8 +2,8 @@
 //
 // Sets up what they need (the WASM builds, a Chromium), runs every test/**/*.test.ts under node:test, prints one line
 // a test, the failures again at the end, and as its last line `N passed, N failed, N skipped`.
-// Light files run two at a time; then heavy ones (many processes, much memory) two at a time with more patience; then those
-// that drive a browser or take the time of things, one at a time.
+// Light files run two at a time; then heavy ones (many processes, much memory) three at a time with more patience, because they wait
+// for disks and other processes for much of their time; then those that need all processors or take the time of things, one at a time.
 
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -16,14 +16,16 @@ import { TestReport } from './test-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
 /** Folders under test/ whose files have the machine to themselves. */
-const loneFolders = ['browser', 'crash', 'demo', 'tabs'];
+const loneFolders = ['crash', 'tabs'];
 /** Those whose files take long, beside another one. */
 const heavyFolders = [
   'bench',
   'bridge',
+  'browser',
   'bundlers',
   'cli',
   'conformance',
+  'demo',
   'docs',
   'edge',
   'examples',
@@ -37,13 +39,29 @@ const heavyFolders = [
 ];
 const browserFolders = [
   ...loneFolders,
-  ...['bench', 'bridge', 'bundlers', 'conformance', 'docs', 'edge', 'examples', 'package', 'static'],
+  ...[
+    'bench',
+    'bridge',
+    'browser',
+    'bundlers',
+    'conformance',
+    'demo',
+    'docs',
+    'edge',
+    'examples',
+    'package',
+    'static',
+  ],
 ];
-/** Heavy files that begin first: one of them, begun last, would leave the other lane without work. */
+/** Heavy files that begin first: one of them, begun last, would leave the other lanes without work. */
 const longFiles = [
   'bench/',
+  'browser/kill',
+  'browser/threads',
   'bundlers/',
   'conformance/browser',
+  'demo/demo.browser',
+  'edge/bridge',
   'edge/conformance',
   'native/sanitize',
   'node/conformance',
@@ -82,8 +100,10 @@ const heavy = files
   .sort((a, b) => Number(isLong(b)) - Number(isLong(a)));
 const light = files.filter((file) => !lone.includes(file) && !heavy.includes(file));
 const lanes = Math.min(2, availableParallelism());
+// Every file is a process of its own, which would strip the types of all modules and compile them anew.
+process.env.NODE_COMPILE_CACHE ??= path.resolve('build/compile-cache');
 await runLanes(lanes, light, fileTimeoutMs.light);
-await runLanes(lanes, heavy, fileTimeoutMs.heavy);
+await runLanes(lanes === 1 ? 1 : 3, heavy, fileTimeoutMs.heavy);
 await runLanes(1, lone, fileTimeoutMs.heavy);
 process.exitCode = report.finish();
 

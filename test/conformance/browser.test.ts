@@ -25,13 +25,22 @@ after(async () => {
   await server?.close();
 });
 
-// Memory is the simplest of all storage, and Node runs all cases over it with both builds: here every third, for the page around it.
-// `npm run test:tabs` takes all cases with everything.
+// The builds differ in their kernels alone, and memory is the simplest of all storage: one run for both, in which every third of the
+// other cases is for the page around it. `npm run test:tabs` takes all cases with everything.
 const takesAll = process.env.SHIBUMI_TEST_ALL_CASES !== undefined;
 const runs = [
   ['indexeddb', 'relaxed', suite],
-  ['indexeddb', 'simd128', takesAll ? suite : kernelCases],
-  ['memory', 'relaxed', takesAll ? suite : suite.filter((_, i) => i % 3 === 0)],
+  [
+    'memory',
+    'simd128',
+    takesAll ? suite : suite.filter((entry, i) => i % 3 === 0 || kernelCases.includes(entry)),
+  ],
+  ...(takesAll
+    ? ([
+        ['indexeddb', 'simd128', suite],
+        ['memory', 'relaxed', suite],
+      ] as const)
+    : []),
 ] as const;
 
 for (const [storage, build, cases] of runs)

@@ -61,8 +61,8 @@ export const storageCases: readonly Case[] = [
 ];
 
 /**
- * Those in which the kernels count. The builds of the core differ in nothing else, so over each storage that one build has taken
- * whole the other takes these; in memory (node.test.ts) each takes all.
+ * Those in which the kernels count. The builds of the core differ in nothing else: where one build has taken all cases over a
+ * storage, the other takes these in memory. In Node (node.test.ts) each takes all.
  */
 export const kernelCases: readonly Case[] = [
   ...vectorCases,

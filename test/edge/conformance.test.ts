@@ -1,11 +1,11 @@
 /**
- * The conformance suite inside workerd: the engine in a Durable Object over its SQLite storage, both builds, and the same
- * reached from another object by RPC.
+ * The conformance suite inside workerd: the engine in a Durable Object over its SQLite storage, and, with the other build, the
+ * same reached from another object by RPC.
  */
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { kernelCases, suite } from '../conformance/suite.ts';
+import { suite } from '../conformance/suite.ts';
 import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 
 const skip = missingWorkerd();
@@ -15,7 +15,6 @@ after(() => workerd?.dispose());
 
 for (const [over, build, cases] of [
   ['storage', 'relaxed', suite],
-  ['storage', 'simd128', kernelCases],
   ['rpc', 'simd128', suite],
 ] as const)
   test(`conformance in workerd, Durable Object ${over}, ${build}`, { skip }, async (t) => {

@@ -1,12 +1,12 @@
 /**
- * The conformance suite over files: `open` of shibumi/node as it is; with the other build what has to do with kernels; and,
- * encrypted, what has to do with storage.
+ * The conformance suite over files: `open` of shibumi/node as it is, and, encrypted, what has to do with storage. Both builds take it over memory
+ * (conformance/node.test.ts).
  */
 
 import path from 'node:path';
 import { test } from 'node:test';
 import { deleteDatabase, open } from '../../src/node.ts';
-import { kernelCases, type Platform, runCase, storageCases, suite } from '../conformance/suite.ts';
+import { type Platform, runCase, storageCases, suite } from '../conformance/suite.ts';
 import { freshFolder } from './places.ts';
 
 const timeoutMs = 60_000;
@@ -14,7 +14,6 @@ const timeoutMs = 60_000;
 const key = new Uint8Array(32).fill(1);
 const platforms = [
   { build: 'relaxed', files: 'files', cases: suite },
-  { build: 'simd128', files: 'files', cases: kernelCases },
   { build: 'relaxed', files: 'encrypted files', cases: storageCases, encryption: { key } },
 ] as const;
 
