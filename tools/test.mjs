@@ -15,8 +15,9 @@ import { buildWasm } from './build-wasm.mjs';
 import { TestReport } from './test-report.mjs';
 
 const root = path.dirname(import.meta.dirname);
-/** Folders under test/ whose files have the machine to themselves. */
+/** Folders under test/ whose files have the machine to themselves, and one that asks whether all processors are used. */
 const loneFolders = ['crash', 'tabs'];
+const loneFiles = ['test/browser/threads.test.ts'].map(path.normalize);
 /** Those whose files take long, beside another one. */
 const heavyFolders = [
   'bench',
@@ -57,7 +58,6 @@ const browserFolders = [
 const longFiles = [
   'bench/',
   'browser/kill',
-  'browser/threads',
   'bundlers/',
   'conformance/browser',
   'demo/demo.browser',
@@ -94,9 +94,9 @@ try {
   report.fail('set-up', /** @type {Error} */ (error).message);
 }
 
-const lone = files.filter((file) => loneFolders.includes(folderOf(file)));
+const lone = files.filter((file) => loneFolders.includes(folderOf(file)) || loneFiles.includes(file));
 const heavy = files
-  .filter((file) => heavyFolders.includes(folderOf(file)))
+  .filter((file) => heavyFolders.includes(folderOf(file)) && !lone.includes(file))
   .sort((a, b) => Number(isLong(b)) - Number(isLong(a)));
 const light = files.filter((file) => !lone.includes(file) && !heavy.includes(file));
 const lanes = Math.min(2, availableParallelism());

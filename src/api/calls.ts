@@ -249,6 +249,11 @@ export interface CallContext {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Throws when the caller may not do it any more: for long calls, between two chunks. Absent: everybody may. */
   readonly allow?: (() => void) | undefined;
+  /**
+   * For a call that waited for its part of the script: it is told in its turn, before the calls behind it begin, that this one was refused
+   * before it had its place, with the arguments as they were settled. The call fails with the error as well.
+   */
+  readonly onRefused?: ((error: unknown, args: unknown) => void) | undefined;
 }
 
 /** The calls that answer an abort themselves, with how much was acknowledged; all others give up at once. */

@@ -60,7 +60,8 @@ import type {
   WhereOptions,
 } from '../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
-import { packEntries, unpackValues } from '../base/packed-values.ts';
+import { packEntries } from '../base/pack-values.ts';
+import { unpackValues } from '../base/packed-values.ts';
 import { deadlineOf } from './deadline.ts';
 import { EventListeners, type ListenerOptions } from './event-listeners.ts';
 import type { Logger } from './logger.ts';

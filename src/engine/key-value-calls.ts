@@ -10,8 +10,8 @@ import type {
 } from '../api/calls.ts';
 import type { Value } from '../api/database.ts';
 import type { BufferPool } from '../base/buffer-pool.ts';
+import { packValues } from '../base/pack-values.ts';
 import { checkPackedKeys, unpackKeys } from '../base/packed-keys.ts';
-import { packValues } from '../base/packed-values.ts';
 import type { ValuePool } from '../base/value-pool.ts';
 import { AbsentBlocks } from '../kernel/instance.ts';
 import { type Compared, expire, increment, putIf, sameValue } from '../space/conditional.ts';

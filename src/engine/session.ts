@@ -134,8 +134,13 @@ export class Session implements HandlersOf<'session'> {
     const settled = { ...args, space: (args as Partial<InSpace>).space ?? this.#spaces.current };
     const begun = making.then((made) => {
       this.#adopt(make, made);
-      // Inside an object nobody waits for the answer.
-      return { answer: this.#run(method, settled, context, this.#handlers.get(method)) };
+      try {
+        // Inside an object nobody waits for the answer.
+        return { answer: this.#run(method, settled, context, this.#handlers.get(method)) };
+      } catch (error) {
+        context.onRefused?.(error, settled);
+        throw error;
+      }
     });
     const onBegun = (): void => {
       beginning.delete(begun);

@@ -7,8 +7,9 @@ import { type ArgumentsOf, type Method, type PackedValues, standingCalls } from 
 import type { Value } from '../api/database.ts';
 import { fromEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { ValuePacker } from '../base/pack-values.ts';
 import { packKeys } from '../base/packed-keys.ts';
-import { unpackValues, ValuePacker } from '../base/packed-values.ts';
+import { unpackValues } from '../base/packed-values.ts';
 import type { Reply, Request } from './messages.ts';
 import type { OpenCall } from './open-call.ts';
 

@@ -68,17 +68,21 @@ export class SessionHost {
    * tried again would come behind a later one of the same key (found by test/crash/simulation.ts).
    */
   #startRun(id: number, method: 'getEach' | 'putEach', args: ArgumentsOf<'putEach'>): void {
-    const refused = (error: unknown): Reply | undefined => {
+    let isApart = false;
+    const refused = (error: unknown, settled: unknown = args): Reply | undefined => {
       if (!isShibuDbError(error) || error.code === 'INTERNAL') return { id, error: toEnvelope(error) };
-      this.#startEach(id, method, args);
+      isApart = true;
+      this.#startEach(id, method, settled as typeof args);
       return undefined;
     };
-    const failed = (error: unknown): Reply | undefined =>
-      method === 'getEach' ? refused(error) : { id, error: toEnvelope(error) };
+    const failed = (error: unknown): Reply | undefined => {
+      if (isApart) return undefined;
+      return method === 'getEach' ? refused(error) : { id, error: toEnvelope(error) };
+    };
     this.#run(
       method,
       args,
-      {},
+      { onRefused: refused },
       (value) => ({ id, value }),
       failed,
       () => {},

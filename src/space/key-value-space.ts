@@ -6,13 +6,8 @@ import { invalid, shown, wellFormedText } from '../base/arguments.ts';
 import { assert } from '../base/assert.ts';
 import type { BufferPool } from '../base/buffer-pool.ts';
 import { emptyEntryColumns, unpackEntries } from '../base/entry-columns.ts';
-import {
-  emptyColumns,
-  joinColumns,
-  PackedKind,
-  packedKindShift,
-  unpackValues,
-} from '../base/packed-values.ts';
+import { emptyColumns, joinColumns } from '../base/pack-values.ts';
+import { PackedKind, packedKindShift, unpackValues } from '../base/packed-values.ts';
 import { encodeInto, encodeUtf8, readUtf8, writeUtf8 } from '../base/text.ts';
 import type { ValuePool } from '../base/value-pool.ts';
 import { type CoreInstance, checkStatus } from '../kernel/instance.ts';

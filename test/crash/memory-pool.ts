@@ -47,11 +47,13 @@ export class MemoryPool {
     for (const memory of this.#taken) {
       if (this.#free.length >= keptMax || memory.buffer.byteLength > keptBytesMax) continue;
       const core = this.#cores.get(memory);
-      const used = core === undefined ? memory.buffer.byteLength : usedBytesMost(core);
-      clear(memory, 0, used);
+      let end = core === undefined ? memory.buffer.byteLength : usedBytesLeast(core);
+      clear(memory, 0, end);
+      for (let untouched = 0; untouched < untouchedFrames; end += frameBytes)
+        untouched = clear(memory, end, end + frameBytes) > 0 ? 0 : untouched + 1;
       // Now and then all of it is looked at: the rest is clean, or what the core says is misunderstood here.
-      if (this.#cleared++ % 100 === 0 && clear(memory, used, memory.buffer.byteLength) > 0)
-        throw new Error(`A core wrote beyond the ${used} bytes that it should have used`);
+      if (this.#cleared++ % 100 === 0 && clear(memory, end, memory.buffer.byteLength) > 0)
+        throw new Error(`A core wrote beyond the ${end} bytes that it should have used`);
       this.#free.push(memory);
     }
     // The smallest is taken first.
@@ -68,13 +70,12 @@ interface ArenaExports {
 const frameBytes = 256 * 1024;
 /** Static data and stack, which are before the frames. */
 const beforeFramesBytes = 2 * 1024 * 1024;
-/** Free frames that were promised to a write, which the core does not count. */
-const promisedFramesMost = 4;
+/** Frames in a row that nobody wrote to, after which there are none: those that were promised to a write are not counted, but begun. */
+const untouchedFrames = 4;
 
 /** Frames are used from the first on. */
-function usedBytesMost(core: ArenaExports): number {
-  const frames = core.arena_frames_in_use() + core.arena_frames_free() + promisedFramesMost;
-  return beforeFramesBytes + frames * frameBytes;
+function usedBytesLeast(core: ArenaExports): number {
+  return beforeFramesBytes + (core.arena_frames_in_use() + core.arena_frames_free()) * frameBytes;
 }
 
 const zeros = Buffer.alloc(16 * 1024);

@@ -30,14 +30,14 @@ const workerLoadsMax: Record<Use, { kibibytes: number; files: string[] }> = {
   reindex: { kibibytes: 94, files: ['worker-vectors.js', 'worker-indexing.js', 'shibumi-*-vector.wasm'] },
   users: { kibibytes: 51, files: ['worker-secrets.js'] },
   export: {
-    kibibytes: 71,
+    kibibytes: 72,
     files: ['worker-maintenance.js', 'worker-key-value.js', 'worker-vectors.js', 'worker-metadata.js'],
   },
   encryption: { kibibytes: 51, files: ['worker-secrets.js'] },
   memory: { kibibytes: 43, files: ['worker-private.js'] },
 };
 /** All that there is of a page's worker, the parts that few load too, but for cores. */
-const scriptKibibytesMax = 91;
+const scriptKibibytesMax = 92;
 
 before(() => {
   const { tarball, files } = packedPackage();

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { packValues } from '../../src/base/packed-values.ts';
+import { packValues } from '../../src/base/pack-values.ts';
 import { Connection, OpenCall } from '../../src/rpc/connection.ts';
 import type { Message, Reply } from '../../src/rpc/messages.ts';
 

@@ -4,7 +4,8 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { emptyColumns, headOf, PackedKind } from '../../base/packed-values.ts';
+import { emptyColumns, headOf } from '../../base/pack-values.ts';
+import { PackedKind } from '../../base/packed-values.ts';
 import { checkKey } from '../../space/key-value-space.ts';
 import { keyIn, type RespContext, spaceOf } from './resp-command.ts';
 

@@ -4,7 +4,7 @@ import type { ScanArguments } from '../../api/calls.ts';
 import type { Entry, PutEntry, Value } from '../../api/database.ts';
 import { shibuDbError } from '../../api/errors.ts';
 import { integerIn, invalid, shown, wellFormedText } from '../../base/arguments.ts';
-import { ValuePacker } from '../../base/packed-values.ts';
+import { ValuePacker } from '../../base/pack-values.ts';
 import { increment } from '../../space/conditional.ts';
 import { checkKey, deadlineOf } from '../../space/key-value-space.ts';
 import { toPublicId } from '../../space/vector-ids.ts';

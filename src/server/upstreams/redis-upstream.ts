@@ -8,7 +8,7 @@ import type { ArgumentsOf, ScanArguments } from '../../api/calls.ts';
 import type { Entry, PutEntry, SpaceDescription, SpaceInfo, UpstreamInfo } from '../../api/database.ts';
 import { isShibuDbError, shibuDbError } from '../../api/errors.ts';
 import { integerIn } from '../../base/arguments.ts';
-import { ValuePacker } from '../../base/packed-values.ts';
+import { ValuePacker } from '../../base/pack-values.ts';
 import type { NewSpace } from '../../engine/space-catalog.ts';
 import { increment } from '../../space/conditional.ts';
 import { checkKey, deadlineOf } from '../../space/key-value-space.ts';

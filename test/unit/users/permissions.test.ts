@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { ArgumentsOf, Calls, Method } from '../../../src/api/calls.ts';
 import { isShibuDbError } from '../../../src/api/errors.ts';
-import { packValues } from '../../../src/base/packed-values.ts';
+import { packValues } from '../../../src/base/pack-values.ts';
 import { DatabaseEngine } from '../../../src/engine/database-engine.ts';
 import { partOf } from '../../../src/engine/handlers.ts';
 import { Session } from '../../../src/engine/session.ts';
