@@ -682,6 +682,9 @@ export interface SpaceCalls {
 /**
  * A database, wherever it is: in a worker, in this process, or behind a connection. Every call may fail with `CLOSED`, `ABORTED` (its
  * `signal`) and `TIMEOUT` (its `timeoutMs`); with users also with `NOT_AUTHENTICATED` and `PERMISSION_DENIED`.
+ *
+ * What is passed to a call is the caller's again as soon as the call returns, before its promise is settled: one array may hold one vector
+ * after another. Of a view nothing but its own part is copied.
  */
 export interface Database extends SpaceCalls, UserCalls, EventCalls, EncryptionCalls, AsyncDisposable {
   /** @throws SPACE_EXISTS, INVALID_ARGUMENT */

@@ -4,15 +4,11 @@
  */
 
 import { invalid } from '../base/arguments.ts';
+import { ownCopy } from '../base/own-copy.ts';
 
 /** @throws INVALID_ARGUMENT when a buffer cannot be handed over */
 export function takeOver<Args extends object>(args: Args, transfer: readonly ArrayBuffer[] = []): Args {
-  if (transfer.length > 0) return handOver(args, transfer);
-  const entries = Object.entries(args).map(([name, value]) => {
-    if (Array.isArray(value)) return [name, [...value]];
-    return [name, isTypedArray(value) ? value.slice() : value];
-  });
-  return Object.fromEntries(entries) as Args;
+  return transfer.length > 0 ? handOver(args, transfer) : ownCopy(args);
 }
 
 function handOver<Args extends object>(args: Args, transfer: readonly ArrayBuffer[]): Args {
@@ -22,8 +18,4 @@ function handOver<Args extends object>(args: Args, transfer: readonly ArrayBuffe
     const reason = error instanceof Error ? error.message : String(error);
     throw invalid(`The arguments cannot be handed over: ${reason}`);
   }
-}
-
-function isTypedArray(value: unknown): value is Float32Array | BigInt64Array {
-  return ArrayBuffer.isView(value) && !(value instanceof DataView);
 }

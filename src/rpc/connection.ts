@@ -58,7 +58,9 @@ export class Connection {
     const method = runMethodOf(call);
     if (method === undefined) {
       this.#run = undefined;
-      this.#queue.push(new SingleCall(call, (parcel) => this.#cancel(parcel)));
+      const parcel = new SingleCall(call, (cancelled) => this.#cancel(cancelled));
+      this.#queue.push(parcel);
+      if (parcel.urgent) this.#send();
     } else if (this.#joinRun(method, call).full) {
       this.#send();
     }

@@ -7,6 +7,7 @@ import { type ArgumentsOf, type Method, type PackedValues, standingCalls } from 
 import type { Value } from '../api/database.ts';
 import { fromEnvelope } from '../api/error-envelope.ts';
 import { isShibuDbError, shibuDbError } from '../api/errors.ts';
+import { ownCopy, withoutTheRest } from '../base/own-copy.ts';
 import { ValuePacker } from '../base/pack-values.ts';
 import { packKeys } from '../base/packed-keys.ts';
 import { unpackValues } from '../base/packed-values.ts';
@@ -33,20 +34,31 @@ export interface Parcel {
   ownArguments(): boolean;
 }
 
+/**
+ * What a caller passed is the caller's again when the call returns, although it is sent later, with what else is called in the same turn:
+ * what is this long at most is copied. More goes out at once, and is copied by that.
+ */
+const copiedBytesMax = 64 * 1024;
+const copiedItemsMax = 8192;
+
 export class SingleCall implements Parcel {
   id = 0;
   readonly count: number;
   readonly bytes: number;
+  /** Has to go out at once: what is in it is the caller's own. */
+  readonly urgent: boolean;
   readonly #call: OpenCall;
   #args: ArgumentsOf<Method>;
   #stopListening: (() => void) | undefined;
-  #owned = false;
+  #owned: boolean;
 
   constructor(call: OpenCall, cancel: (call: SingleCall) => void) {
     this.#call = call;
     this.count = standingCalls.has(call.method) ? 0 : 1;
-    this.#args = call.args;
     this.bytes = sizeOf(call.args);
+    this.urgent = call.options.transfer !== undefined || Object.values(call.args).some(isLong);
+    this.#args = this.urgent ? call.args : ownCopy(call.args);
+    this.#owned = !this.urgent;
     const { signal } = call.options;
     if (signal === undefined) return;
     const onAbort = (): void => cancel(this);
@@ -58,7 +70,8 @@ export class SingleCall implements Parcel {
     this.id = id;
     this.#call.sent = true;
     const { method, options } = this.#call;
-    const args = method === 'getMany' ? packed(this.#args as ArgumentsOf<'getMany'>) : this.#args;
+    const own = this.#owned || options.transfer !== undefined ? this.#args : withoutTheRest(this.#args);
+    const args = method === 'getMany' ? packed(own as ArgumentsOf<'getMany'>) : own;
     const request = { id, method, args, progress: options.onProgress !== undefined };
     return { request, transfer: options.transfer ?? [] };
   }
@@ -98,14 +111,14 @@ export class SingleCall implements Parcel {
   ownArguments(): boolean {
     if (this.#owned) return false;
     this.#owned = true;
-    if (this.#call.options.transfer !== undefined) return true;
-    try {
-      this.#args = structuredClone(this.#args);
-    } catch {
-      // What cannot be cloned is refused when it is sent.
-    }
+    if (this.#call.options.transfer === undefined) this.#args = ownCopy(this.#args);
     return true;
   }
+}
+
+function isLong(value: unknown): boolean {
+  if (ArrayBuffer.isView(value)) return value.byteLength > copiedBytesMax;
+  return Array.isArray(value) && value.length > copiedItemsMax;
 }
 
 /** A run is full, and sent, at so many calls: page and worker then work side by side. Measured: 250 is best. */

@@ -80,7 +80,7 @@ function build(page: Page, options: { threads?: number; kill?: boolean }): Promi
     );
     const truth = [];
     // A helper that is to be ended after 200 ms must not be through by then.
-    await db.reindex({ indexType: 'HNSW16', efConstruction: kill ? 1500 : 128 });
+    await db.reindex({ indexType: 'HNSW16', efConstruction: kill ? 400 : 128 });
     const progress: number[] = [];
     const linked = db.waitForIndex({ onProgress: ({ done }) => progress.push(done) });
     for (let row = 0; row < deleted; row++) await db.deleteVector(row);

@@ -57,6 +57,49 @@ test('calls of one tick travel in one message, and one answer settles them all',
   assert.equal(messages.length, 1, 'nobody waits, and something was sent');
 });
 
+test('what was passed is the caller’s again when the call returns, and a view travels without the rest of its buffer', async () => {
+  const { messages, call } = scripted();
+  const matrix = new Float32Array(1000).fill(1);
+  const vector = matrix.subarray(10, 14);
+  const metadata = { title: 'first', tags: ['a'], ['__proto__']: 'a name like others' };
+  const settled = [call('insertVector', { space: 'v', id: 1, vector, metadata })];
+  vector.fill(2);
+  metadata.title = 'second';
+  metadata.tags.push('b');
+  settled.push(call('insertVector', { space: 'v', id: 2, vector, metadata }));
+  await setImmediate();
+  assert.equal(messages.length, 1);
+  const small = (messages[0] as Message).requests.map(({ args }) => args as typeof metadata & object);
+  assert.deepEqual(small, [
+    {
+      space: 'v',
+      id: 1,
+      vector: new Float32Array(4).fill(1),
+      metadata: { title: 'first', tags: ['a'], ['__proto__']: 'a name like others' },
+    },
+    {
+      space: 'v',
+      id: 2,
+      vector: new Float32Array(4).fill(2),
+      metadata: { title: 'second', tags: ['a', 'b'], ['__proto__']: 'a name like others' },
+    },
+  ]);
+  for (const { vector: sent } of small as unknown as { vector: Float32Array }[])
+    assert.equal(sent.buffer.byteLength, 16);
+
+  // Too much to copy: it goes out before the call returns.
+  const large = new Float32Array(100_000);
+  settled.push(call('insertVectors', { space: 'v', ids: [], vectors: large.subarray(0, 50_000) }));
+  assert.equal(messages.length, 2);
+  const vectorsIn = (message: Message | undefined): Float32Array =>
+    (message as unknown as { requests: [{ args: { vectors: Float32Array } }] }).requests[0].args.vectors;
+  const vectors = vectorsIn(messages[1]);
+  assert.deepEqual([vectors.length, vectors.buffer.byteLength], [50_000, 200_000]);
+  settled.push(call('insertVectors', { space: 'v', ids: [], vectors: large }));
+  assert.equal(vectorsIn(messages[2]), large, 'copied although sending copies it');
+  for (const each of settled) each.catch(() => {});
+});
+
 test('what is on its way is bounded in calls and in bytes; the rest follows in order', async () => {
   for (const [count, size, most] of [
     [20_000, 1, 8192],

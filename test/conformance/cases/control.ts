@@ -46,6 +46,57 @@ export const controlCases: Case[] = [
     },
   },
   {
+    name: 'what was passed is the caller’s again as soon as the call returns, however often it is used within one turn',
+    async run(t) {
+      const db = await withKeyValue(() => t.open());
+      const dimension = 16;
+      await db.createSpace('vec', 'vector', {
+        dimension,
+        metadataFields: [{ name: 'title', type: 'string' }],
+      });
+      const vec = db.space('vec');
+      const vector = new Float32Array(dimension);
+      const metadata = { title: '' };
+      // Large enough to take another way than what is small.
+      const rows = 3000;
+      const ids = new Array<number>(rows);
+      const vectors = new Float32Array(rows * dimension);
+      const value = new Uint8Array(100);
+      const entries = [{ key: '', value: '' }];
+      const calls: Promise<unknown>[] = [];
+      for (let turn = 1; turn <= 5; turn++) {
+        vector.fill(turn);
+        metadata.title = `title ${turn}`;
+        calls.push(vec.insertVector(turn, vector, { metadata }));
+        for (let row = 0; row < rows; row++) ids[row] = turn * 10_000 + row;
+        vectors.fill(turn * 100);
+        calls.push(vec.insertVectors(ids, vectors));
+        value.fill(turn);
+        calls.push(db.put(`k${turn}`, value));
+        calls.push(db.put(`large${turn}`, value, { ttlMs: 1e9 }));
+        Object.assign(entries[0] as object, { key: `many${turn}`, value: `value ${turn}` });
+        calls.push(db.putMany(entries));
+      }
+      vector.fill(0);
+      await Promise.all(calls);
+      for (let turn = 1; turn <= 5; turn++) {
+        same(await vec.getVector(turn), new Float32Array(dimension).fill(turn));
+        same(await vec.getMetadata(turn), { title: `title ${turn}` });
+        const last = turn * 10_000 + rows - 1;
+        same(await vec.getVector(last), new Float32Array(dimension).fill(turn * 100));
+        same(await db.get(`k${turn}`), new Uint8Array(100).fill(turn));
+        same(await db.get(`large${turn}`), new Uint8Array(100).fill(turn));
+        same(await db.get(`many${turn}`), `value ${turn}`);
+      }
+      const searches = [1, 2, 3].map((turn) => vec.searchTopK(vector.fill(turn)));
+      vector.fill(300);
+      same(
+        (await Promise.all(searches)).map(([hit]) => hit?.id),
+        [1, 2, 3],
+      );
+    },
+  },
+  {
     name: 'timeoutMs: a call in time is not disturbed, a late one is TIMEOUT, a senseless one is refused',
     async run(t) {
       const db = await withKeyValue(() => t.open());
