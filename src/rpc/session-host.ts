@@ -162,7 +162,8 @@ export class SessionHost {
 
   /** Columns are handed over with the replies they belong to: nobody else has their buffers. */
   #take(): Reply[] {
-    const replies = this.#ready;
+    // A call that waited for its part of the script hears a moment later than those behind it, which were done after it.
+    const replies = this.#ready.sort((a, b) => a.id - b.id);
     this.#ready = [];
     const buffers = buffersIn(replies);
     return buffers.length === 0 ? replies : Comlink.transfer(replies, buffers);
