@@ -21,6 +21,8 @@ export interface Operation {
   readonly apply: (contents: Contents) => void;
   /** Whether it may be left out by what comes behind it: where there was no room, removals are tried again alone. */
   readonly mayBeOvertaken: () => boolean;
+  /** Whether it may have been refused without a word, because the process ended before: the storage failed in its life. */
+  readonly mayBeRefused: () => boolean;
   outcome: Outcome;
 }
 
@@ -44,8 +46,12 @@ export class SpaceModel {
     this.spec = spec;
   }
 
-  submit(apply: Operation['apply'], mayBeOvertaken: Operation['mayBeOvertaken']): Operation {
-    const operation: Operation = { apply, mayBeOvertaken, outcome: 'open' };
+  submit(
+    apply: Operation['apply'],
+    mayBeOvertaken: Operation['mayBeOvertaken'],
+    mayBeRefused: Operation['mayBeRefused'],
+  ): Operation {
+    const operation: Operation = { apply, mayBeOvertaken, mayBeRefused, outcome: 'open' };
     this.#history.push(operation);
     return operation;
   }
@@ -80,7 +86,8 @@ export class SpaceModel {
     const stored = this.#history.filter(({ outcome }) => outcome !== 'failed');
     const inRoom = stored.filter(({ outcome, mayBeOvertaken }) => outcome !== 'unknown' || !mayBeOvertaken());
     // Either nothing is there of what was refused, or it is the last that was written.
-    for (const history of [stored.filter(({ outcome }) => outcome !== 'refused'), stored, inRoom]) {
+    const accepted = stored.filter(({ outcome }) => outcome !== 'refused');
+    for (const history of [accepted, stored, inRoom, ...withoutOneGroup(accepted)]) {
       const survived = this.#longestPrefix(history, found, crash);
       if (survived === undefined) continue;
       this.#goOnFrom(survived, found, crash);
@@ -124,6 +131,16 @@ export class SpaceModel {
     if (durability === 'none' || (crash === 'power' && durability !== 'strict')) return 0;
     return last;
   }
+}
+
+/** One group of them was refused together, and what came behind it was stored before anybody heard of that. */
+function* withoutOneGroup(history: readonly Operation[]): Generator<Operation[]> {
+  for (let from = 0; from < history.length; from++)
+    for (let to = from; to < history.length; to++) {
+      const last = history[to] as Operation;
+      if (last.outcome !== 'unknown' || !last.mayBeRefused()) break;
+      yield [...history.slice(0, from), ...history.slice(to + 1)];
+    }
 }
 
 export function sameContents(a: Contents, b: Contents): boolean {

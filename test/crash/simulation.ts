@@ -175,6 +175,7 @@ class Story {
     const faults = new Faults(plan, this.#time, this.#random, this.#trace);
     this.#workload.isStopped = () => faults.stopped;
     this.#workload.wasFull = () => faults.wasFull;
+    this.#workload.hasFailed = () => faults.failures > 0;
     try {
       const process = await this.#machine.open(faults, {
         time: this.#time,

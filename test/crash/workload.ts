@@ -52,6 +52,7 @@ export class Workload {
   isStopped: () => boolean = () => false;
   /** Whether there was no room for something it wrote. */
   wasFull: () => boolean = () => false;
+  hasFailed: () => boolean = () => false;
 
   constructor(random: Random, time: VirtualTime, trace: Trace) {
     this.#random = random;
@@ -152,8 +153,8 @@ export class Workload {
   ): Promise<void> {
     const number = ++this.operations;
     this.#trace(`  ${number} ${name} ${what}`);
-    const { wasFull } = this;
-    const operation = model.submit(apply, () => !what.startsWith('delete') && wasFull());
+    const { wasFull, hasFailed } = this;
+    const operation = model.submit(apply, () => !what.startsWith('delete') && wasFull(), hasFailed);
     const outcome = await this.#outcomeOf(call());
     this.#trace(`  ${number} ${outcome}`);
     model.settle(operation, outcome);
