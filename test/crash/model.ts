@@ -23,6 +23,8 @@ export interface Operation {
   readonly mayBeOvertaken: () => boolean;
   /** Whether it may have been refused without a word, because the process ended before: the storage failed in its life. */
   readonly mayBeRefused: () => boolean;
+  /** Not found at a former opening. */
+  wasMissing: boolean;
   outcome: Outcome;
 }
 
@@ -51,7 +53,7 @@ export class SpaceModel {
     mayBeOvertaken: Operation['mayBeOvertaken'],
     mayBeRefused: Operation['mayBeRefused'],
   ): Operation {
-    const operation: Operation = { apply, mayBeOvertaken, mayBeRefused, outcome: 'open' };
+    const operation: Operation = { apply, mayBeOvertaken, mayBeRefused, wasMissing: false, outcome: 'open' };
     this.#history.push(operation);
     return operation;
   }
@@ -87,7 +89,9 @@ export class SpaceModel {
     const inRoom = stored.filter(({ outcome, mayBeOvertaken }) => outcome !== 'unknown' || !mayBeOvertaken());
     // Either nothing is there of what was refused, or it is the last that was written.
     const accepted = stored.filter(({ outcome }) => outcome !== 'refused');
-    for (const history of [accepted, stored, inRoom, ...withoutOneGroup(accepted)]) {
+    // What an earlier opening did not find stays away, and the last that was written is of this life.
+    const ofThisLife = stored.filter(({ wasMissing }) => !wasMissing);
+    for (const history of [accepted, stored, inRoom, ofThisLife, ...withoutOneGroup(accepted)]) {
       const survived = this.#longestPrefix(history, found, crash);
       if (survived === undefined) continue;
       this.#goOnFrom(survived, found, crash);
@@ -114,6 +118,7 @@ export class SpaceModel {
       if (survived.includes(operation)) operation.outcome = outcome === 'acknowledged' ? outcome : 'survived';
       // What took it away may itself be lost with the power, as long as nothing was promised on top of it.
       else operation.outcome = outcome === 'unknown' || outcome === 'refused' ? 'refused' : 'failed';
+      operation.wasMissing = operation.outcome === 'refused';
     }
     this.#history = this.#history.filter(({ outcome }) => outcome !== 'failed');
     // What a power loss left is on the platter, and closing has flushed. What only outlived its process may still go.
