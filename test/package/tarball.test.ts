@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -222,23 +222,31 @@ test('importing the main entry outside a browser does nothing, and open() says w
   assert.equal(run(process.execPath, ['server.js'], project), 'true UNSUPPORTED\n');
 });
 
-test('a page without a bundler opens a database, stores and searches', async (t) => {
-  const executablePath = findBrowser();
-  if (executablePath === undefined) return t.skip(howToInstall);
+/** An empty page beside the files of the package, but for those in `missing`. `asked`: by name, in order. */
+async function servePackage(
+  missing: ReadonlySet<string> = new Set(),
+): Promise<{ server: Server; site: string; asked: string[] }> {
   const asked: string[] = [];
   const server = createServer((request, response) => {
     const name = path.basename(request.url ?? '');
     asked.push(name);
     if (name === '') return response.setHeader('content-type', 'text/html').end('<!doctype html>');
-    if (!packed.includes(`dist/${name}`)) return response.writeHead(404).end();
+    if (missing.has(name) || !packed.includes(`dist/${name}`)) return response.writeHead(404).end();
     const type = name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
     response.setHeader('content-type', type).end(readFileSync(path.join(installed, 'dist', name)));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return { server, site: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked };
+}
+
+test('a page without a bundler opens a database, stores and searches', async (t) => {
+  const executablePath = findBrowser();
+  if (executablePath === undefined) return t.skip(howToInstall);
+  const { server, site, asked } = await servePackage();
   const browser = await chromium.launch({ executablePath, args: launchFlags });
   try {
     const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page.goto(site);
     await page.evaluate(async () => {
       const main = '/index.js';
       const { open } = (await import(main)) as typeof import('../../src/index.ts');
@@ -273,18 +281,10 @@ test('a part of the worker that cannot be had: a typed error that names it, noth
   const executablePath = findBrowser();
   if (executablePath === undefined) return t.skip(howToInstall);
   const missing = new Set<string>();
-  const server = createServer((request, response) => {
-    const name = path.basename(request.url ?? '');
-    if (name === '') return response.setHeader('content-type', 'text/html').end('<!doctype html>');
-    if (missing.has(name) || !packed.includes(`dist/${name}`)) return response.writeHead(404).end();
-    const type = name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript';
-    response.setHeader('content-type', type).end(readFileSync(path.join(installed, 'dist', name)));
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { server, site } = await servePackage(missing);
   const browser = await chromium.launch({ executablePath, args: launchFlags });
   try {
     const page = await browser.newPage();
-    const site = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     await page.goto(site);
     const prepare = `import('/index.js').then(({ open }) => {
       globalThis.open = open;
