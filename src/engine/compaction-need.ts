@@ -9,7 +9,9 @@ export function isWorthCompacting(
   resident: ResidentSpace,
 ): boolean {
   if (!backgroundTimers || !isIdle(resident)) return false;
-  if (resident.space.instance.exports.arena_frames_in_use() < compactBlocksMin) return false;
+  // An image for which storage had no room gets smaller with what is deleted since: only then is there room for anything.
+  const isSmall = resident.space.instance.exports.arena_frames_in_use() < compactBlocksMin;
+  if (isSmall && !resident.isNewImage) return false;
   const slack = resident.space.slack();
   // What is left is in memory a second time until it has been stored.
   return slack >= compactSlackMin && resident.blocks?.copyFits(1 - slack) !== false;

@@ -142,8 +142,9 @@ for (const [store, flags] of Object.entries(stores))
       assert.equal(await page.evaluate(() => window.db.size()), kept - 1);
 
       // In the background what is left is stored anew and the rest dropped; then there is room for more than was kept for it.
-      const written = await page.evaluate(async (untilMs) => {
+      const written = await page.evaluate(async (mostMs) => {
         const { db } = window;
+        const untilMs = performance.now() + mostMs;
         let count = 0;
         while (count < 40 && performance.now() < untilMs)
           await db.put(`again ${count}`, crypto.getRandomValues(new Uint8Array(60_000))).then(

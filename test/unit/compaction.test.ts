@@ -1,13 +1,15 @@
 /**
  * Compaction: what is left after deletes takes the room of a database that only ever held that, nothing is lost or doubled by
- * writes that come meanwhile, and open scans go on.
+ * writes that come meanwhile, open scans go on, and full storage is given room again.
  */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Database, Value } from '../../src/api/database.ts';
+import { shibuDbError } from '../../src/api/errors.ts';
 import type { Settings } from '../../src/engine/settings.ts';
+import type { StoredBlock } from '../../src/storage/backend.ts';
 import { MemoryBackend, MemoryDisk } from '../../src/storage/memory-backend.ts';
 import { openNodeDatabase } from '../support/node-database.ts';
 import { Random } from '../support/random.ts';
@@ -110,6 +112,46 @@ test('after deleting 90 % memory and stored bytes are those of a database of the
   assert.equal((await db.verify()).ok, true);
   await db.close();
   await small.close();
+});
+
+/** Has no room for blocks of more than `mostBytes` in one checkpoint, as a browser whose quota is used up. */
+class CrampedBackend extends MemoryBackend {
+  static readonly mostBytes = 7 * 262_144;
+  refusals = 0;
+
+  override writeBlocks(space: number, blocks: readonly StoredBlock[], bytes = 0): Promise<void> {
+    if (bytes <= CrampedBackend.mostBytes) return super.writeBlocks(space, blocks);
+    this.refusals++;
+    return Promise.reject(shibuDbError('QUOTA_EXCEEDED', `${bytes} bytes are too many`));
+  }
+}
+
+test('an image that was compacted halfway and found no room is compacted again when more was deleted', async () => {
+  const disk = new MemoryDisk();
+  const backend = new CrampedBackend(disk);
+  const settings = { checkpointIdleMs: 50 };
+  const db = await openNodeDatabase('cramped', { backend, settings });
+  await db.createSpace('kv', 'key-value');
+  await db.useSpace('kv');
+  const deleteAll = (from: number, to: number): Promise<unknown> =>
+    db.deleteMany(Array.from({ length: to - from }, (_, i) => `${from + i}`));
+  for (let from = 0; from < 5000; from += 500)
+    await db.putMany(
+      Array.from({ length: 500 }, (_, i) => ({ key: `${from + i}`, value: 'x'.repeat(1900) })),
+    );
+  const memoryBytes = async (): Promise<number> => (await db.describeSpace('kv')).memoryBytes;
+  const before = await memoryBytes();
+  await deleteAll(0, 3700);
+  await until(async () => backend.refusals > 0 && (await memoryBytes()) < before * 0.6);
+  assert.equal(disk.space(1).blocks.size, 0);
+  await deleteAll(3700, 4750);
+  await until(async () => disk.space(1).blocks.size > 0);
+  await db.close();
+
+  const again = await openNodeDatabase('cramped', { backend: new MemoryBackend(disk), settings });
+  assert.equal(await again.size({ space: 'kv' }), 250);
+  assert.equal((await again.verify()).ok, true);
+  await again.close();
 });
 
 test('keys written, overwritten and deleted during compactions are what they are without', async (t) => {
