@@ -11,6 +11,12 @@ import path from 'node:path';
 const root = path.dirname(import.meta.dirname);
 const isRoot = process.getuid?.() === 0;
 
+/**
+ * What a browser without a window does for nobody: pages of its own behind the address bar and a process kept ready for the next
+ * site. Starting without them takes less than half the processor time (2.2 s of it instead of 5.6 where it was measured).
+ */
+const idleFeatures = ['WebUIOmniboxPopup', 'WebUIOmniboxAimPopup', 'SpareRendererForSitePerProcess'];
+
 /** Flags for launching it headless: quiet, offline of its own services, and without a sandbox only where root runs it. */
 export const launchFlags = [
   '--headless',
@@ -20,10 +26,27 @@ export const launchFlags = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
+  `--disable-features=${idleFeatures.join(',')}`,
   // The shared memory of containers is often 64 MB; a temporary file serves instead.
   '--disable-dev-shm-usage',
   ...(isRoot ? ['--no-sandbox'] : []),
 ];
+
+/**
+ * Those and more: of several lists of features the browser would take the last alone.
+ * @param {readonly string[]} more
+ */
+export function launchFlagsWith(more) {
+  /** @type {Map<string, string[]>} */
+  const features = new Map();
+  const flags = [...launchFlags, ...more].filter((flag) => {
+    const [, name, list] = /^(--(?:en|dis)able-features)=(.*)$/.exec(flag) ?? [];
+    if (name === undefined || list === undefined) return true;
+    features.set(name, [...(features.get(name) ?? []), list]);
+    return false;
+  });
+  return [...flags, ...[...features].map(([name, lists]) => `${name}=${lists.join(',')}`)];
+}
 
 export const howToInstall =
   'No Chromium found. Install one (Debian: sudo apt-get install chromium; elsewhere: Google Chrome or ' +

@@ -52,7 +52,11 @@ export class Results {
     ].join('\n');
     if (shown === this.#shown) return;
     this.#shown = shown;
+    // Who has gone down into the list stays there when the answer to the last key comes.
+    const focused = [...this.#list.children].findIndex((item) => item.contains(document.activeElement));
     this.#list.replaceChildren(...answer.passages.map((passage) => resultItem(passage, answer)));
+    const item = focused < 0 ? undefined : (this.#list.children[focused] ?? this.#list.lastElementChild);
+    if (item instanceof HTMLElement) item.focus();
   }
 
   focusFirst(): void {

@@ -10,21 +10,15 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import type { Page } from 'playwright-core';
-import {
-  DemoBrowser,
-  type DemoServer,
-  makeProfile,
-  missingPart,
-  openDemo,
-  serveDemo,
-} from './demo-browser.ts';
+import { Chromium, missingPart } from '../support/chromium.ts';
+import { type DemoServer, openDemo, serveDemo } from './demo-browser.ts';
 
 const skip = missingPart() ?? false;
 let server: DemoServer;
 let files: string;
-const cleanups: (() => Promise<unknown>)[] = [];
+let browsers: Chromium[] = [];
 
 before(async () => {
   if (skip) return;
@@ -32,21 +26,21 @@ before(async () => {
   files = await mkdtemp(path.join(tmpdir(), 'shibumi-files-'));
 });
 
+afterEach(async () => {
+  for (const browser of browsers.reverse()) await browser.discard();
+  browsers = [];
+});
+
 after(async () => {
-  for (const cleanup of cleanups.reverse()) await cleanup();
   await server?.close();
   if (files) await rm(files, { recursive: true, force: true });
 });
 
-/** A browser on a fresh profile, or on one that a killed browser left. */
-async function launch(profile?: string): Promise<{ browser: DemoBrowser; profile: string }> {
-  const folder = profile ?? (await makeProfile());
-  const browser = await DemoBrowser.launch(folder);
-  cleanups.push(async () => {
-    await browser.kill();
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-  });
-  return { browser, profile: folder };
+/** A browser on a fresh profile, or on one that a killed browser left, until the test ends. */
+async function launch(profile?: string): Promise<Chromium> {
+  const browser = await Chromium.launch(profile);
+  browsers.push(browser);
+  return browser;
 }
 
 async function makeFile(name: string, content: string | Uint8Array): Promise<string> {
@@ -99,7 +93,7 @@ Paraffin for eleven nights, tinned herring, and two sacks of coal.
 test('the sample can be searched as one types, and a reload keeps it without indexing again', {
   skip,
 }, async (t) => {
-  const { browser } = await launch();
+  const browser = await launch();
   const page = await openDemo(browser, `${server.url}?embedder=words`);
   await page.getByText('Nothing to search yet').waitFor();
   await page.getByRole('button', { name: 'Use the sample' }).click();
@@ -130,7 +124,7 @@ test('the sample can be searched as one types, and a reload keeps it without ind
 test('while nothing is asked there are things to ask and the newest documents to read', {
   skip,
 }, async () => {
-  const { browser } = await launch();
+  const browser = await launch();
   const page = await openDemo(browser, `${server.url}?embedder=words`);
   await page.getByText('Nothing to search yet').waitFor();
   assert.equal(await page.locator('#start').isVisible(), false);
@@ -176,7 +170,7 @@ test('while nothing is asked there are things to ask and the newest documents to
 test('dropped files and folders are read; a changed file replaces, an unchanged one is left alone', {
   skip,
 }, async () => {
-  const { browser } = await launch();
+  const browser = await launch();
   const page = await openDemo(browser, `${server.url}?embedder=words`);
   const note = await makeFile('lighthouse.md', NOTE);
   await makeFile('vault/garden/beans.txt', 'Runner beans climb anticlockwise round their poles.');
@@ -206,13 +200,13 @@ test('dropped files and folders are read; a changed file replaces, an unchanged 
 
 test('what was acknowledged is there after the browser was killed', { skip }, async () => {
   const first = await launch();
-  const page = await openDemo(first.browser, `${server.url}?embedder=words`);
+  const page = await openDemo(first, `${server.url}?embedder=words`);
   await page.locator('#file-input').setInputFiles(await makeFile('keeper/lighthouse.md', NOTE));
   await message(page, /Added lighthouse\.md/).waitFor();
-  await first.browser.kill();
+  await first.kill();
 
   const second = await launch(first.profile);
-  const again = await openDemo(second.browser, `${server.url}?embedder=words`);
+  const again = await openDemo(second, `${server.url}?embedder=words`);
   await search(again, 'tinned herring');
   await firstResult(again).getByText('tinned herring').waitFor();
   assert.equal(await sawProgress(again), false, 'nothing had to be indexed again');
@@ -227,7 +221,7 @@ test('an import that a kill interrupted goes on by itself and ends whole', { ski
     ).join(' ');
   const text = Array.from({ length: PARAGRAPHS }, (_, n) => paragraph(n)).join('\n\n');
   const first = await launch();
-  const page = await openDemo(first.browser, `${server.url}?embedder=words`);
+  const page = await openDemo(first, `${server.url}?embedder=words`);
   await page.locator('#file-input').setInputFiles(await makeFile('long.txt', text));
   const done = await page.waitForFunction(() => {
     const match = /^([\d,]+) of ([\d,]+) passage/.exec(
@@ -237,10 +231,10 @@ test('an import that a kill interrupted goes on by itself and ends whole', { ski
     return count && total && count < total ? count : false;
   });
   t.diagnostic(`killed at ${await done.jsonValue()} passages`);
-  await first.browser.kill();
+  await first.kill();
 
   const second = await launch(first.profile);
-  const again = await openDemo(second.browser, `${server.url}?embedder=words`);
+  const again = await openDemo(second, `${server.url}?embedder=words`);
   const report = message(again, /passages indexed/);
   await report.waitFor({ timeout: 120_000 });
   const resumed = Number(
@@ -253,7 +247,7 @@ test('an import that a kill interrupted goes on by itself and ends whole', { ski
 });
 
 test('files that cannot be read are refused in plain words, one huge line is taken', { skip }, async () => {
-  const { browser } = await launch();
+  const browser = await launch();
   const page = await openDemo(browser, `${server.url}?embedder=words`);
   const png = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d]);
   await page
@@ -282,10 +276,9 @@ test('files that cannot be read are refused in plain words, one huge line is tak
 test('a full disk is told in plain words, loses nothing, and the import goes on once there is room', {
   skip,
 }, async () => {
-  const { browser } = await launch();
-  const session = await browser.context.newCDPSession(
-    browser.context.pages()[0] ?? (await browser.context.newPage()),
-  );
+  const browser = await launch();
+  const elsewhere = await browser.newPage();
+  const session = await elsewhere.context().newCDPSession(elsewhere);
   const origin = new URL(server.url).origin;
   // Before the page opens: Chromium keeps what it once learned about free room for a while.
   await session.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1_500_000 });
@@ -310,7 +303,7 @@ test('a full disk is told in plain words, loses nothing, and the import goes on 
 });
 
 test('cancelling keeps what was read and goes on when asked', { skip }, async () => {
-  const { browser } = await launch();
+  const browser = await launch();
   const page = await openDemo(browser, `${server.url}?embedder=words`);
   const paragraph = (n: number): string =>
     `${`Row ${n} of a long list of rows and columns. `.repeat(14)}\n\n`;
@@ -331,7 +324,7 @@ test('cancelling keeps what was read and goes on when asked', { skip }, async ()
 test('pasted text is searched; a deleted document is found no more; forgetting leaves nothing', {
   skip,
 }, async () => {
-  const { browser } = await launch();
+  const browser = await launch();
   const page = await openDemo(browser, `${server.url}?embedder=words`);
   for (const text of ['# Ferry\n\nThe ferry to Inverkirk leaves at seven.', 'The baker closes on Mondays.']) {
     await page.getByRole('button', { name: 'Paste text' }).click();
@@ -360,8 +353,8 @@ test('pasted text is searched; a deleted document is found no more; forgetting l
 });
 
 test('where the sentence model cannot be had, the page says so and matches by words', { skip }, async () => {
-  const { browser } = await launch();
-  const page = await browser.context.newPage();
+  const browser = await launch();
+  const page = await browser.newPage();
   await page.route(/^https?:\/\/(?!127\.0\.0\.1)/, (route) => route.abort());
   await page.goto(server.url);
   await page.locator('main:not([inert])').waitFor();
@@ -400,8 +393,8 @@ export async function pipeline(task, model, { dtype, progress_callback }) {
 }`;
 
 test('a model that nobody asked for and that cannot be had is told once', { skip }, async (t) => {
-  const { browser } = await launch();
-  const page = await browser.context.newPage();
+  const browser = await launch();
+  const page = await browser.newPage();
   await page.route(/^https?:\/\/(?!127\.0\.0\.1)/, (route) => route.abort());
   await page.goto(server.url);
   await page.locator('main:not([inert])').waitFor();
@@ -419,8 +412,8 @@ test('a model that nobody asked for and that cannot be had is told once', { skip
 test('the sentence model is fetched at first use, has a space of its own, and is missed gracefully', {
   skip,
 }, async () => {
-  const { browser } = await launch();
-  const page = await browser.context.newPage();
+  const browser = await launch();
+  const page = await browser.newPage();
   let isOnline = true;
   await page.route(/^https?:\/\/(?!127\.0\.0\.1)/, (route) => {
     if (!isOnline) return route.abort();
@@ -463,7 +456,7 @@ test('the sentence model is fetched at first use, has a space of its own, and is
 test('two tabs show and change the same notes, the second goes on when the first closes, and both forget', {
   skip,
 }, async () => {
-  const { browser } = await launch();
+  const browser = await launch();
   const url = `${server.url}?embedder=words`;
   const first = await openDemo(browser, url);
   const second = await openDemo(browser, url);
@@ -505,7 +498,7 @@ test('two tabs show and change the same notes, the second goes on when the first
 });
 
 test('the keyboard is enough, and the address chooses database, index and build', { skip }, async () => {
-  const { browser } = await launch();
+  const browser = await launch();
   const page = await openDemo(
     browser,
     `${server.url}?embedder=words&db=other&index=Flat&build=simd128&storage=disk`,
@@ -518,6 +511,17 @@ test('the keyboard is enough, and the address chooses database, index and build'
   await page.keyboard.type('compost');
   await firstResult(page).getByText('compost.md').waitFor();
   await page.keyboard.press('ArrowDown');
+  assert.equal(
+    await page.evaluate(() => document.activeElement === document.querySelector('#results > li')),
+    true,
+  );
+  // The answer to a last key may come when one is in the list already.
+  await page.evaluate(() => {
+    const box = document.getElementById('query') as HTMLInputElement;
+    box.value = 'bread';
+    box.dispatchEvent(new Event('input', { bubbles: true }));
+  });
+  await page.waitForFunction(() => !document.querySelector('#results > li')?.textContent?.includes('compost'));
   assert.equal(
     await page.evaluate(() => document.activeElement === document.querySelector('#results > li')),
     true,

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
-import { findBrowser, howToInstall, launchFlags } from '../../tools/browser.mjs';
+import { findBrowser, howToInstall, launchFlagsWith } from '../../tools/browser.mjs';
 
 const startTimeoutMs = 60_000;
 /** More flags for every browser of a test run, for example those of Chromium's other IndexedDB store. */
@@ -52,9 +52,7 @@ export class Chromium {
     const portFile = path.join(folder, 'DevToolsActivePort');
     await rm(portFile, { force: true });
     const flags = [
-      ...launchFlags,
-      ...extraFlags,
-      ...moreFlags,
+      ...launchFlagsWith([...extraFlags, ...moreFlags]),
       '--remote-debugging-port=0',
       `--user-data-dir=${folder}`,
       'about:blank',
