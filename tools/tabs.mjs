@@ -1,5 +1,6 @@
 // Kills, stops, freezes, closes and reloads tabs, more of them than the ordinary tests do, and runs the conformance suite from a
-// tab that does not own the database, and all of its cases over memory in a page: `npm run test:tabs -- --blows 300`.
+// tab that does not own the database, and all of its cases over memory in a page and by every way to an object at the edge:
+// `npm run test:tabs -- --blows 300`.
 //
 //   --blows N   how many, in each campaign of test/tabs/histories.test.ts (default 100)
 //   --seed N    of a run that is to be made again, as far as a real browser does the same twice
@@ -26,6 +27,8 @@ const { status } = spawnSync(
     'test/tabs/histories.test.ts',
     'test/tabs/conformance.test.ts',
     'test/conformance/browser.test.ts',
+    'test/edge/conformance.test.ts',
+    'test/edge/bridge.test.ts',
   ],
   {
     cwd: root,

@@ -5,6 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { takesAllCases } from '../support/all-cases.ts';
 import { Chromium, missingPart } from '../support/chromium.ts';
 import { type PageServer, serveTestPage } from '../support/test-page.ts';
 import { kernelCases, suite } from './suite.ts';
@@ -27,15 +28,14 @@ after(async () => {
 
 // The builds differ in their kernels alone, and memory is the simplest of all storage: one run for both, in which every third of the
 // other cases is for the page around it. `npm run test:tabs` takes all cases with everything.
-const takesAll = process.env.SHIBUMI_TEST_ALL_CASES !== undefined;
 const runs = [
   ['indexeddb', 'relaxed', suite],
   [
     'memory',
     'simd128',
-    takesAll ? suite : suite.filter((entry, i) => i % 3 === 0 || kernelCases.includes(entry)),
+    takesAllCases ? suite : suite.filter((entry, i) => i % 3 === 0 || kernelCases.includes(entry)),
   ],
-  ...(takesAll
+  ...(takesAllCases
     ? ([
         ['indexeddb', 'simd128', suite],
         ['memory', 'relaxed', suite],

@@ -77,6 +77,25 @@ export const kernelCases: readonly Case[] = [
   ...originalsCases,
 ];
 
+const engineCases: readonly Case[] = [
+  ...filterCases,
+  ...searchCases,
+  ...indexCases,
+  ...metricCases,
+  ...codeCases,
+  ...listCases,
+  ...reindexCases,
+  ...memoryBudgetCases,
+];
+
+/**
+ * Those in which it counts how a call gets to the engine. For one more way to an engine that takes all cases beside it: of those
+ * on how it finds what is near every sixth is enough.
+ */
+export const callCases: readonly Case[] = suite.filter(
+  (entry) => !engineCases.includes(entry) || engineCases.indexOf(entry) % 6 === 0,
+);
+
 /** A way to have databases: one backend and build. */
 export interface Platform {
   readonly build: CaseContext['build'];

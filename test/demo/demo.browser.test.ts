@@ -521,7 +521,9 @@ test('the keyboard is enough, and the address chooses database, index and build'
     box.value = 'bread';
     box.dispatchEvent(new Event('input', { bubbles: true }));
   });
-  await page.waitForFunction(() => !document.querySelector('#results > li')?.textContent?.includes('compost'));
+  await page.waitForFunction(
+    () => !document.querySelector('#results > li')?.textContent?.includes('compost'),
+  );
   assert.equal(
     await page.evaluate(() => document.activeElement === document.querySelector('#results > li')),
     true,

@@ -1,11 +1,12 @@
 /**
  * The conformance suite inside workerd: the engine in a Durable Object over its SQLite storage, and, with the other build, the
- * same reached from another object by RPC.
+ * same reached from another object by RPC, of whose cases it takes those that depend on the way.
  */
 
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { suite } from '../conformance/suite.ts';
+import { callCases, suite } from '../conformance/suite.ts';
+import { takesAllCases } from '../support/all-cases.ts';
 import { missingWorkerd, startWorkerd, type Workerd } from './workerd.ts';
 
 const skip = missingWorkerd();
@@ -15,7 +16,7 @@ after(() => workerd?.dispose());
 
 for (const [over, build, cases] of [
   ['storage', 'relaxed', suite],
-  ['rpc', 'simd128', suite],
+  ['rpc', 'simd128', takesAllCases ? suite : callCases],
 ] as const)
   test(`conformance in workerd, Durable Object ${over}, ${build}`, { skip }, async (t) => {
     workerd ??= await startWorkerd({

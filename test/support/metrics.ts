@@ -14,6 +14,26 @@ const sums: Partial<Record<Metric, Terms>> = {
   JensenShannon: (x, y) => (zeroAtZero(x, (2 * x) / (x + y)) + zeroAtZero(y, (2 * y) / (x + y))) / 2,
 };
 
+/** Of two vectors of float32: `exactDistance` for the three metrics that are asked for a million times in a test run. */
+export function exactDistanceOf(metric: Metric, a: Float32Array, b: Float32Array): number {
+  if (metric !== 'L2' && metric !== 'InnerProduct' && metric !== 'Cosine') return exactDistance(metric, a, b);
+  let product = 0;
+  let squares = 0;
+  let ofA = 0;
+  let ofB = 0;
+  for (let i = 0; i < a.length; i++) {
+    const x = a[i] as number;
+    const y = b[i] as number;
+    product += x * y;
+    squares += (x - y) * (x - y);
+    ofA += x * x;
+    ofB += y * y;
+  }
+  if (metric === 'L2') return squares;
+  if (metric === 'InnerProduct') return product;
+  return ofA === 0 || ofB === 0 ? 1 : 1 - product / Math.sqrt(ofA * ofB);
+}
+
 export function exactDistance(metric: Metric, a: ArrayLike<number>, b: ArrayLike<number>, p = 2): number {
   const total = (terms: Terms): number => {
     let sum = 0;

@@ -2,7 +2,7 @@
 
 import type { Database, Metric, SearchOptions } from '../../src/api/database.ts';
 import { check, near, same } from './check.ts';
-import { exactDistance } from './metrics.ts';
+import { exactDistanceOf } from './metrics.ts';
 
 const k = 10;
 
@@ -20,7 +20,7 @@ export class VectorModel {
   distance(query: Float32Array, id: number): number {
     const row = this.rows.get(id);
     check(row !== undefined, `${id} was deleted and is answered`);
-    const distance = exactDistance(this.#metric, query, row as Float32Array);
+    const distance = exactDistanceOf(this.#metric, query, row as Float32Array);
     return this.#metric === 'InnerProduct' ? -distance : distance;
   }
 
@@ -40,7 +40,7 @@ export class VectorModel {
       const hits = await db.searchTopK(query, k, options);
       same(hits.length, k);
       same(new Set(hits.map(({ id }) => id)).size, k, 'distinct hits');
-      const all = [...this.rows.keys()].map((id) => this.distance(query, id)).sort((a, b) => a - b);
+      const all = Float64Array.from(this.rows.keys(), (id) => this.distance(query, id)).sort();
       const worst = all[k - 1] as number;
       let last = -Infinity;
       for (const { id, distance } of hits) {
