@@ -14,8 +14,8 @@ const sums: Partial<Record<Metric, Terms>> = {
   JensenShannon: (x, y) => (zeroAtZero(x, (2 * x) / (x + y)) + zeroAtZero(y, (2 * y) / (x + y))) / 2,
 };
 
-/** Of two vectors of float32: `exactDistance` for the three metrics that are asked for a million times in a test run. */
-export function exactDistanceOf(metric: Metric, a: Float32Array, b: Float32Array): number {
+/** `exactDistance`, fast for the three metrics that are asked for a million times in a test run. A zero vector has cosine 0 with everything. */
+export function exactDistanceOf(metric: Metric, a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (metric !== 'L2' && metric !== 'InnerProduct' && metric !== 'Cosine') return exactDistance(metric, a, b);
   let product = 0;
   let squares = 0;

@@ -1,7 +1,8 @@
 /** searchTopK and rangeSearch: distances as the contract says, order, ties, limits, and what is refused. */
 
-import type { Metric, SearchHit, VectorId } from '../../../src/api/database.ts';
+import type { SearchHit, VectorId } from '../../../src/api/database.ts';
 import { check, near, rejects, same } from '../../support/check.ts';
+import { exactDistanceOf } from '../../support/metrics.ts';
 import { Random } from '../../support/random.ts';
 import type { Case } from '../case.ts';
 import { untyped } from './spaces.ts';
@@ -17,24 +18,6 @@ function sameHits(actual: SearchHit[], expected: [VectorId, number][], what = 'h
   );
   for (const [i, [, distance]] of expected.entries())
     near((actual[i] as SearchHit).distance, distance, 1e-6 * Math.max(1, Math.abs(distance)), what);
-}
-
-/** In f64, on the contract's scale. */
-function exactDistance(metric: Metric, a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let l2 = 0;
-  let product = 0;
-  let aa = 0;
-  let bb = 0;
-  for (let i = 0; i < a.length; i++) {
-    const x = a[i] as number;
-    const y = b[i] as number;
-    l2 += (x - y) ** 2;
-    product += x * y;
-    aa += x * x;
-    bb += y * y;
-  }
-  if (metric === 'L2') return l2;
-  return metric === 'InnerProduct' ? product : 1 - product / Math.sqrt(aa * bb);
 }
 
 export const searchCases: Case[] = indexTypes.flatMap((indexType): Case[] => [
@@ -227,7 +210,7 @@ export const searchCases: Case[] = indexTypes.flatMap((indexType): Case[] => [
           const sign = metric === 'InnerProduct' ? -1 : 1;
           const exact = Array.from({ length: count }, (_, i): [VectorId, number] => [
             i,
-            exactDistance(metric, query, row(i)),
+            exactDistanceOf(metric, query, row(i)),
           ]).sort((a, b) => sign * (a[1] - b[1]));
           const [, radius = 0] = exact[40] ?? [];
           const between = (radius + (exact[39]?.[1] ?? 0)) / 2;
