@@ -110,11 +110,13 @@ export async function measureApi(quick: boolean, peers: PagePeers): Promise<Row[
     ),
   );
   console.log('scan');
+  // As long as the others' one scan takes: by itself, one of ours is over before what the last of them left is collected.
+  const scans = quick ? 1 : 20;
   const measureScan = (): Promise<Map<string, number[]>> =>
     interleaved(rounds, {
-      ...each(keys, (store) => perSecond(keys, () => store.entries())),
-      'by chunks': () => perSecond(keys, () => scanChunks(db, false)),
-      'by chunks, reused': () => perSecond(keys, () => scanChunks(db, true)),
+      ...each(scans, (store, times) => perSecond(quick ? 1 : times, keys, () => store.entries()), 1),
+      'by chunks': () => perSecond(scans, keys, () => scanChunks(db, false)),
+      'by chunks, reused': () => perSecond(scans, keys, () => scanChunks(db, true)),
     });
   const scanned = await measureScan();
   console.log('texts');
@@ -264,11 +266,13 @@ async function scanChunks(db: Database, reuse: boolean): Promise<number> {
   return entries;
 }
 
-async function perSecond(expected: number, run: () => Promise<number>): Promise<number> {
+async function perSecond(times: number, expected: number, run: () => Promise<number>): Promise<number> {
   const started = performance.now();
-  const entries = await run();
-  if (entries !== expected) throw new Error(`Got ${entries} entries, expected ${expected}`);
-  return (entries * 1000) / (performance.now() - started);
+  for (let time = 0; time < times; time++) {
+    const entries = await run();
+    if (entries !== expected) throw new Error(`Got ${entries} entries, expected ${expected}`);
+  }
+  return (times * expected * 1000) / (performance.now() - started);
 }
 
 /** Spawning the worker, compiling the core, making the database. */
